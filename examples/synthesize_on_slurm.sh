@@ -1,0 +1,10 @@
+#!/bin/bash
+# Paints the missing images of every portion of ./study in 8 jobs; whoever completes a set writes its manifest.
+#   sbatch examples/synthesize_on_slurm.sh pona.pt
+#SBATCH --job-name=reidaug-synthesize
+#SBATCH --array=0-7
+#SBATCH --ntasks=1
+#SBATCH --gpus=1
+#SBATCH --time=01:00:00
+set -euo pipefail
+srun reidaug synthesize --ckpt "$1"

@@ -1,0 +1,22 @@
+"""PoNA (Li et al., IEEE TIP 2020) as a library: paint a person in another pose, and train what does it."""
+
+from pona.author_weights import generator_from_author_weights
+from pona.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from pona.data import PoseImages
+from pona.errors import PoNAError
+from pona.generate import generate_images
+from pona.generator import GeneratorConfig, PoNAGenerator
+from pona.keypoints import render_heatmaps
+
+__all__ = [
+    "Checkpoint",
+    "GeneratorConfig",
+    "PoNAError",
+    "PoNAGenerator",
+    "PoseImages",
+    "generate_images",
+    "generator_from_author_weights",
+    "load_checkpoint",
+    "render_heatmaps",
+    "save_checkpoint",
+]

@@ -1,0 +1,96 @@
+"""Non-local attention over all places of a feature map, without the N x N map in memory."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pona.errors import PoNAError
+
+REDUCTION = 8  # queries and keys have an eighth of the channels
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Softmax attention over the places of a feature map, with no 1/sqrt(d) (eqs. 4-6 of the paper).
+
+    torch's fused kernels want values as wide as the queries. Values are wider here, so they are split into heads of the
+    query's width that all share one query and one key: the same sum, and no N x N map in memory. Only in training on a
+    CPU the map is made: there the fused kernel's backward pass is several times slower than plain matrix products.
+
+    Args:
+        query: B x D x H x W.
+        key: B x D x H x W.
+        value: B x C x H x W, where D divides C.
+
+    Returns:
+        B x C x H x W.
+    """
+    batch, depth, height, width = query.shape
+    if torch.is_grad_enabled() and query.device.type == "cpu":
+        return _attend_by_products(query, key, value)
+    heads = value.shape[1] // depth
+
+    def as_heads(x: Tensor, count: int) -> Tensor:  # B x count*D x H x W -> B x count x HW x D
+        return x.flatten(2).transpose(1, 2).unflatten(2, (count, depth)).transpose(1, 2)
+
+    q, k, v = (as_heads(query, 1), as_heads(key, 1), as_heads(value, heads))
+    q, k = q.expand(batch, heads, -1, -1), k.expand(batch, heads, -1, -1)
+    attended = F.scaled_dot_product_attention(q, k, v, scale=1.0)
+    # In memory the channels stay last, as the convolutions around want them.
+    return attended.transpose(1, 2).reshape(batch, height, width, heads * depth).permute(0, 3, 1, 2)
+
+
+def _attend_by_products(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    weights = torch.bmm(query.flatten(2).transpose(1, 2), key.flatten(2)).softmax(dim=-1)  # B x N x N
+    attended = torch.bmm(weights.to(value.dtype), value.flatten(2).transpose(1, 2))  # B x N x C
+    return attended.transpose(1, 2).unflatten(2, value.shape[2:])
+
+
+class CrossAttention(nn.Module):
+    """Pose-guided attention (eqs. 4-7): the pose code says where to look, the image code is what is moved.
+
+    The result is gamma * attended + image code; gamma starts at 0.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        depth = query_depth(channels)
+        self.query = nn.Conv2d(channels, depth, 1)
+        self.key = nn.Conv2d(channels, depth, 1)
+        self.value = nn.Conv2d(channels, channels, 1)
+        self.gamma = nn.Parameter(torch.zeros(1))
+
+    def forward(self, image_code: Tensor, pose_code: Tensor) -> Tensor:
+        """B x C x H x W, B x C x H x W -> B x C x H x W."""
+        attended = attend(self.query(pose_code), self.key(pose_code), self.value(image_code))
+        return self.gamma * attended + image_code
+
+
+class SelfAttention(nn.Module):
+    """Self-attention of the authors' code: gamma * attended + beta * x + x; gamma and beta start at 0.
+
+    After Zhang et al. (SAGAN, ICML 2019); beta is the authors' addition.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        depth = query_depth(channels)
+        self.query = nn.Conv2d(channels, depth, 1)
+        self.key = nn.Conv2d(channels, depth, 1)
+        self.value = nn.Conv2d(channels, channels, 1)
+        self.gamma = nn.Parameter(torch.zeros(1))
+        self.beta = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B x C x H x W -> B x C x H x W."""
+        return self.gamma * attend(self.query(x), self.key(x), self.value(x)) + self.beta * x + x
+
+
+def query_depth(channels: int) -> int:
+    """Channels of queries and keys.
+
+    Raises:
+        PoNAError: where `channels` is no multiple of 8.
+    """
+    if channels < REDUCTION or channels % REDUCTION:
+        raise PoNAError(f"attention over {channels} channels, expected a multiple of {REDUCTION}: give an even width")
+    return channels // REDUCTION

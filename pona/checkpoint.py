@@ -1,0 +1,180 @@
+"""Checkpoints: one file of tensors and plain values, written whole or not at all, read without running code."""
+
+import os
+import re
+import tempfile
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pona.errors import PoNAError
+from pona.generator import GeneratorConfig, PoNAGenerator
+
+FORMAT = "pona-checkpoint"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A generator with its history."""
+
+    generator: PoNAGenerator  # eval mode
+    config: GeneratorConfig
+    training: dict[str, Any]  # plain values: preset, iteration, what it was trained on, and so on
+
+
+def save_checkpoint(
+    path: Path | str,
+    generator: PoNAGenerator,
+    config: GeneratorConfig,
+    training: Mapping[str, Any],
+    half: bool = False,
+) -> None:
+    """Writes a checkpoint atomically.
+
+    Args:
+        path: the file; its folder must exist.
+        generator: the network whose weights are saved.
+        config: what it was built from.
+        training: plain values only (str, int, float, bool, None, lists and dicts of these).
+        half: store floating-point weights in half precision; loading gives float32 again.
+
+    Raises:
+        PoNAError: for a file that cannot be written.
+    """
+    check_plain(dict(training), "training")
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
+    if half:
+        state = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "architecture": "PoNAGenerator",
+        "config": asdict(config),
+        "training": dict(training),
+        "state": state,
+    }
+    write_torch(Path(path), content)
+
+
+def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> Checkpoint:
+    """Reads a checkpoint; nothing in the file is run.
+
+    Raises:
+        PoNAError: for a file that is missing, empty, cut short, no checkpoint of this package, of a later version, or
+            that holds anything but tensors and plain values.
+    """
+    content = read_torch(Path(path))
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        hint = ""
+        if isinstance(content, dict) and any("stream1_down" in str(name) for name in content):
+            hint = "; these are weights of the authors' code: load them with pona.generator_from_author_weights"
+        raise PoNAError(
+            f"{path} is no PoNA checkpoint (no '{FORMAT}' mark in it){hint or ': give one that `train` wrote'}"
+        )
+    if content.get("version") != VERSION:
+        raise PoNAError(f"{path} has version {content.get('version')}, this program reads version {VERSION}: update it")
+    try:
+        config = GeneratorConfig(**content["config"])
+        generator = PoNAGenerator.from_config(config)
+        generator.load_state_dict(
+            {
+                name: tensor.float() if tensor.is_floating_point() else tensor
+                for name, tensor in content["state"].items()
+            }
+        )
+        training = dict(content["training"])
+    except (KeyError, TypeError, AttributeError, RuntimeError, PoNAError):
+        raise PoNAError(
+            f"{path} is damaged: its weights do not fit its own configuration; get the file again"
+        ) from None
+    return Checkpoint(generator.to(device).eval(), config, training)
+
+
+def check_plain(value: Any, name: str) -> None:
+    """Finds now what a safe reader would refuse later, such as numpy numbers.
+
+    Raises:
+        PoNAError: where `value` holds anything but str, int, float, bool, None, lists and dicts.
+    """
+    if type(value) is dict:
+        for key, item in value.items():
+            check_plain(key, f"a key of {name}")
+            check_plain(item, f"{name}[{key!r}]")
+    elif type(value) is list:
+        for item in value:
+            check_plain(item, f"an item of {name}")
+    elif type(value) not in (str, int, float, bool, type(None)):
+        raise PoNAError(
+            f"{name} is a {type(value).__name__}, expected plain values: str, int, float, bool, None, list, dict"
+        )
+
+
+def write_torch(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes `content` with torch.save beside `path`, then renames.
+
+    Raises:
+        PoNAError: for a folder that is missing or read-only, or a full disk.
+    """
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = file.name
+            torch.save(dict(content), file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:
+        # torch reports a full disk as a RuntimeError.
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())[:120]
+        raise PoNAError(
+            f"cannot write {path}: {reason}; choose a folder that exists, is writable and has room"
+        ) from None
+    except BaseException:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_torch(path: Path) -> Any:
+    """Reads a torch file of tensors and plain values.
+
+    Raises:
+        PoNAError: for anything else.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except FileNotFoundError:
+        raise PoNAError(f"{path} does not exist: give a checkpoint that `train` wrote") from None
+    except OSError as error:
+        raise PoNAError(f"cannot read {path}: {error.strerror}") from None
+    if not head:
+        raise PoNAError(f"{path} is empty: get the file again")
+    if head.lstrip()[:1] == b"<":
+        raise PoNAError(f"{path} is a web page, no checkpoint: the download went wrong, get the file itself")
+    if head.startswith(b"version https://git-lfs"):
+        raise PoNAError(f"{path} is a Git LFS pointer, no checkpoint: run `git lfs pull`")
+    try:
+        with warnings.catch_warnings():  # about other files' pickle protocols
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises half a dozen kinds here, with pages of text
+        raise PoNAError(f"{path} {_what_is_wrong(head, str(error))}") from None
+
+
+def _what_is_wrong(head: bytes, message: str) -> str:
+    culprit = re.search(r"GLOBAL ([\w.]+)|Unsupported (?:global|class) ([\w.]+)", message)
+    if culprit:
+        name = culprit[1] or culprit[2]
+        return f"is refused: it holds '{name}', and a checkpoint holds only tensors and plain values"
+    if head.startswith(b"PK"):
+        return "is cut short or damaged: get the file again"
+    return "is no checkpoint: expected a file that `train` wrote"

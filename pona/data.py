@@ -1,0 +1,102 @@
+"""Training data in memory: all images in one uint8 tensor, pairs drawn and heatmaps rendered on the device."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from pona.errors import PoNAError
+from pona.keypoints import FLIP, JOINTS, render_heatmaps
+
+
+@dataclass(frozen=True)
+class PoseImages:
+    """Images with keypoints, and which image is to become which.
+
+    Raises:
+        PoNAError: for shapes or types other than these, or where no pair is left.
+    """
+
+    images: Tensor  # uint8, N x 3 x H x W, RGB
+    keypoints: Tensor  # float32, N x 18 x 2, (x, y) in pixels, NaN = missing
+    pairs: Tensor  # int64, M x 2, (condition, target) rows of `images`
+
+    def __post_init__(self) -> None:
+        count = len(self.images)
+        if self.images.dtype != torch.uint8 or self.images.ndim != 4 or self.images.shape[1] != 3:
+            raise PoNAError(f"images are {_shape(self.images)}, expected uint8 (N, 3, H, W)")
+        if self.images.shape[2] % 4 or self.images.shape[3] % 4:
+            raise PoNAError(f"images are {_shape(self.images)}, expected a height and width that 4 divides")
+        if self.keypoints.shape != (count, len(JOINTS), 2):
+            raise PoNAError(f"keypoints are {_shape(self.keypoints)}, expected ({count}, 18, 2)")
+        if self.pairs.ndim != 2 or self.pairs.shape[1:] != (2,) or self.pairs.dtype != torch.int64:
+            raise PoNAError(f"pairs are {_shape(self.pairs)}, expected int64 (M, 2)")
+        if len(self.pairs) == 0:
+            raise PoNAError("no pairs: every identity needs two images with both shoulders and both hips seen")
+        if self.pairs.min() < 0 or self.pairs.max() >= count:
+            raise PoNAError(f"pairs name image {int(self.pairs.max())}, expected rows 0 to {count - 1}")
+
+    def to(self, device: torch.device) -> "PoseImages":
+        """The same data on a device."""
+        return replace(
+            self, images=self.images.to(device), keypoints=self.keypoints.to(device), pairs=self.pairs.to(device)
+        )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one training step sees; images -1..1, heatmaps 0..1."""
+
+    condition_image: Tensor  # B x 3 x H x W
+    condition_heatmaps: Tensor  # B x 18 x H x W
+    target_image: Tensor  # B x 3 x H x W
+    target_heatmaps: Tensor  # B x 18 x H x W
+
+
+def draw_pairs(data: PoseImages, count: int, generator: torch.Generator) -> Tensor:
+    """Draws pairs with replacement: count x 2, on the device of the data and of `generator`."""
+    rows = torch.randint(len(data.pairs), (count,), generator=generator, device=data.pairs.device)
+    return data.pairs[rows]
+
+
+def make_batch(data: PoseImages, pairs: Tensor, sigma: float | None, flip: Tensor | None = None) -> Batch:
+    """Makes a batch on the device of the data.
+
+    Args:
+        data: images and keypoints.
+        pairs: int64, B x 2.
+        sigma: of the heatmaps, pixels; None = impulses.
+        flip: bool, B; which pairs are mirrored, both images of a pair alike. None = none.
+    """
+    images = to_float(data.images[pairs.flatten()])
+    height, width = data.images.shape[2:]
+    heatmaps = render_heatmaps(data.keypoints[pairs.flatten()], size=(height, width), sigma=sigma)
+    if flip is not None:
+        mirrored = flip.repeat_interleave(2)[:, None, None, None]
+        images = torch.where(mirrored, images.flip(3), images)
+        # A mirrored person's right arm is a left arm.
+        heatmaps = torch.where(mirrored, heatmaps.flip(3)[:, list(FLIP)], heatmaps)
+    return Batch(
+        condition_image=_channels_last(images[0::2]),
+        condition_heatmaps=_channels_last(heatmaps[0::2]),
+        target_image=_channels_last(images[1::2]),
+        target_heatmaps=_channels_last(heatmaps[1::2]),
+    )
+
+
+def to_float(images: Tensor) -> Tensor:
+    """uint8 0..255 -> float32 -1..1."""
+    return images.float().div_(127.5).sub_(1.0)
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """-1..1 -> uint8 0..255, rounded."""
+    return images.float().add(1.0).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def _shape(x: Tensor) -> str:
+    return f"{str(x.dtype).removeprefix('torch.')} {tuple(x.shape)}"

@@ -1,0 +1,60 @@
+"""Generating images in batches: uint8 in, uint8 out."""
+
+import torch
+from torch import Tensor
+
+from pona.data import to_float, to_uint8
+from pona.errors import PoNAError
+from pona.generator import PoNAGenerator
+from pona.keypoints import render_heatmaps
+
+
+@torch.inference_mode()
+def generate_images(
+    generator: PoNAGenerator,
+    condition_images: Tensor,
+    condition_keypoints: Tensor,
+    target_keypoints: Tensor,
+    *,
+    device: str | torch.device = "cpu",
+    precision: str = "auto",
+) -> Tensor:
+    """Paints persons in new poses.
+
+    Heatmaps have the sigma of `generator.config`. Dropout is off and BN uses its running statistics, so an image does
+    not depend on the others in its batch, but for rounding where torch picks another kernel for another batch size.
+
+    Args:
+        generator: moved to `device` and set to eval mode if it is not.
+        condition_images: uint8, B x 3 x H x W, RGB.
+        condition_keypoints: B x 18 x 2, (x, y) in pixels, NaN = missing.
+        target_keypoints: B x 18 x 2.
+        device: where to compute.
+        precision: "fp32", "bf16", or "auto" = bf16 where `prefers_bf16` says that it is faster.
+
+    Returns:
+        uint8, B x 3 x H x W, on the CPU.
+    """
+    if precision not in ("auto", "fp32", "bf16"):
+        raise PoNAError(f"precision is {precision!r}, expected 'auto', 'fp32' or 'bf16'")
+    device = torch.device(device)
+    size = (condition_images.shape[2], condition_images.shape[3])
+    generator = generator.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    sigma = generator.config.sigma
+    images = to_float(condition_images.to(device)).contiguous(memory_format=torch.channels_last)
+    bf16 = precision == "bf16" or (precision == "auto" and prefers_bf16(device))
+    with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        generated = generator(
+            images,
+            render_heatmaps(condition_keypoints.to(device), size, sigma),
+            render_heatmaps(target_keypoints.to(device), size, sigma),
+        )
+    return to_uint8(generated).cpu()
+
+
+def prefers_bf16(device: torch.device) -> bool:
+    """Whether bf16 is faster than fp32: on GPUs and CPUs with the instructions for it (AMX, AVX-512 BF16)."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # not in every version of torch
+    return device.type == "cpu" and any(getattr(torch.cpu, name, lambda: False)() for name in checks)

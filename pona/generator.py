@@ -1,0 +1,193 @@
+"""The PoNA generator: two encoders, pose-guided non-local attention blocks, one decoder."""
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+
+from pona.attention import CrossAttention, SelfAttention
+from pona.errors import PoNAError
+from pona.layers import HalfDropout, initialise, norm_layer
+
+IMAGE_CHANNELS = 3
+POSE_CHANNELS = 2 * 18  # condition and target heatmaps
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """What a generator is built from, and the heatmaps that it expects."""
+
+    width: int = 64  # channels after the first convolution; a block has four times as many
+    blocks: int = 3  # 1-5 in Table III of the paper
+    norm: str = "batch"  # "batch" for Market-1501, "instance" for DeepFashion
+    fusion: str = "head"  # "head", "middle", "tail" or "none" (Table V)
+    self_attention: bool = True  # on the fused code (Table IV)
+    cross_attention: bool = True  # of the image code, guided by the pose code (Table IV)
+    block_norm: str | None = None  # norm inside the blocks where it differs: the authors' BN option leaves IN there
+    sigma: float | None = 6.0  # of the heatmaps, pixels; None = one-pixel impulses (the authors' DeepFashion heatmaps)
+
+    def __post_init__(self) -> None:
+        _check_choice("norm", self.norm, ("batch", "instance"))
+        _check_choice("block_norm", self.block_norm, ("batch", "instance", None))
+        _check_choice("fusion", self.fusion, ("head", "middle", "tail", "none"))
+        if self.width < 2 or self.width % 2:
+            raise PoNAError(f"width is {self.width}, expected an even number of at least 2")
+        if self.blocks < 1:
+            raise PoNAError(f"blocks is {self.blocks}, expected at least 1")
+
+
+class PoNAGenerator(nn.Module):
+    """Paints the person of the condition image in the target pose (Li et al., PoNA, IEEE TIP 2020, section III).
+
+    Args:
+        width: channels after the first convolution.
+        blocks: number of PoNA blocks.
+        norm: "batch" (the paper's choice for Market-1501) or "instance" (DeepFashion).
+        fusion: where image and pose code are concatenated, see `PoNABlock`.
+        self_attention: whether the code that is fused passes self-attention.
+        cross_attention: whether the image code is moved by the pose code; without it the output cannot follow the pose.
+        block_norm: norm inside the blocks, None = `norm`. The authors' published code keeps "instance" there always.
+        sigma: of the heatmaps that the generator expects, in pixels; None = one-pixel impulses.
+    """
+
+    def __init__(
+        self,
+        width: int = 64,
+        blocks: int = 3,
+        norm: str = "batch",
+        fusion: str = "head",
+        self_attention: bool = True,
+        cross_attention: bool = True,
+        *,
+        block_norm: str | None = None,
+        sigma: float | None = 6.0,
+    ) -> None:
+        super().__init__()
+        self.config = GeneratorConfig(
+            width, blocks, norm, fusion, self_attention, cross_attention, block_norm=block_norm, sigma=sigma
+        )
+        self.image_encoder = _encoder(IMAGE_CHANNELS, width, norm)
+        self.pose_encoder = _encoder(POSE_CHANNELS, width, norm)
+        self.blocks = nn.ModuleList(
+            PoNABlock(4 * width, block_norm or norm, fusion, self_attention, cross_attention) for _ in range(blocks)
+        )
+        self.decoder = _decoder(width, norm)
+        self.apply(initialise)
+
+    @classmethod
+    def from_config(cls, config: GeneratorConfig) -> "PoNAGenerator":
+        """A generator with fresh weights."""
+        return cls(**asdict(config))
+
+    def forward(self, condition_image: Tensor, condition_heatmaps: Tensor, target_heatmaps: Tensor) -> Tensor:
+        """Generates images.
+
+        Args:
+            condition_image: B x 3 x H x W, -1..1; H and W are multiples of 4.
+            condition_heatmaps: B x 18 x H x W, 0..1.
+            target_heatmaps: B x 18 x H x W, 0..1.
+
+        Returns:
+            B x 3 x H x W, -1..1.
+        """
+        image_code = self.image_encoder(condition_image)
+        pose_code = self.pose_encoder(torch.cat((condition_heatmaps, target_heatmaps), dim=1))
+        for block in self.blocks:
+            image_code, pose_code = block(image_code, pose_code)
+        return self.decoder(image_code)
+
+
+class PoNABlock(nn.Module):
+    """Image-guided update of the pose code, then pose-guided update of the image code (section III-C).
+
+    `fusion` is our reading of Figure 11, whose drawing is not in the text: "head" concatenates image and pose code
+    before the pose path; "none" never does, so attention and convolutions see the pose code alone; "middle"
+    concatenates after the first double convolution; "tail" after both, reduced to C channels by a 1 x 1 convolution.
+    Self-attention stays first.
+    """
+
+    def __init__(self, channels: int, norm: str, fusion: str, self_attention: bool, cross_attention: bool) -> None:
+        super().__init__()
+        self.fusion = fusion
+        first = 2 * channels if fusion == "head" else channels
+        second = 2 * channels if fusion in ("head", "middle") else channels
+        self.self_attention = SelfAttention(first) if self_attention else nn.Identity()
+        self.pose_conv1 = double_conv(first, first, norm)
+        self.pose_conv2 = double_conv(second, channels, norm)
+        self.reduce = nn.Conv2d(2 * channels, channels, 1) if fusion == "tail" else nn.Identity()
+        self.image_conv1 = double_conv(channels, channels, norm)
+        self.image_conv2 = double_conv(channels, channels, norm)
+        self.cross_attention = CrossAttention(channels) if cross_attention else None
+
+    def forward(self, image_code: Tensor, pose_code: Tensor) -> tuple[Tensor, Tensor]:
+        """Two B x C x H x W codes -> the new image code and the new pose code, B x C x H x W each."""
+        pose_code = self._update_pose(image_code, pose_code)
+        image_code = image_code + self.image_conv1(image_code)
+        image_code = image_code + self.image_conv2(image_code)
+        if self.cross_attention is not None:
+            image_code = self.cross_attention(image_code, pose_code)
+        return image_code, pose_code
+
+    def _update_pose(self, image_code: Tensor, pose_code: Tensor) -> Tensor:
+        if self.fusion == "head":
+            # The authors' order: image code first.
+            pose_code = torch.cat((image_code, pose_code), dim=1)
+        pose_code = self.self_attention(pose_code)
+        pose_code = pose_code + self.pose_conv1(pose_code)
+        if self.fusion == "middle":
+            pose_code = torch.cat((image_code, pose_code), dim=1)
+        pose_code = self.pose_conv2(pose_code)
+        if self.fusion == "tail":
+            pose_code = torch.cat((image_code, pose_code), dim=1)
+        return self.reduce(pose_code)
+
+
+def double_conv(channels: int, out_channels: int, norm: str) -> nn.Sequential:
+    """Two 3 x 3 convolutions with norm and ReLU, dropout between; only the second changes the number of channels."""
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 3, padding=1),
+        norm_layer(norm, channels),
+        nn.ReLU(inplace=True),
+        HalfDropout(),
+        nn.Conv2d(channels, out_channels, 3, padding=1),
+        norm_layer(norm, out_channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _encoder(channels: int, width: int, norm: str) -> nn.Sequential:
+    """B x channels x H x W -> B x 4 width x H/4 x W/4."""
+    bias = norm == "instance"
+    return nn.Sequential(
+        nn.ReflectionPad2d(3),
+        nn.Conv2d(channels, width, 7, bias=bias),
+        norm_layer(norm, width),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(width, 2 * width, 3, stride=2, padding=1, bias=bias),
+        norm_layer(norm, 2 * width),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1, bias=bias),
+        norm_layer(norm, 4 * width),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _decoder(width: int, norm: str) -> nn.Sequential:
+    """B x 4 width x H/4 x W/4 -> B x 3 x H x W, -1..1."""
+    bias = norm == "instance"
+    return nn.Sequential(
+        nn.ConvTranspose2d(4 * width, 2 * width, 3, stride=2, padding=1, output_padding=1, bias=bias),
+        norm_layer(norm, 2 * width),
+        nn.ReLU(inplace=True),
+        nn.ConvTranspose2d(2 * width, width, 3, stride=2, padding=1, output_padding=1, bias=bias),
+        norm_layer(norm, width),
+        nn.ReLU(inplace=True),
+        nn.ReflectionPad2d(3),
+        nn.Conv2d(width, IMAGE_CHANNELS, 7),
+        nn.Tanh(),
+    )
+
+
+def _check_choice(name: str, value: str | None, choices: tuple[str | None, ...]) -> None:
+    if value not in choices:
+        raise PoNAError(f"{name} is {value!r}, expected one of {', '.join(map(repr, choices))}")

@@ -1,0 +1,39 @@
+"""Layers that generator and discriminators share."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class HalfDropout(nn.Module):
+    """Dropout with probability 0.5.
+
+    On a CPU torch draws one random number per element in one thread, a fifth of a training step of a small generator.
+    Half is a special case: every byte of a random 64-bit number decides one element.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B x C x H x W -> B x C x H x W."""
+        if not self.training or x.device.type != "cpu":
+            return F.dropout(x, 0.5, self.training)
+        batch, channels, height, width = x.shape
+        words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
+        kept = words.view(torch.int8)[: x.numel()] < 0
+        scale = kept.to(x.dtype).mul_(2).view(batch, height, width, channels)  # channels last, as x is in training
+        return x * scale.permute(0, 3, 1, 2)
+
+
+def norm_layer(norm: str, channels: int) -> nn.Module:
+    """BN with weights for "batch"; for "instance" IN without (affine=False, no running statistics)."""
+    return nn.BatchNorm2d(channels) if norm == "batch" else nn.InstanceNorm2d(channels)
+
+
+def initialise(module: nn.Module) -> None:
+    """Convolutions N(0, 0.02) with zero bias, BN weight N(1, 0.02) and zero bias, as in the authors' code."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+        nn.init.zeros_(module.bias)

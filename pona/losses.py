@@ -1,0 +1,115 @@
+"""The losses of PoNA: adversarial (BCE or LSGAN), L1 and perceptual (eqs. 8-11 of the paper)."""
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pona.errors import PoNAError
+
+VGG_FILE = "vgg19-dcbb9e9d.pth"  # torchvision's name for its VGG-19 weights
+
+
+def adversarial_loss(score: Tensor, real: bool, kind: str = "bce") -> Tensor:
+    """Mean distance of a discriminator's score map from "real" (1) or "fake" (0).
+
+    Args:
+        score: logits of any shape.
+        real: which label the scores are held against.
+        kind: "bce" (binary cross entropy after a sigmoid; Market-1501) or "lsgan" (mean square; DeepFashion).
+
+    Raises:
+        PoNAError: for another kind.
+    """
+    label = torch.full_like(score, float(real), dtype=torch.float32)
+    if kind == "bce":
+        return F.binary_cross_entropy_with_logits(score.float(), label)
+    if kind == "lsgan":
+        return F.mse_loss(score.float(), label)
+    raise PoNAError(f"adversarial loss is {kind!r}, expected 'bce' or 'lsgan'")
+
+
+class PerceptualLoss(nn.Module):
+    """Mean absolute difference of VGG-19 relu1_2 features (eq. 11; the paper finds conv1_2 good enough).
+
+    Two layouts of weights are known, told apart by their names. torchvision's VGG-19 takes images with ImageNet's mean
+    and deviation removed. The normalised VGG-19 (`vgg_normalised_conv2_1.pth`) brings a first 1 x 1 convolution that
+    does its own normalisation, pads by reflection and has features of another scale. `kind` says which one is in use.
+
+    Args:
+        path: a file of weights, read with `weights_only=True`.
+
+    Raises:
+        PoNAError: for a file that is missing, unreadable, or of neither layout.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        weights = _read_weights(path)
+        if "features.0.weight" in weights:
+            self.kind = "vgg19-torchvision"
+            self.layers = _convolutions("zeros")
+            names = {"1": "features.0", "3": "features.2"}
+            mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+            # The normalisation is a 1 x 1 convolution too, so that both layouts are one network.
+            first = {"weight": torch.diag(1 / deviation)[:, :, None, None], "bias": -mean / deviation}
+        elif {"0.weight", "2.weight", "5.weight"} <= weights.keys():
+            self.kind = "vgg19-normalised"
+            self.layers = _convolutions("reflect")
+            names = {"1": "2", "3": "5"}
+            first = {"weight": weights["0.weight"], "bias": weights["0.bias"]}
+        else:
+            raise PoNAError(
+                f"{path} holds no VGG-19 weights: expected torchvision's names (features.0.weight ...) or those of "
+                f"vgg_normalised_conv2_1.pth (0.weight, 2.weight, 5.weight), got {', '.join(list(weights)[:3])} ..."
+            )
+        state = {f"0.{name}": value for name, value in first.items()}
+        try:
+            for own, theirs in names.items():
+                state |= {f"{own}.{part}": weights[f"{theirs}.{part}"] for part in ("weight", "bias")}
+            self.layers.load_state_dict(state)
+        except (KeyError, RuntimeError):
+            raise PoNAError(f"{path} has the names but not the shapes of VGG-19 weights: give the right file") from None
+        self.requires_grad_(False)
+
+    def forward(self, generated: Tensor, target: Tensor) -> Tensor:
+        """B x 3 x H x W images, -1..1 -> a scalar."""
+        with torch.no_grad():
+            wanted = self.features(target)
+        return (self.features(generated) - wanted).abs().mean(dtype=torch.float32)
+
+    def features(self, image: Tensor) -> Tensor:
+        """B x 3 x H x W, -1..1 -> relu1_2 features, B x 64 x H x W."""
+        return self.layers((image + 1) / 2)
+
+
+def find_vgg_weights(path: Path | None = None) -> Path | None:
+    """The weights file given, else torchvision's if it lies in torch's cache, else None. Never downloads."""
+    if path is not None:
+        return path
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / VGG_FILE
+    return cached if cached.is_file() else None
+
+
+def _convolutions(padding_mode: Literal["zeros", "reflect"]) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(3, 3, 1),
+        nn.Conv2d(3, 64, 3, padding=1, padding_mode=padding_mode),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(64, 64, 3, padding=1, padding_mode=padding_mode),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise PoNAError(f"VGG weights {path} do not exist: give a file, or train without the perceptual loss") from None
+    except Exception:  # torch raises half a dozen kinds here, with pages of text
+        raise PoNAError(f"VGG weights {path} cannot be read: expected a torch file of plain tensors") from None
+    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise PoNAError(f"VGG weights {path} hold no state dict: expected names and tensors")
+    return weights

@@ -1,0 +1,115 @@
+"""What a training run is: one frozen dataclass, and the three presets."""
+
+from dataclasses import dataclass, replace
+
+from pona.errors import PoNAError
+from pona.generator import GeneratorConfig
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides a training run; the defaults are the paper's for Market-1501 (section III-G).
+
+    Raises:
+        PoNAError: for values that no run can have.
+    """
+
+    preset: str = "market"  # where the values come from, for the record
+    width: int = 64  # generator: channels after its first convolution
+    blocks: int = 3  # generator: 1-5 in Table III
+    norm: str = "batch"  # generator and discriminators: "batch" or "instance"
+    fusion: str = "head"  # generator: "head", "middle", "tail" or "none" (Table V)
+    self_attention: bool = True  # generator (Table IV)
+    cross_attention: bool = True  # generator (Table IV)
+    sigma: float | None = 6.0  # heatmaps, pixels; None = one-pixel impulses, as the authors' DeepFashion code has them
+    discriminator_width: int = 64  # channels after the first convolution; 0 = no discriminators
+    discriminator_variant: str = "code"  # "code" (spectral norm, ReLU) or "paper" (self-attention, LeakyReLU 0.2)
+    adversarial: str = "bce"  # "bce" or "lsgan"
+    gan_weight: float = 5.0  # eq. 8, lambda 1; of the mean of the two discriminators' terms
+    l1_weight: float = 10.0  # eq. 8, lambda 2; images -1..1
+    perceptual_weight: float = 10.0  # eq. 8, lambda 3
+    perceptual: str = "required"  # "required", "optional" (goes without where there are no VGG weights) or "none"
+    batch_size: int = 32  # pairs per iteration
+    iterations: int | None = 87_500  # 700 epochs of 4,000 pairs; None = `minutes` alone ends the run
+    minutes: float | None = None  # time budget; with both, what comes first ends the run
+    decay: float = 200 / 700  # last share of the run in which the learning rate falls linearly to 0
+    learning_rate: float = 2e-4  # Adam
+    beta1: float = 0.5  # Adam
+    beta2: float = 0.999  # Adam
+    pool_size: int = 50  # generated images kept for the discriminators; 0 = none
+    flip: bool = False  # mirror half of the pairs (both images, keypoints swapped)
+    ema: float = 0.0  # decay of the generator's moving average per iteration; 0 = save the last weights
+    precision: str = "auto"  # "fp32", "bf16" or "auto" = bf16 where it is faster
+    seed: int = 0  # of weights, pairs and dropout
+    half: bool = False  # store the weights in half precision
+    log_every: int = 50  # iterations
+    validate_every: int = 2_500  # iterations; also how often the files are written
+    validation_pairs: int = 256  # evenly spaced among the held-out pairs
+
+    def __post_init__(self) -> None:
+        self.generator_config()
+        positive = ("batch_size", "log_every", "validate_every", "validation_pairs", "learning_rate")
+        for name in (*positive, *(name for name in ("iterations", "minutes") if getattr(self, name) is not None)):
+            if not getattr(self, name) > 0:
+                raise PoNAError(f"{name} is {getattr(self, name)}, expected more than 0")
+        if self.iterations is None and self.minutes is None:
+            raise PoNAError("neither iterations nor minutes is given, expected at least one: what should end the run?")
+        if self.batch_size < 2:
+            raise PoNAError("batch_size is 1, expected at least 2: batch statistics of one image say little")
+        choices = {
+            "perceptual": ("required", "optional", "none"),
+            "precision": ("auto", "fp32", "bf16"),
+            "adversarial": ("bce", "lsgan"),
+            "discriminator_variant": ("code", "paper"),
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise PoNAError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(allowed)}")
+        if not 0 <= self.decay <= 1 or not 0 <= self.ema < 1:
+            raise PoNAError(f"decay is {self.decay} and ema {self.ema}, expected shares of 1")
+
+    def generator_config(self) -> GeneratorConfig:
+        """The architecture that this run trains."""
+        return GeneratorConfig(
+            width=self.width,
+            blocks=self.blocks,
+            norm=self.norm,
+            fusion=self.fusion,
+            self_attention=self.self_attention,
+            cross_attention=self.cross_attention,
+            sigma=self.sigma,
+        )
+
+
+_MARKET = TrainConfig()
+
+PRESETS: dict[str, TrainConfig] = {
+    "market": _MARKET,
+    "deepfashion": replace(
+        _MARKET,
+        preset="deepfashion",
+        norm="instance",
+        sigma=None,
+        adversarial="lsgan",
+        l1_weight=1.0,
+        perceptual_weight=1.0,
+        batch_size=7,
+        iterations=400_000,  # the same 700 epochs of 4,000 pairs
+        pool_size=0,
+    ),
+    # For two CPU cores and an hour or so. What differs from the paper does so for speed, or because the run is short.
+    "mini": replace(
+        _MARKET,
+        preset="mini",
+        width=24,
+        discriminator_width=16,
+        perceptual="optional",
+        batch_size=16,
+        iterations=4_000,
+        decay=0.5,
+        flip=True,
+        ema=0.998,
+        half=True,
+        validate_every=250,
+    ),
+}

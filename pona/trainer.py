@@ -1,0 +1,169 @@
+"""One training step of PoNA, and the state that a resumed run needs."""
+
+import copy
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from pona.data import Batch, PoseImages, draw_pairs, make_batch
+from pona.discriminator import APPEARANCE_CHANNELS, POSE_CHANNELS, Discriminator
+from pona.generator import PoNAGenerator
+from pona.image_pool import ImagePool
+from pona.losses import PerceptualLoss, adversarial_loss
+from pona.presets import TrainConfig
+
+
+class Trainer:
+    """Networks, optimisers and random states of one run.
+
+    Args:
+        fabric: device and precision.
+        config: the run.
+        data: training images; moved to the device.
+        vgg_weights: for the perceptual loss, None = without.
+    """
+
+    def __init__(self, fabric: Fabric, config: TrainConfig, data: PoseImages, vgg_weights: Path | None) -> None:
+        self.fabric, self.config = fabric, config
+        self.data = data.to(fabric.device)
+        self.iteration = 0
+        self.seconds = 0.0  # of training before this moment, over all resumed parts
+        generator = PoNAGenerator.from_config(config.generator_config())
+        self.generator, self.generator_optimizer = self._set_up(generator)
+        self.average = copy.deepcopy(self.generator.module).eval().requires_grad_(False)
+        self.discriminators: dict[str, Any] = {}
+        self.discriminator_optimizers: dict[str, torch.optim.Optimizer] = {}
+        self.pools: dict[str, ImagePool] = {}
+        if config.discriminator_width and config.gan_weight:
+            for place, (name, channels) in enumerate((("appearance", APPEARANCE_CHANNELS), ("pose", POSE_CHANNELS))):
+                network = Discriminator(channels, config.discriminator_width, config.norm, config.discriminator_variant)
+                self.discriminators[name], self.discriminator_optimizers[name] = self._set_up(network)
+                self.pools[name] = ImagePool(config.pool_size, seed=config.seed + place)
+        self.perceptual = None
+        if vgg_weights is not None:
+            self.perceptual = PerceptualLoss(vgg_weights).to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.random = torch.Generator(device=fabric.device).manual_seed(config.seed)
+
+    def step(self, learning_rate: float) -> dict[str, Tensor]:
+        """One iteration: the generator first, then the discriminators, on the same batch.
+
+        Returns:
+            the losses, detached, on the device.
+        """
+        for optimizer in (self.generator_optimizer, *self.discriminator_optimizers.values()):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate
+        batch = self._draw()
+        generated, losses = self._step_generator(batch)
+        for name in self.discriminators:
+            losses |= self._step_discriminator(name, batch, generated)
+        self._update_average()
+        self.iteration += 1
+        return losses
+
+    def _draw(self) -> Batch:
+        count = self.config.batch_size
+        pairs = draw_pairs(self.data, count, self.random)
+        flip = None
+        if self.config.flip:
+            flip = torch.rand(count, generator=self.random, device=pairs.device) < 0.5
+        return make_batch(self.data, pairs, self.config.sigma, flip)
+
+    def _step_generator(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        config = self.config
+        generated = self.generator(batch.condition_image, batch.condition_heatmaps, batch.target_heatmaps)
+        losses = {"l1": F.l1_loss(generated, batch.target_image)}
+        total = config.l1_weight * losses["l1"]
+        # The discriminators only pass gradients through here: their own are not needed, and their wrappers, which would
+        # reduce them over devices, are passed by.
+        with self.fabric.autocast():
+            if self.discriminators:
+                terms = []
+                for name, network in self.discriminators.items():
+                    network.requires_grad_(False)
+                    score = network.module(_discriminator_input(name, generated, batch))
+                    terms.append(adversarial_loss(score, True, config.adversarial))
+                losses["gan"] = torch.stack(terms).mean()
+                total = total + config.gan_weight * losses["gan"]
+            if self.perceptual is not None:
+                losses["perceptual"] = self.perceptual(generated, batch.target_image)
+                total = total + config.perceptual_weight * losses["perceptual"]
+        self.generator_optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(total)
+        self.generator_optimizer.step()
+        return generated.detach(), {name: loss.detach() for name, loss in losses.items()}
+
+    def _step_discriminator(self, name: str, batch: Batch, generated: Tensor) -> dict[str, Tensor]:
+        network, optimizer = self.discriminators[name], self.discriminator_optimizers[name]
+        network.requires_grad_(True)
+        real = network(_discriminator_input(name, batch.target_image, batch))
+        fake = network(self.pools[name].query(_discriminator_input(name, generated, batch)))
+        kind = self.config.adversarial
+        loss = 0.5 * (adversarial_loss(real, True, kind) + adversarial_loss(fake, False, kind))
+        optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        optimizer.step()
+        return {f"discriminator_{name}": loss.detach()}
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        # A young average would mostly be the random start: follow fast at first.
+        decay = min(self.config.ema, (1 + self.iteration) / (10 + self.iteration))
+        average, current = _floats(self.average), _floats(self.generator.module)
+        torch._foreach_lerp_(average, current, 1 - decay)
+
+    def _set_up(self, network: nn.Module) -> tuple[Any, Any]:
+        network = network.to(memory_format=torch.channels_last)
+        betas = (self.config.beta1, self.config.beta2)
+        optimizer = torch.optim.Adam(network.parameters(), self.config.learning_rate, betas=betas, fused=True)
+        return self.fabric.setup(network, optimizer)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that decides the rest of the run, random states included."""
+        state = {
+            "iteration": self.iteration,
+            "seconds": self.seconds,
+            "generator": self.generator.state_dict(),
+            "average": self.average.state_dict(),
+            "generator_optimizer": self.generator_optimizer.state_dict(),
+            "discriminators": {name: network.state_dict() for name, network in self.discriminators.items()},
+            "discriminator_optimizers": {name: o.state_dict() for name, o in self.discriminator_optimizers.items()},
+            "pools": {name: pool.state_dict() for name, pool in self.pools.items()},
+            "pair_random": self.random.get_state(),
+            "torch_random": torch.get_rng_state(),
+        }
+        if self.fabric.device.type == "cuda":
+            state["cuda_random"] = torch.cuda.get_rng_state(self.fabric.device)
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes up a state of the same configuration."""
+        self.iteration, self.seconds = state["iteration"], state["seconds"]
+        self.generator.load_state_dict(state["generator"])
+        self.average.load_state_dict(state["average"])
+        self.generator_optimizer.load_state_dict(state["generator_optimizer"])
+        for name in self.discriminators:
+            self.discriminators[name].load_state_dict(state["discriminators"][name])
+            self.discriminator_optimizers[name].load_state_dict(state["discriminator_optimizers"][name])
+            self.pools[name].load_state_dict(state["pools"][name], self.fabric.device)
+        self.random.set_state(state["pair_random"])
+        torch.set_rng_state(state["torch_random"])
+        if self.fabric.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda_random"], self.fabric.device)
+
+
+def _discriminator_input(name: str, image: Tensor, batch: Batch) -> Tensor:
+    """B x 6 x H x W for the appearance discriminator, B x 21 x H x W for the pose discriminator."""
+    condition = batch.condition_image if name == "appearance" else batch.target_heatmaps
+    return torch.cat((image, condition), dim=1)
+
+
+def _floats(network: nn.Module) -> list[Tensor]:
+    """Weights and running statistics, without the integer counters."""
+    tensors: Iterable[Tensor] = (*network.parameters(), *network.buffers())
+    return [tensor for tensor in tensors if tensor.is_floating_point()]

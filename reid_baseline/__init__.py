@@ -1,0 +1,31 @@
+"""Re-identification as a library: train a baseline, take features, score a ranking.
+
+images = load_images(paths, RECIPES["quick"].size)
+model = train_baseline(images, labels, RECIPES["quick"])
+ranking = evaluate_ranking(extract_features(model, query, RECIPES["quick"]), ...)
+"""
+
+from reid_baseline.data import load_images
+from reid_baseline.errors import ReIDError
+from reid_baseline.estimate import estimate_seconds
+from reid_baseline.features import extract_features
+from reid_baseline.model import ARCHS, BaselineNet, build_model
+from reid_baseline.ranking import Ranking, evaluate_ranking
+from reid_baseline.recipe import RECIPES, Recipe
+from reid_baseline.train import TrainProgress, train_baseline
+
+__all__ = [
+    "ARCHS",
+    "RECIPES",
+    "BaselineNet",
+    "Ranking",
+    "ReIDError",
+    "Recipe",
+    "TrainProgress",
+    "build_model",
+    "estimate_seconds",
+    "evaluate_ranking",
+    "extract_features",
+    "load_images",
+    "train_baseline",
+]

@@ -1,0 +1,73 @@
+"""Augmentation of a whole batch on its device, with draws of its own for every sample."""
+
+import torch
+import torch.nn.functional as F
+
+from reid_baseline.recipe import Recipe
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB in [0, 1], as torchvision's weights expect
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def normalise(images: torch.Tensor) -> torch.Tensor:
+    """Turns (B, 3, H, W), 0 to 255, into float32 with ImageNet's mean and deviation, channels last in memory."""
+    mean = torch.tensor(IMAGENET_MEAN, device=images.device).mul(255).view(3, 1, 1)
+    std = torch.tensor(IMAGENET_STD, device=images.device).mul(255).view(3, 1, 1)
+    return images.to(torch.float32, memory_format=torch.channels_last).sub(mean).div_(std)
+
+
+def augment(images: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
+    """Pads, crops, flips, jitters colours, normalises and erases as the recipe says.
+
+    Args:
+        images: (B, 3, H, W) uint8, any device.
+        recipe: its ``padding``, ``flip``, ``jitter`` and ``erasing`` are used.
+        generator: on the CPU, so that the draws are the same on every device.
+
+    Returns:
+        (B, 3, H, W) float32, normalised; padding is black, as in the paper's baseline; erased boxes are of mean colour.
+    """
+    changed = _crop_and_flip(images, recipe.padding, recipe.flip, generator)
+    if recipe.jitter:
+        changed = _jitter(changed, recipe.jitter, generator)
+    normalised = normalise(changed)
+    return _erase(normalised, recipe.erasing, generator) if recipe.erasing else normalised
+
+
+def _crop_and_flip(images: torch.Tensor, padding: int, flip: float, generator: torch.Generator) -> torch.Tensor:
+    batch, _, height, width = images.shape
+    top, left = torch.randint(0, 2 * padding + 1, (2, batch, 1), generator=generator)
+    flipped = torch.rand(batch, 1, generator=generator) < flip
+    rows = top + torch.arange(height)
+    columns = left + torch.arange(width)
+    columns = torch.where(flipped, columns.flip(1), columns)
+    padded = F.pad(images, (padding,) * 4).permute(0, 2, 3, 1)
+    device = images.device
+    sample = torch.arange(batch, device=device)[:, None, None]
+    return padded[sample, rows.to(device)[:, :, None], columns.to(device)[:, None, :]].permute(0, 3, 1, 2)
+
+
+def _jitter(images: torch.Tensor, strength: float, generator: torch.Generator) -> torch.Tensor:
+    """Multiplies brightness, contrast and saturation by factors of each sample's own; (B, 3, H, W) float, 0 to 255."""
+    factors = 1 + strength * (2 * torch.rand(3, len(images), 1, 1, 1, generator=generator) - 1)
+    brightness, contrast, saturation = factors.to(images.device)
+    changed = images * brightness
+    grey = changed.mean(1, keepdim=True)
+    changed = torch.lerp(grey, changed, saturation)
+    return torch.lerp(grey.mean((2, 3), keepdim=True), changed, contrast).clamp_(0, 255)
+
+
+def _erase(images: torch.Tensor, probability: float, generator: torch.Generator) -> torch.Tensor:
+    """Random erasing (Zhong et al., AAAI 2020): a box of 2-40 % of the area and aspect 0.3-3.3, cut at the frame."""
+    batch, _, height, width = images.shape
+    chosen, area, aspect, y, x = torch.rand(5, batch, 1, generator=generator)
+    area = (0.02 + 0.38 * area) * height * width
+    aspect = torch.exp((2 * aspect - 1) * torch.log(torch.tensor(1 / 0.3)))
+    box_height = (area * aspect).sqrt().clamp(max=height)
+    box_width = (area / aspect).sqrt().clamp(max=width)
+    rows = torch.arange(height) - y * (height - box_height)
+    columns = torch.arange(width) - x * (width - box_width)
+    inside_rows = (rows >= 0) & (rows < box_height) & (chosen < probability)
+    inside_columns = (columns >= 0) & (columns < box_width)
+    box = inside_rows[:, None, :, None] & inside_columns[:, None, None, :]
+    return images.masked_fill_(box.to(images.device), 0)

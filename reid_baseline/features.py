@@ -1,0 +1,65 @@
+"""Features of images, as the baseline is tested."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+
+from reid_baseline.augmentation import normalise
+from reid_baseline.device import autocast, pick_device
+from reid_baseline.errors import ReIDError
+from reid_baseline.model import BaselineNet
+from reid_baseline.recipe import Recipe
+
+
+@torch.inference_mode()
+def extract_features(
+    model: BaselineNet,
+    images: torch.Tensor,
+    recipe: Recipe,
+    device: str | torch.device = "auto",
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    batch_size: int = 128,
+    precision: str = "auto",
+) -> torch.Tensor:
+    """Returns f(image) + f(mirrored image), scaled to length 1.
+
+    The model is moved to ``device`` and put into evaluation mode.
+
+    Args:
+        model: a trained network.
+        images: (N, 3, H, W) uint8 of the recipe's size.
+        recipe: the one that the model was trained by.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        progress: called with (images done, images in all) after each batch.
+        batch_size: images at once.
+        precision: "auto", "fp32" or "bf16".
+
+    Returns:
+        (N, embedding) float32 on the CPU.
+
+    Raises:
+        ReIDError: images of another size or type.
+    """
+    check_images(images, recipe)
+    device = pick_device(device)
+    model.to(device).to(memory_format=torch.channels_last).eval()
+    features = []
+    for start in range(0, len(images), batch_size):
+        batch = normalise(images[start : start + batch_size].to(device))
+        with autocast(device, precision):
+            summed = model(batch).float() + model(batch.flip(3)).float()
+        features.append(F.normalize(summed).cpu())
+        if progress:
+            progress(min(start + batch_size, len(images)), len(images))
+    return torch.cat(features)
+
+
+def check_images(images: torch.Tensor, recipe: Recipe) -> None:
+    """Raises ReIDError unless ``images`` are (N, 3, H, W) uint8 of the recipe's size, at least one."""
+    if images.dtype != torch.uint8 or images.ndim != 4 or not len(images) or images.shape[1:] != (3, *recipe.size):
+        raise ReIDError(
+            f"images are {tuple(images.shape)} {images.dtype}: recipe {recipe.name} expects"
+            f" (N, 3, {recipe.size[0]}, {recipe.size[1]}) torch.uint8"
+        )

@@ -1,0 +1,140 @@
+"""The baseline network: a torchvision ResNet without its classifier, and a bottleneck."""
+
+import warnings
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import torch
+import torchvision
+from torch import nn
+
+from reid_baseline.errors import ReIDError
+
+ARCHS = ("resnet50", "resnet18")
+
+
+class BaselineNet(nn.Module):
+    """ResNet -> global average pooling -> Linear -> BN = the feature; in training then dropout -> Linear = the logits.
+
+    Args:
+        arch: "resnet50" or "resnet18".
+        num_classes: training identities.
+        embedding: width of the feature.
+        dropout: probability, between feature and classifier.
+        last_stride: 1 or 2, of the last stage (1 doubles the last map's height and width).
+
+    Raises:
+        ReIDError: an unknown arch.
+    """
+
+    def __init__(
+        self, arch: str, num_classes: int, *, embedding: int = 512, dropout: float = 0.5, last_stride: int = 2
+    ) -> None:
+        super().__init__()
+        if arch not in ARCHS:
+            raise ReIDError(f"arch {arch!r} is unknown: expected {' or '.join(ARCHS)}")
+        self.arch = arch
+        self.backbone = torchvision.models.get_model(arch)
+        width = self.backbone.fc.in_features
+        self.backbone.fc = nn.Identity()
+        if last_stride == 1:
+            first = self.backbone.layer4[0]
+            (first.conv2 if arch == "resnet50" else first.conv1).stride = (1, 1)
+            first.downsample[0].stride = (1, 1)
+        self.reduce = nn.Linear(width, embedding)
+        self.norm = nn.BatchNorm1d(embedding)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(embedding, num_classes)
+        nn.init.kaiming_normal_(self.reduce.weight, mode="fan_out")
+        nn.init.zeros_(self.reduce.bias)
+        nn.init.normal_(self.norm.weight, 1.0, 0.02)
+        nn.init.normal_(self.classifier.weight, std=0.001)
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Maps (B, 3, H, W) normalised images to (B, embedding) features after BN."""
+        return self.norm(self.reduce(self.backbone(images)))
+
+    def logits(self, features: torch.Tensor) -> torch.Tensor:
+        """Maps (B, embedding) features to (B, num_classes) logits."""
+        return self.classifier(self.dropout(features))
+
+
+def build_model(
+    arch: str,
+    num_classes: int,
+    weights: str | Path = "none",
+    *,
+    embedding: int = 512,
+    dropout: float = 0.5,
+    last_stride: int = 2,
+) -> BaselineNet:
+    """Builds the network, from scratch or on trained weights of the backbone.
+
+    Args:
+        arch: "resnet50" or "resnet18".
+        num_classes: training identities.
+        weights: "imagenet" (torchvision's V1, downloaded if absent), "none", or a file: a torchvision state dict or a
+            re-ID checkpoint, whose head is left aside.
+        embedding: width of the feature.
+        dropout: probability, between feature and classifier.
+        last_stride: 1 or 2.
+
+    Raises:
+        ReIDError: an unknown arch, or weights that cannot be had, are no plain tensors, or are of another network.
+    """
+    model = BaselineNet(arch, num_classes, embedding=embedding, dropout=dropout, last_stride=last_stride)
+    if weights == "imagenet":
+        _load_backbone(model, _imagenet_state(arch), f"the ImageNet weights of {arch}")
+    elif weights != "none":
+        _load_backbone(model, _file_state(Path(weights)), str(weights))
+    return model
+
+
+def _imagenet_state(arch: str) -> dict[str, torch.Tensor]:
+    entry = torchvision.models.get_model_weights(arch)["IMAGENET1K_V1"]
+    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlsplit(entry.url).path).name
+    try:
+        return entry.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError, ValueError) as error:  # no network, a wrong hash, or a broken file in the cache
+        raise ReIDError(
+            f"the ImageNet weights of {arch} cannot be had ({type(error).__name__}): fetch {entry.url} elsewhere and"
+            f" put it at {path}, or give that file as weights, or train from scratch with weights none"
+        ) from error
+
+
+def _file_state(path: Path) -> dict[str, torch.Tensor]:
+    """Returns the tensors of a checkpoint, from under the usual wrappers."""
+    if not path.is_file():
+        raise ReIDError(f"weights {path} do not exist: expected imagenet, none or a file of weights")
+    try:
+        with warnings.catch_warnings(action="ignore"):  # torch's remarks on old and odd files; what matters is raised
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises a dozen kinds for a broken, foreign or unsafe file
+        raise ReIDError(f"weights {path} are no file of plain tensors: expected a PyTorch state dict") from error
+    for wrapper in ("state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
+            state = state[wrapper]
+    if not isinstance(state, dict):
+        raise ReIDError(f"weights {path} hold a {type(state).__name__}: expected a PyTorch state dict")
+    return {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
+
+
+def _load_backbone(model: BaselineNet, state: dict[str, torch.Tensor], source: str) -> None:
+    """Loads the backbone from a state dict whose names may carry any prefix (``module.``, ``base.``, ``backbone.``)."""
+    stem = min((key for key in state if key.endswith("conv1.weight")), key=len, default=None)
+    if stem is None:
+        raise ReIDError(f"{source} hold no ResNet (no conv1.weight among {len(state)} tensors)")
+    prefix = stem.removesuffix("conv1.weight")
+    expected = model.backbone.state_dict()
+    found = {key: state[prefix + key] for key in expected if prefix + key in state}
+    wrong = [
+        key
+        for key, value in expected.items()
+        if not key.endswith("num_batches_tracked") and (key not in found or found[key].shape != value.shape)
+    ]
+    if wrong:
+        raise ReIDError(
+            f"{source} do not fit {model.arch}: {len(wrong)} of {len(expected)} tensors (first: {wrong[0]})"
+        )
+    model.backbone.load_state_dict(found, strict=False)

@@ -1,0 +1,69 @@
+"""The state of an unfinished training in a file, so that a kill costs an epoch at most and changes no result."""
+
+import hashlib
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from reid_baseline.errors import ReIDError
+from reid_baseline.model import BaselineNet
+from reid_baseline.recipe import Recipe
+
+
+def fingerprint(
+    images: torch.Tensor, labels: torch.Tensor, recipe: Recipe, arch: str, weights: str, seed: int, precision: str
+) -> str:
+    """Returns a SHA-256 over all that decides the result of a training."""
+    digest = hashlib.sha256(repr((asdict(recipe), arch, weights, seed, precision, tuple(images.shape))).encode())
+    digest.update(images.permute(0, 2, 3, 1).contiguous().cpu().numpy().data)
+    digest.update(labels.contiguous().cpu().numpy().data)
+    return digest.hexdigest()
+
+
+def write_state(
+    path: Path, identity: str, model: BaselineNet, optimizer: torch.optim.Optimizer, epochs_done: int
+) -> None:
+    """Writes the file whole or not at all.
+
+    Raises:
+        ReIDError: the folder is absent or cannot be written, or the disk is full.
+    """
+    state = {
+        "format": "reid_baseline training state 1",
+        "identity": identity,
+        "epochs_done": epochs_done,
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:  # torch.save turns a full disk into a RuntimeError
+        reason = getattr(error, "strerror", None) or "is the disk full?"
+        raise ReIDError(f"{path} cannot be written ({reason}): make room or choose another folder") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_state(path: Path, identity: str, model: BaselineNet, optimizer: torch.optim.Optimizer) -> int:
+    """Loads the state into model and optimizer and returns the epochs done.
+
+    Raises:
+        ReIDError: the file is unreadable, or of a training with other images or settings.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        written_for = state["identity"]
+    except Exception as error:  # torch.load raises a dozen kinds for a broken, foreign or unsafe file
+        raise ReIDError(f"{path} is no state of a baseline training: remove it to start anew") from error
+    if written_for != identity:
+        raise ReIDError(f"{path} is of a training with other images or settings: remove it to start anew")
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    return int(state["epochs_done"])

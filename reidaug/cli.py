@@ -1,0 +1,438 @@
+"""The command line: each command parses, calls one function and prints. Nothing else prints, asks or exits."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, ParamSpec
+
+import typer
+
+from reidaug import __version__
+from reidaug.console import duration, print_json, progress, say, stdout
+from reidaug.errors import ReidAugError
+
+app = typer.Typer(
+    name="reidaug",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help=(
+        "Give a person re-identification training set the images that it lacks, and measure what they are worth.\n\n"
+        "The main job is three commands, each going on where an earlier run stopped:\n\n"
+        "    reidaug shrink --portion 0.4        keep 40 %, plan the missing images\n\n"
+        "    reidaug synthesize --ckpt pona.pt   paint the missing images\n\n"
+        "    reidaug evaluate                    train and score a re-ID network\n\n"
+        "`reidaug demo` runs all of it on rendered people, with nothing to download."
+    ),
+)
+
+Parameters = ParamSpec("Parameters")
+
+
+def reports_errors(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """Turns what the user can mend into one line and exit code 1, and Ctrl-C into 130."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt:
+            say("interrupted: run the same command again to go on from here")
+            raise typer.Exit(130) from None
+        except BrokenPipeError:  # `reidaug table | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+        except typer.Exit:
+            raise
+        except Exception as error:
+            if kwargs.get("debug"):
+                raise
+            say(f"error: {one_line(error)}")
+            raise typer.Exit(1) from None
+
+    return wrapped
+
+
+def one_line(error: Exception) -> str:
+    """The error as one line; what is not the user's to mend is named as such, without its own long text."""
+    if isinstance(error, ReidAugError) or type(error).__name__ in ("PoNAError", "ReIDError"):
+        return " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror:
+        where = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror}{where}"
+    if isinstance(error, MemoryError) or "not enough memory" in str(error) or "out of memory" in str(error):
+        return "out of memory: give a smaller --batch-size or use a machine with more memory"
+    first = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
+    return f"unexpected {type(error).__name__}: {first[:200]} (run again with --debug for the whole trace)"
+
+
+Keep = Literal["per-identity", "uniform"]
+Source = Literal["nearest", "random"]
+Split = Literal["train", "test"]
+Preset = Literal["market", "deepfashion", "mini"]
+Perceptual = Literal["vgg19", "none"]
+RecipeName = Literal["paper", "quick"]
+Arch = Literal["resnet50", "resnet18"]
+TableFormat = Literal["rich", "markdown", "csv", "latex", "json"]
+
+StudyOption = Annotated[
+    Path, typer.Option("--study", envvar="REIDAUG_STUDY", help="The study folder: plans, image sets and results.")
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        envvar="REIDAUG_DATA",
+        help="The Market-1501 root. Without it: what the study remembers, else ./Market-1501-v15.09.15.",
+    ),
+]
+PortionOption = Annotated[
+    str | None, typer.Option("--portion", help="One portion of the study, such as 0.4. Without it: all of them.")
+]
+DeviceOption = Annotated[
+    str, typer.Option("--device", help="auto, cpu, cuda or cuda:N. auto takes a GPU if there is one.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the whole trace of an error.")]
+CheckpointOption = Annotated[Path, typer.Option("--ckpt", help="The generator: a file that `reidaug train` wrote.")]
+DEFAULT_STUDY = Path("study")
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"reidaug {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+@reports_errors
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Where the demo writes everything.")] = Path("reidaug-demo"),
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Run the whole job on rendered people with the shipped generator: nothing to download, about 5 minutes on 2 cores.
+
+    Renders a data set, keeps 40 % of it, paints the missing images, trains and scores a re-ID network on the kept, the
+    completed and the full set, prints the table, and writes demo.png: condition, target pose, generated and real image.
+    Run it again after an interruption and it goes on.
+    """
+    from reidaug.demo import run_demo
+
+    result = run_demo(out, device=device, progress=progress, say=say)
+    show_table(result.rows, "json" if json else "rich")
+    say(f"picture: {result.picture}   folder: {out}   all of it took {duration(result.seconds)}")
+
+
+@app.command()
+@reports_errors
+def mannequins(
+    out: Annotated[Path, typer.Argument(help="The new Market-1501 root.")],
+    train_ids: Annotated[int, typer.Option(min=2, help="Identities for training.")] = 100,
+    test_ids: Annotated[int, typer.Option(min=2, help="Other identities for query and gallery.")] = 50,
+    images: Annotated[int, typer.Option(min=4, help="Images of each identity.")] = 12,
+    cameras: Annotated[int, typer.Option(min=2, max=6, help="Cameras.")] = 6,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Write the embedded data set: rendered people with exact keypoints, as a Market-1501 root with its keypoint CSVs.
+
+    The same seed gives the same bytes; other seeds give other people.
+    """
+    from reidaug.mannequins import MannequinConfig, write_mannequins
+
+    config = MannequinConfig(train_ids=train_ids, test_ids=test_ids, images=images, cameras=cameras, seed=seed)
+    with progress("rendering people") as advance:
+        path = write_mannequins(out, config, advance)
+    report({"data": str(path), "train_ids": train_ids, "test_ids": test_ids, "images": images, "seed": seed}, json)
+
+
+@app.command()
+@reports_errors
+def inspect(
+    data: Annotated[Path, typer.Argument(help="The Market-1501 root.")],
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Count what a data set holds and name every problem in it, before hours of work hang on it.
+
+    Exit code 1 if there is a problem that would stop or falsify the work.
+    """
+    from reidaug.inspection import inspect_dataset
+    from reidaug.reports import inspection_table, inspection_values
+
+    with progress("reading images") as advance:
+        inspection = inspect_dataset(data, advance)
+    if json:
+        print_json(inspection_values(inspection))
+    else:
+        stdout().print(inspection_table(inspection))
+    if inspection.errors:
+        raise typer.Exit(1)
+
+
+@app.command()
+@reports_errors
+def pairs(
+    data: Annotated[Path, typer.Argument(help="The Market-1501 root, or a folder with its keypoint CSVs.")],
+    split: Annotated[Split, typer.Option(help="Which keypoint file.")],
+    out: Annotated[Path, typer.Option(help="The CSV to write: columns from,to.")],
+    count: Annotated[int | None, typer.Option(min=1, help="Draw so many pairs. Without it: all.")] = None,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Write the (condition, target) pairs that a generator is trained or tested on, as the public code counts them.
+
+    All ordered pairs of one identity among images with both shoulders and both hips. `--split test --count 12000`
+    gives the published test pairs of Market-1501, in their order.
+    """
+    from reidaug.pairs import pairs_file
+
+    written, possible = pairs_file(data, split, out, count, seed)
+    report({"pairs": written, "possible": possible, "out": str(out)}, json)
+
+
+@app.command()
+@reports_errors
+def train(
+    out: Annotated[
+        Path, typer.Option(help="The generator checkpoint to write; OUT.last and OUT.log.jsonl stand beside.")
+    ],
+    data: DataOption = None,
+    study: StudyOption = DEFAULT_STUDY,
+    portion: Annotated[
+        str | None, typer.Option(help="Train on the kept images of this portion of the study only (protocol strict).")
+    ] = None,
+    preset: Annotated[
+        Preset, typer.Option(help="market and deepfashion: the paper's. mini: for a machine without a GPU.")
+    ] = "market",
+    iterations: Annotated[
+        int | None, typer.Option(min=1, help="Length; the learning rate falls to 0 at the last.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.1, help="Length as time: the speed is measured first, then iterations follow.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Pairs per iteration.")] = None,
+    width: Annotated[int | None, typer.Option(min=8, help="Channels of the first layer.")] = None,
+    perceptual: Annotated[Perceptual, typer.Option(help="Perceptual loss.")] = "vgg19",
+    vgg_weights: Annotated[Path | None, typer.Option(help="VGG-19 weights of the perceptual loss.")] = None,
+    seed: SeedOption = 0,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Train a PoNA generator; run again after an interruption and it goes on.
+
+    Protocol `paper` trains on all training images, also those that a study takes away. With --portion (protocol
+    `strict`) it sees the kept images of that portion only. The checkpoint records what it saw, and tables say so.
+    """
+    from reidaug.train import TrainRequest, train_generator
+
+    request = TrainRequest(
+        out=out,
+        data=data,
+        study=study,
+        portion=portion,
+        preset=preset,
+        iterations=iterations,
+        minutes=minutes,
+        batch_size=batch_size,
+        width=width,
+        perceptual=perceptual,
+        vgg_weights=vgg_weights,
+        seed=seed,
+        device=device,
+    )
+    with progress("training the generator") as advance:
+        summary = train_generator(request, say=say, advance=advance)
+    report(summary, json)
+
+
+@app.command()
+@reports_errors
+def shrink(
+    portion: Annotated[str, typer.Option(help="The share of training images to keep: 0.01 to 0.99, two decimals.")],
+    data: DataOption = None,
+    study: StudyOption = DEFAULT_STUDY,
+    keep: Annotated[
+        Keep, typer.Option(help="per-identity keeps at least one image of everyone; uniform is the paper's plain draw.")
+    ] = "per-identity",
+    source: Annotated[
+        Source, typer.Option(help="Condition image of a missing one: the kept image nearest in pose, or any.")
+    ] = "nearest",
+    seed: SeedOption = 0,
+    copy: Annotated[bool, typer.Option("--copy", help="Copy query and gallery instead of linking them.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace this portion and all of its image sets.")] = False,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Keep a portion of the training images and plan the missing ones.
+
+    Writes STUDY/p0.40/plan.csv (each missing image with its condition image: every generator works from the same plan)
+    and STUDY/p0.40/none/, the reduced set as a whole Market-1501 root. For one seed a smaller portion is part of a
+    larger one.
+    """
+    from reidaug.reports import shrink_summary
+    from reidaug.shrink import ShrinkConfig, shrink
+    from reidaug.study import Study, parse_portion, resolve_data
+
+    config = ShrinkConfig(parse_portion(portion), keep, source, seed)
+    the_study = Study(study)
+    result = shrink(resolve_data(data, the_study), the_study, config, copy=copy, force=force)
+    if json:
+        print_json(result.values())
+    else:
+        stdout().print(shrink_summary(result))
+
+
+@app.command()
+@reports_errors
+def synthesize(
+    ckpt: CheckpointOption,
+    study: StudyOption = DEFAULT_STUDY,
+    portion: PortionOption = None,
+    name: Annotated[str, typer.Option(help="Name of the image set: its folder and its row in the table.")] = "pona",
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 32,
+    copy: Annotated[bool, typer.Option("--copy", help="Copy query and gallery instead of linking them.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the set if it was made with another generator.")
+    ] = False,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Paint the missing images of every portion of the study, or of one, and complete the training set with them.
+
+    Writes STUDY/p0.40/NAME/Market-1501-v15.09.15/: kept images byte for byte, each missing image under its own name,
+    query and gallery, the keypoint CSVs and manifest.csv. Run it under torchrun or as a SLURM array and each process
+    does its share.
+    """
+    from reidaug.study import Study, chosen_portions
+    from reidaug.synthesize import SynthesisOptions, synthesize
+
+    options = SynthesisOptions(name=name, batch_size=batch_size, copy=copy, force=force, device=device)
+    the_study = Study(study)
+    reports = []
+    for each in chosen_portions(the_study, portion):
+        with progress(f"painting, p = {each:.2f}") as advance:
+            reports.append(synthesize(the_study, each, ckpt, options, advance))
+        if not json:
+            stdout().print(reports[-1].sentence())
+    if json:
+        print_json({"sets": [each.values() for each in reports]})
+
+
+@app.command()
+@reports_errors
+def evaluate(
+    study: StudyOption = DEFAULT_STUDY,
+    portion: PortionOption = None,
+    recipe: Annotated[
+        RecipeName | None, typer.Option(help="paper: ImageNet weights, 60 epochs. quick: from scratch, for CPUs.")
+    ] = None,
+    arch: Annotated[Arch, typer.Option(help="resnet18 takes about a third of the time.")] = "resnet50",
+    weights: Annotated[
+        str | None, typer.Option(help="imagenet, none, or a file. Default: imagenet for paper, none for quick.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Other than the recipe's.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Train each set with so many seeds, from 0 on.")] = 1,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Train and score the re-ID baseline on every training set of the study and on the full set; print the mAP table.
+
+    Says first what will be trained, where, and about how long it takes. A result is kept under its data and
+    configuration in STUDY/results.jsonl, so a second run does only what is missing. Default recipe: paper with ImageNet
+    weights on a GPU, else quick.
+    """
+    from reidaug.evaluate import EvaluationRequest, evaluate_study
+    from reidaug.study import Study
+
+    request = EvaluationRequest(
+        portion=portion,
+        recipe=recipe,
+        arch=arch,
+        weights=weights,
+        epochs=epochs,
+        seeds=seeds,
+        device=device,
+    )
+    rows = evaluate_study(Study(study), request, progress=progress, say=say)
+    show_table(rows, "json" if json else "rich")
+
+
+@app.command()
+@reports_errors
+def table(
+    study: StudyOption = DEFAULT_STUDY,
+    format: Annotated[TableFormat, typer.Option(help="How to write it.")] = "rich",
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Print the mAP table again, from the results of the study."""
+    from reidaug.results import read_results
+    from reidaug.study import Study
+
+    rows = read_results(Study(study).results_path)
+    if not rows:
+        raise ReidAugError(f"no results in {study}: run `reidaug evaluate` first, or name the study with --study")
+    show_table(rows, "json" if json else format)
+
+
+@app.command()
+@reports_errors
+def doctor(json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Tell what is installed, which devices there are, what is missing and how to mend it."""
+    from reidaug.doctor import examine
+    from reidaug.reports import doctor_table, doctor_values
+
+    checks = examine()
+    if json:
+        print_json(doctor_values(checks))
+    else:
+        stdout().print(doctor_table(checks))
+    if not all(check.ok for check in checks):
+        raise typer.Exit(1)
+
+
+def show_table(rows: list[dict[str, Any]], format: TableFormat) -> None:
+    """Prints result rows in the wanted format on stdout."""
+    from reidaug.table import format_table
+
+    if format == "json":
+        print_json({"rows": rows})
+    elif format == "rich":
+        stdout().print(format_table(rows, "rich"))
+    else:
+        print(format_table(rows, format))
+
+
+def report(values: dict[str, Any], as_json: bool) -> None:
+    """A short result: one JSON object, or one ``name: value`` line each."""
+    if as_json:
+        print_json(values)
+        return
+    for name, value in values.items():
+        print(f"{name.replace('_', ' ')}: {value}")
+
+
+def main() -> None:
+    """The console script."""
+    app()

@@ -1,0 +1,144 @@
+"""What is installed, which devices there are, and how to mend what is missing."""
+
+import os
+import platform
+import re
+import shutil
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+OLDEST_PYTHON = (3, 11)
+LEAST_MEMORY = 3.0  # GiB; a Market-1501-sized synthesis stays within it
+LEAST_DISK = 1.0  # GiB; a completed set of Market-1501 takes about 50 MB
+TOGETHER = "install torch and torchvision together, from one index: pip install --force-reinstall torch torchvision"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str  # what was looked at
+    ok: bool  # whether the work can be done with it
+    detail: str  # what was found
+    mend: str = ""  # what to do about it; empty where there is nothing to do
+
+
+def examine(folder: Path = Path()) -> list[Check]:
+    """Look at everything that the work needs. Changes nothing, needs no network.
+
+    Args:
+        folder: where a study would be written.
+    """
+    checks = [_python(), _torch(), *_distributions()]
+    if checks[1].ok:
+        checks[2:2] = [_torchvision(), _gpu(), _bfloat16()]
+    return [*checks, _memory(), _disk(folder)]
+
+
+def _python() -> Check:
+    ok = sys.version_info >= OLDEST_PYTHON
+    mend = "" if ok else f"install Python {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or newer"
+    return Check("Python", ok, f"{platform.python_version()} on {platform.platform(terse=True)}", mend)
+
+
+def _torch() -> Check:
+    try:
+        import torch
+    except Exception as error:  # a broken installation fails in many ways
+        return Check("torch", False, f"cannot be imported: {_first_line(error)}", "pip install torch torchvision")
+    build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU only"
+    return Check("torch", True, f"{torch.__version__} ({build}), {torch.get_num_threads()} threads")
+
+
+def _torchvision() -> Check:
+    """A CPU-only torch with PyPI's torchvision fails at import: `torchvision::nms does not exist`."""
+    import torch
+
+    try:
+        import torchvision
+
+        torchvision.ops.nms(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.ones(1), 0.5)
+    except Exception as error:
+        return Check("torchvision", False, f"does not fit torch {torch.__version__}: {_first_line(error)}", TOGETHER)
+    return Check("torchvision", True, f"{torchvision.__version__}, fits torch")
+
+
+def _gpu() -> Check:
+    import torch
+
+    if torch.cuda.is_available():
+        try:
+            torch.zeros(8, device="cuda").sum().item()
+        except Exception as error:
+            mend = "install a torch build for this GPU and driver, see pytorch.org/get-started"
+            return Check("GPU", False, f"there is one, but torch cannot use it: {_first_line(error)}", mend)
+        devices = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+        return Check("GPU", True, ", ".join(f"{each.name} ({each.total_memory / 2**30:.0f} GiB)" for each in devices))
+    if Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi"):
+        mend = "update the driver, or install the CUDA build of torch, see pytorch.org/get-started"
+        return Check("GPU", True, "there is an NVIDIA driver, but torch sees no GPU: the CPU is used", mend)
+    return Check("GPU", True, "none: the CPU is used, and `evaluate` takes the recipe quick")
+
+
+def _bfloat16() -> Check:
+    """Whether the CPU multiplies bfloat16 matrices faster than float32 ones."""
+    try:
+        flags = set(re.findall(r"\S+", Path("/proc/cpuinfo").read_text().split("flags", 1)[1].split("\n", 1)[0]))
+    except (OSError, IndexError):
+        return Check("CPU", True, f"{os.cpu_count()} cores; its bfloat16 units are unknown")
+    units = [name for name in ("amx_bf16", "avx512_bf16") if name in flags]
+    found = f"with {', '.join(units)}" if units else "without bfloat16 units: float32 is used"
+    return Check("CPU", True, f"{len(os.sched_getaffinity(0))} of {os.cpu_count()} cores, {found}")
+
+
+def _distributions() -> list[Check]:
+    """The packages that the installed reidaug asks for, and those of its extras."""
+    try:
+        requirements = metadata.requires("reidaug") or []
+    except metadata.PackageNotFoundError:
+        return [Check("packages", True, "reidaug runs from its source folder", "pip install . checks them")]
+    checks: list[Check] = []
+    for requirement in requirements:
+        name = re.split(r"[\s\[<>=!~;(]", requirement, maxsplit=1)[0]
+        extra = re.search(r"extra == ['\"]([\w-]+)['\"]", requirement)
+        if name in ("torch", "torchvision", "reidaug"):
+            continue
+        try:
+            checks.append(Check(name, True, metadata.version(name)))
+        except metadata.PackageNotFoundError:
+            if extra:
+                checks.append(Check(name, True, "not installed, optional", f"pip install 'reidaug[{extra[1]}]'"))
+            else:
+                checks.append(Check(name, False, "not installed", f"pip install {name}"))
+    return checks
+
+
+def _memory() -> Check:
+    try:
+        available = int(re.findall(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())[0]) / 2**20
+    except (OSError, IndexError):
+        return Check("memory", True, "cannot be read on this system")
+    group = Path("/sys/fs/cgroup")  # a container's own limit lies below what the machine has; its file cache can go
+    with suppress(OSError, ValueError, IndexError):
+        used = int(re.findall(r"^anon (\d+)", (group / "memory.stat").read_text(), re.MULTILINE)[0])
+        available = min(available, (int((group / "memory.max").read_text()) - used) / 2**30)
+    ok = available >= LEAST_MEMORY
+    return Check(
+        "memory", ok, f"{available:.1f} GiB free", "" if ok else f"free some: {LEAST_MEMORY:.0f} GiB are wanted"
+    )
+
+
+def _disk(folder: Path) -> Check:
+    free = shutil.disk_usage(folder).free / 2**30
+    ok = free >= LEAST_DISK and os.access(folder, os.W_OK)
+    detail = f"{free:.1f} GiB free at {folder.absolute()}" + ("" if os.access(folder, os.W_OK) else ", not writable")
+    return Check(
+        "disk", ok, detail, "" if ok else f"choose a folder that can be written, with {LEAST_DISK:.0f} GiB free"
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

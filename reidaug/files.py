@@ -1,0 +1,78 @@
+"""Files and folders that appear whole or not at all, and locks on what is being made."""
+
+import fcntl
+import os
+import secrets
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from reidaug.errors import HeldError
+
+
+def atomic_write(path: Path, data: bytes | str) -> None:
+    """Write a file whole or not at all.
+
+    Args:
+        path: the file; its folder exists.
+        data: bytes, or text that is stored as UTF-8.
+    """
+    content = data.encode() if isinstance(data, str) else data
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}.partial"
+    try:
+        with open(temporary, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def locked(path: Path, what: str) -> Iterator[None]:
+    """Hold an output for oneself; whoever comes second is refused at once. The system lets go when the holder dies.
+
+    Args:
+        path: the lock file, best a hidden one beside the output; it stays, and says who held it last.
+        what: the output's name in the message.
+
+    Raises:
+        HeldError: somebody holds it; the message names process, machine and time.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(handle, 200).decode(errors="replace").strip() or "another process"
+            raise HeldError(f"{what} is being made by {holder}; wait until that is done, or stop it") from None
+        os.ftruncate(handle, 0)
+        os.write(handle, f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%F %T')}".encode())
+        yield
+        # Unlocking, not only closing: a forked child would keep the lock alive.
+        fcntl.flock(handle, fcntl.LOCK_UN)
+    finally:
+        os.close(handle)
+
+
+def link_or_copy_folder(source: Path, target: Path, copy: bool) -> None:
+    """Give a folder of files a second place: a symbolic link to its absolute path, or a full copy.
+
+    Args:
+        source: the folder.
+        target: where it shall appear; nothing is there yet.
+        copy: copy instead of linking.
+    """
+    if copy:
+        target.mkdir()
+        for entry in os.scandir(source):
+            if entry.is_file():
+                shutil.copyfile(entry.path, target / entry.name)
+    else:
+        target.symlink_to(source.resolve(), target_is_directory=True)

@@ -1,0 +1,89 @@
+"""Reports of the commands as text for people and as plain values for `--json`."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from reidaug.doctor import Check
+from reidaug.inspection import Inspection
+from reidaug.shrink import ShrinkReport
+
+SHOWN_PER_KIND = 5  # problems of one kind that are printed; `--json` has all
+
+
+def inspection_table(inspection: Inspection) -> RenderableType:
+    """Counts of each split, then the problems, kind by kind."""
+    table = Table(title=str(inspection.root), title_justify="left", title_style="bold")
+    for name in ("split", "images", "identities", "junk", "distractors", "with keypoints", "usable poses", "cameras"):
+        table.add_column(name, justify="left" if name in ("split", "cameras") else "right", no_wrap=True)
+    for split in inspection.splits:
+        counts = (split.images, split.identities, split.junk, split.distractors, split.annotated, split.poses)
+        cameras = "  ".join(f"{camera}: {count:,}" for camera, count in sorted(split.images_of_camera.items()))
+        table.add_row(split.split, *(f"{count:,}" for count in counts), cameras)
+    return Group(table, *_problem_lines(inspection))
+
+
+def _problem_lines(inspection: Inspection) -> list[Text]:
+    shown: Counter[str] = Counter()
+    lines = []
+    for problem in sorted(inspection.problems, key=lambda problem: (problem.level, problem.kind)):
+        shown[problem.kind] += 1
+        if shown[problem.kind] <= SHOWN_PER_KIND:
+            lines.append(Text(f"{problem.level}: {problem.where}: {problem.message}"))
+        elif shown[problem.kind] == SHOWN_PER_KIND + 1:
+            count = sum(other.kind == problem.kind for other in inspection.problems)
+            lines.append(
+                Text(f"{problem.level}: ... and {count - SHOWN_PER_KIND:,} more of {problem.kind} (--json lists all)")
+            )
+    notes = len(inspection.problems) - len(inspection.errors)
+    verdict = f"{len(inspection.errors):,} errors" if inspection.errors else "no errors"
+    lines.append(Text(f"{verdict}, {notes:,} notes"))
+    return lines
+
+
+def inspection_values(inspection: Inspection) -> dict[str, Any]:
+    """Everything that `inspect` found."""
+    return {
+        "data": str(inspection.root),
+        "splits": {split.split: asdict(split) for split in inspection.splits},
+        "errors": len(inspection.errors),
+        "problems": [asdict(problem) for problem in inspection.problems],
+    }
+
+
+def shrink_summary(report: ShrinkReport) -> str:
+    """What `shrink` did, in some lines."""
+    kept = f"p = {report.portion:.2f}: {report.kept:,} of {report.images:,} training images kept"
+    vanished = f", {report.vanished} of them gone" if report.vanished else ", all of them kept"
+    lines = [
+        f"{kept} ({report.identities:,} identities{vanished}); {report.generate:,} to paint, {report.copy:,} to copy "
+        "for want of a pose" + (f", {report.drop:,} of vanished identities left out" if report.drop else "")
+    ]
+    if report.pose_distance is not None and report.same_camera is not None:
+        lines.append(
+            f"condition images ({report.source}): {report.pose_distance:.1f} pixels a joint from the target pose, "
+            f"{100 * report.same_camera:.0f} % from the same camera"
+        )
+    if report.unannotated:
+        lines.append(f"{report.unannotated:,} training images have no keypoint row")
+    made = "was there already" if report.existed else "written"
+    return "\n".join([*lines, f"plan {made}: {report.plan}", f"reduced set: {report.root}"])
+
+
+def doctor_table(checks: Sequence[Check]) -> RenderableType:
+    """What was looked at, whether it will do, what was found, and how to mend it."""
+    table = Table(show_header=False, box=None)
+    for check in checks:
+        mark = Text("ok", style="green") if check.ok else Text("MEND", style="bold red")
+        table.add_row(mark, check.name, Text(check.detail + (f"; {check.mend}" if check.mend else "")))
+    return table
+
+
+def doctor_values(checks: Sequence[Check]) -> dict[str, Any]:
+    """For ``--json``."""
+    return {"ok": all(check.ok for check in checks), "checks": [asdict(check) for check in checks]}

@@ -1,0 +1,274 @@
+"""Paint the missing images of a plan with a trained generator and complete the training set."""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from reidaug.annotations import Annotations, find_annotations, read_annotations, write_annotations
+from reidaug.errors import ReidAugError
+from reidaug.files import atomic_write, link_or_copy_folder, locked
+from reidaug.market1501 import (
+    ANNOTATION_FILES,
+    check_output_path,
+    read_images,
+    split_folder,
+)
+from reidaug.plan import PlanRow, manifest_rows, read_plan, write_manifest
+from reidaug.provenance import count_seen
+from reidaug.study import Study
+
+JPEG_QUALITY = 95
+RESERVED_NAMES = ("none", "full")
+
+
+@dataclass(frozen=True)
+class SynthesisOptions:
+    """How a set is painted; none of it changes which images are painted."""
+
+    name: str = "pona"  # folder of the set and its row in the table
+    batch_size: int = 32  # images per forward pass
+    copy: bool = False  # copy query and gallery instead of linking them
+    force: bool = False  # replace a set that another generator made
+    device: str = "auto"  # auto, cpu, cuda, cuda:N
+    precision: str = "auto"  # auto, fp32, bf16
+
+
+@dataclass(frozen=True)
+class SynthesisReport:
+    """What a run of `synthesize` found and did."""
+
+    name: str
+    portion: float
+    root: Path  # the completed Market-1501 root
+    kept: int  # images kept byte for byte, in the whole set
+    generated: int  # painted images, in the whole set
+    copied: int  # missing images without a usable pose: copies of their condition image
+    painted_now: int  # painted by this run
+    seen_missing: int | None  # missing images that the generator was trained on; None = its checkpoint does not say
+    shard: tuple[int, int]  # this process and how many there are
+    complete: bool  # every image of the set is there
+
+    def values(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {**asdict(self), "root": str(self.root)}
+
+    def sentence(self) -> str:
+        """For people."""
+        seen = "an unknown number" if self.seen_missing is None else f"{self.seen_missing:,}"
+        text = (
+            f"p = {self.portion:.2f}  {self.name}: {self.kept:,} kept, {self.generated:,} painted "
+            f"({self.painted_now:,} by this run), {self.copied:,} copied for want of a pose; "
+            f"the generator was trained on {seen} of the {self.generated + self.copied:,} missing images"
+        )
+        if self.complete:
+            return f"{text}\n  {self.root}"
+        return f"{text}\n  this is share {self.shard[0] + 1} of {self.shard[1]}: the set is complete when all are done"
+
+
+def shard_from_environment(environment: Mapping[str, str]) -> tuple[int, int]:
+    """This process's rank and the number of processes, from torchrun or SLURM.
+
+    Returns:
+        (rank, world): torchrun's RANK and WORLD_SIZE, else the place in a SLURM array of jobs of several tasks.
+    """
+    try:
+        if "WORLD_SIZE" in environment:
+            rank, world = int(environment.get("RANK", "0")), int(environment["WORLD_SIZE"])
+        else:
+            first = int(environment.get("SLURM_ARRAY_TASK_MIN", "0"))
+            job = int(environment.get("SLURM_ARRAY_TASK_ID", first)) - first
+            jobs = int(environment.get("SLURM_ARRAY_TASK_COUNT", "1"))
+            task, tasks = int(environment.get("SLURM_PROCID", "0")), int(environment.get("SLURM_NTASKS", "1"))
+            rank, world = job * tasks + task, jobs * tasks
+    except ValueError as error:
+        raise ReidAugError(f"RANK, WORLD_SIZE or the SLURM variables are not numbers ({error})") from None
+    if not 0 <= rank < world:
+        raise ReidAugError(f"rank {rank} of {world} processes is impossible: check RANK/WORLD_SIZE or the SLURM array")
+    return rank, world
+
+
+def synthesize(
+    study: Study,
+    portion: float,
+    checkpoint_path: Path,
+    options: SynthesisOptions,
+    advance: Callable[[int, int], None],
+) -> SynthesisReport:
+    """Completes the training set of one portion; goes on where an earlier run stopped.
+
+    Raises:
+        ReidAugError: no plan, a set of another generator under this name, broken input images, or a held lock.
+        PoNAError: the checkpoint cannot be used.
+    """
+    import pona
+
+    _check_name(options.name)
+    check_output_path(study.path)
+    plan = [row for row in read_plan(study.plan_path(portion)) if row.action != "drop"]
+    data = study.data_of(portion)
+    checkpoint = pona.load_checkpoint(checkpoint_path)
+    shard = shard_from_environment(os.environ)
+    root = study.set_root(portion, options.name)
+    with locked(root.parent / f".lock-{shard[0]}-of-{shard[1]}", f"synthesis of {options.name} at p = {portion:.2f}"):
+        record = _claim(root, checkpoint_path, options)
+        seen = count_seen(
+            split_folder(data, "train"), [r.name for r in plan if r.action != "keep"], checkpoint.training
+        )
+        folder = root / "bounding_box_train"
+        folder.mkdir(parents=True, exist_ok=True)
+        share = [row for group in _by_action(plan) for row in group[shard[0] :: shard[1]]]
+        there = {entry.name for entry in os.scandir(folder)}
+        todo = [row for row in share if row.name not in there]
+        painted = _fill(
+            todo, data, folder, checkpoint, options, lambda done: advance(len(share) - len(todo) + done, len(share))
+        )
+        complete = _finish(
+            root, data, plan, options, {**record, "seen_missing": seen, "training": _origin(checkpoint.training)}
+        )
+    counts = {action: sum(row.action == action for row in plan) for action in ("keep", "generate", "copy")}
+    return SynthesisReport(
+        options.name, portion, root, counts["keep"], counts["generate"], counts["copy"], painted, seen, shard, complete
+    )
+
+
+def _check_name(name: str) -> None:
+    if name in RESERVED_NAMES or not name.replace("-", "").replace("_", "").isalnum():
+        raise ReidAugError(
+            f"--name {name!r}: give letters, digits, - and _, and neither of {', '.join(RESERVED_NAMES)}"
+        )
+
+
+def _claim(root: Path, checkpoint_path: Path, options: SynthesisOptions) -> dict[str, Any]:
+    """Records which generator the set is of; images of two generators never mix under one name."""
+    digest = hashlib.sha256(checkpoint_path.read_bytes()).hexdigest()
+    record = {
+        "checkpoint": checkpoint_path.name,
+        "sha256": digest,
+        "precision": options.precision,
+        "jpeg": JPEG_QUALITY,
+    }
+    path = root.parent / "synthesis.json"
+    if path.exists():
+        earlier = json.loads(path.read_text())
+        same = all(earlier.get(name) == value for name, value in record.items() if name != "checkpoint")
+        if not same and not options.force:
+            raise ReidAugError(
+                f"{root.parent} was painted with {earlier.get('checkpoint')} ({str(earlier.get('sha256'))[:12]}), "
+                f"not with {checkpoint_path.name} ({digest[:12]}): give another --name, or --force to replace it"
+            )
+        if not same:
+            shutil.rmtree(root, ignore_errors=True)
+    elif root.exists() and any(root.iterdir()):
+        raise ReidAugError(f"{root} is not empty and no record says what made it: move it away or give another --name")
+    root.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, json.dumps(record, indent=1))
+    return record
+
+
+def _by_action(plan: Sequence[PlanRow]) -> list[list[PlanRow]]:
+    return [[row for row in plan if row.action == action] for action in ("keep", "copy", "generate")]
+
+
+def _origin(training: Mapping[str, Any]) -> dict[str, Any]:
+    """What the table says about the generator."""
+    names = ("preset", "iteration", "iterations", "batch_size", "protocol", "perceptual")
+    return {name: training.get(name) for name in names}
+
+
+def _fill(
+    rows: Sequence[PlanRow],
+    data: Path,
+    folder: Path,
+    checkpoint: Any,
+    options: SynthesisOptions,
+    advance: Callable[[int], None],
+) -> int:
+    """Writes the files of ``rows`` (kept and copied ones first); returns how many were painted."""
+    source = split_folder(data, "train")
+    to_paint = [row for row in rows if row.action == "generate"]
+    done = 0
+    for row in rows:
+        if row.action != "generate":
+            atomic_write(folder / row.name, (source / (row.condition or row.name)).read_bytes())
+            done += 1
+            advance(done)
+    if to_paint:
+        annotations = read_annotations(find_annotations(data, "train"))
+        for count in _paint(to_paint, source, folder, annotations, checkpoint, options):
+            done += count
+            advance(done)
+    return len(to_paint)
+
+
+def _paint(
+    rows: Sequence[PlanRow],
+    source: Path,
+    folder: Path,
+    annotations: Annotations,
+    checkpoint: Any,
+    options: SynthesisOptions,
+) -> Iterator[int]:
+    """Paints batch by batch; files of the last batch are written while the next one is computed."""
+    import torch
+
+    import pona
+    from reid_baseline.device import pick_device
+
+    device = pick_device(options.device)
+    with ThreadPoolExecutor(2) as writers:
+        for start in range(0, len(rows), options.batch_size):
+            batch = rows[start : start + options.batch_size]
+            conditions = read_images([source / row.condition for row in batch])
+            images = pona.generate_images(
+                checkpoint.generator,
+                torch.from_numpy(conditions).permute(0, 3, 1, 2),
+                torch.from_numpy(annotations.select([row.condition for row in batch])),
+                torch.from_numpy(annotations.select([row.name for row in batch])),
+                device=device,
+                precision=options.precision,
+            )
+            arrays = images.permute(0, 2, 3, 1).numpy()
+            list(writers.map(_write_jpeg, [folder / row.name for row in batch], arrays))
+            yield len(batch)
+
+
+def _write_jpeg(path: Path, image: np.ndarray) -> None:
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, "JPEG", quality=JPEG_QUALITY)
+    atomic_write(path, content.getvalue())
+
+
+def _finish(root: Path, data: Path, plan: Sequence[PlanRow], options: SynthesisOptions, record: dict[str, Any]) -> bool:
+    """Adds query, gallery, keypoint files and manifest once every image is there; true if the set is complete."""
+    there = {entry.name for entry in os.scandir(root / "bounding_box_train")}
+    if not there.issuperset(row.name for row in plan):
+        return False
+    with locked(root.parent / ".lock-finish", f"the manifest of {root.parent}"):
+        for split in ("query", "gallery"):
+            if not split_folder(root, split).exists():
+                link_or_copy_folder(split_folder(data, split), split_folder(root, split), options.copy)
+        _write_train_annotations(root / ANNOTATION_FILES["train"], data, plan)
+        test = ANNOTATION_FILES["test"]
+        if (data / test).exists():
+            atomic_write(root / test, (data / test).read_bytes())
+        atomic_write(root.parent / "synthesis.json", json.dumps(record, indent=1))
+        write_manifest(root / "manifest.csv", manifest_rows(plan))
+    return True
+
+
+def _write_train_annotations(path: Path, data: Path, plan: Sequence[PlanRow]) -> None:
+    """The original keypoints in their order; a copied image has those of the image that it is a copy of."""
+    original = read_annotations(find_annotations(data, "train"))
+    shown = {row.name: row.condition if row.action == "copy" else row.name for row in plan}
+    names = [name for name in original.names if name in shown]
+    write_annotations(path, names, original.select([shown[name] for name in names]))

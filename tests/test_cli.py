@@ -1,0 +1,193 @@
+"""The command line: help, exit codes, one line for what the user can mend, and nothing but JSON under --json."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from reidaug.cli import app
+
+COMMANDS = ["demo", "mannequins", "inspect", "pairs", "train", "shrink", "synthesize", "evaluate", "table", "doctor"]
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No study and no data set lies about, and none is named in the environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("REIDAUG_STUDY", "REIDAUG_DATA", "RANK", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def error_of(*arguments: str) -> str:
+    """Runs a command that must fail with exit code 1 and one line; gives the line."""
+    result = runner.invoke(app, list(arguments))
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("error: ")]
+    assert result.exit_code == 1, (result.exit_code, result.output, result.exception)
+    assert len(errors) == 1 and lines[-1] == errors[0], result.stderr
+    assert "Traceback" not in result.output
+    return errors[0]
+
+
+def test_help_names_every_command() -> None:
+    result = runner.invoke(app, ["--help"])
+    assert result.exit_code == 0
+    assert all(command in result.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help(command: str) -> None:
+    result = runner.invoke(app, [command, "--help"])
+    assert result.exit_code == 0
+    assert len(result.stdout) > 200 and "--json" in result.stdout
+
+
+@pytest.mark.parametrize("portion", ["0", "-1", "1.5", "1", "nan", "abc", "0.123", "inf", ""])
+def test_impossible_portions(portion: str, tiny_root: Path) -> None:
+    assert "portion" in error_of("shrink", f"--portion={portion}", "--data", str(tiny_root))
+    assert not Path("study").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["shrink"],
+        ["shrink", "--portion", "0.4", "--keep", "all"],
+        ["evaluate", "--seeds", "0"],
+        ["evaluate", "--recipe", "best"],
+        ["nonsense"],
+    ],
+)
+def test_usage_errors_exit_with_2(arguments: list[str]) -> None:
+    assert runner.invoke(app, arguments).exit_code == 2
+
+
+def test_no_data() -> None:
+    assert "--data" in error_of("shrink", "--portion", "0.4")
+    assert "nowhere" in error_of("shrink", "--portion", "0.4", "--data", "nowhere")
+    assert "nowhere" in error_of("inspect", "nowhere")
+
+
+def test_empty_folder() -> None:
+    Path("empty").mkdir()
+    assert "bounding_box_train" in error_of("shrink", "--portion", "0.4", "--data", "empty")
+    assert "bounding_box_train" in error_of("inspect", "empty")
+
+
+@pytest.mark.parametrize("command", [["synthesize", "--ckpt", "x.pt"], ["evaluate"]])
+def test_no_study(command: list[str]) -> None:
+    assert "reidaug shrink" in error_of(*command)
+
+
+def test_no_results() -> None:
+    assert "reidaug evaluate" in error_of("table")
+
+
+def test_poisoned_path(tiny_root: Path) -> None:
+    assert "05_c3" in error_of("shrink", "--portion", "0.4", "--data", str(tiny_root), "--study", "run_05_c3_x")
+    assert not Path("run_05_c3_x").exists()
+
+
+def bomb() -> bytes:
+    """A pickle that would run a command when loaded."""
+    import pickle
+
+    class Bomb:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.system, ("touch exploded",)
+
+    return pickle.dumps({"state": Bomb()})
+
+
+def foreign() -> bytes:
+    import io
+
+    import torch
+
+    content = io.BytesIO()
+    torch.save({"weight": torch.zeros(3)}, content)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [None, b"", b"<!DOCTYPE html><html>404</html>", foreign()[:300], bomb(), foreign(), b"\x00" * 5000],
+    ids=["missing", "empty", "html", "truncated", "bomb", "foreign", "zeros"],
+)
+def test_broken_checkpoints(content: bytes | None, tiny_root: Path) -> None:
+    assert runner.invoke(app, ["shrink", "--portion", "0.4", "--data", str(tiny_root)]).exit_code == 0
+    if content is not None:
+        Path("pona.pt").write_bytes(content)
+    assert "pona.pt" in error_of("synthesize", "--ckpt", "pona.pt")
+    assert not Path("exploded").exists()
+    assert [path.name for path in Path("study/p0.40").iterdir() if path.is_dir()] == ["none"]
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ("no colon here", "line 3"),
+        ("0001_c1s1_000001_01.jpg: [1, 2: [3, 4]", "line 3"),
+        (f"0001_c1s1_000001_01.jpg: {[1] * 17}: {[1] * 17}", "17"),
+    ],
+)
+def test_broken_keypoint_rows_are_named_with_their_line(tiny_root: Path, row: str, expected: str) -> None:
+    path = tiny_root / "market-annotation-train.csv"
+    text = path.read_text()
+    lines = text.splitlines()
+    try:
+        path.write_text("\n".join([*lines[:2], row, *lines[3:]]) + "\n")
+        assert expected in error_of("shrink", "--portion", "0.4", "--data", str(tiny_root))
+        assert not Path("study/p0.40").exists()
+    finally:
+        path.write_text(text)
+
+
+def test_shrink_prints_json_and_nothing_else(tiny_root: Path) -> None:
+    result = runner.invoke(app, ["shrink", "--portion", "0.4", "--data", str(tiny_root), "--json"])
+    assert result.exit_code == 0, result.output
+    values = json.loads(result.stdout)
+    assert values["kept"] + values["missing"] == values["images"]
+    assert values["kept"] == round(0.4 * values["images"])
+
+
+def test_the_environment_names_study_and_data(tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REIDAUG_DATA", str(tiny_root))
+    monkeypatch.setenv("REIDAUG_STUDY", "elsewhere")
+    assert runner.invoke(app, ["shrink", "--portion", "0.4"]).exit_code == 0
+    assert Path("elsewhere/p0.40/plan.csv").is_file()
+
+
+def test_debug_shows_the_trace() -> None:
+    result = runner.invoke(app, ["table", "--debug"])
+    assert result.exit_code == 1 and result.exception is not None
+
+
+def test_read_only_folder_leaves_nothing(tiny_root: Path) -> None:
+    target = Path("locked")
+    target.mkdir()
+    target.chmod(0o500)
+    try:
+        if os.access(target, os.W_OK):
+            pytest.skip("this user may write everywhere")
+        error_of("shrink", "--portion", "0.4", "--data", str(tiny_root), "--study", "locked/study")
+        assert not list(target.iterdir())
+    finally:
+        target.chmod(0o700)
+
+
+def test_as_a_process_without_a_terminal(tiny_root: Path) -> None:
+    command = [sys.executable, "-m", "reidaug", "inspect", str(tiny_root), "--json"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert json.loads(result.stdout)["splits"]["train"]["images"] > 0
+    assert "\x1b" not in result.stderr
+
+
+def test_a_number_in_a_package_version() -> None:
+    result = runner.invoke(app, ["--version"])
+    assert result.exit_code == 0 and result.stdout.startswith("reidaug 0.")

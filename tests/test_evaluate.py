@@ -1,0 +1,136 @@
+"""Evaluation: every set of the study and the full one, each once, keyed by data and configuration."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from reidaug.cli import app
+from reidaug.files import locked
+from reidaug.results import read_results
+from reidaug.study import Study
+
+from .test_synthesize import write_checkpoint
+
+SMALL = ["--recipe", "quick", "--arch", "resnet18", "--epochs", "1", "--device", "cpu"]
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def study(tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("REIDAUG_STUDY", raising=False)
+    assert runner.invoke(app, ["shrink", "--portion", "0.4", "--data", str(tiny_root)]).exit_code == 0
+    return Study(tmp_path / "study")
+
+
+def evaluate(*arguments: str) -> Result:
+    return runner.invoke(app, ["evaluate", *SMALL, "--json", *arguments])
+
+
+def test_three_commands_end_in_a_table(study: Study, tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path / "pona.pt", seed=0)
+    assert runner.invoke(app, ["synthesize", "--ckpt", str(checkpoint)]).exit_code == 0
+    result = evaluate()
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)["rows"]
+    assert {(row["set"], row["portion"]) for row in rows} == {("none", 0.4), ("pona", 0.4), ("full", 1.0)}
+    by_set = {row["set"]: row for row in rows}
+    assert by_set["pona"]["images"] == by_set["full"]["images"] > by_set["none"]["images"]
+    assert by_set["none"]["synthetic"] == by_set["full"]["synthetic"] == 0
+    assert by_set["pona"]["synthetic"] == by_set["full"]["images"] - by_set["none"]["images"]
+    for row in rows:
+        assert 0 <= row["mean_ap_trapezoid"] <= row["mean_ap"] <= 1
+        assert row["versions"]["torch"] and row["training_fingerprint"] and row["command"]
+    assert "3 of 3 baselines" in result.stderr and "on cpu" in result.stderr
+    again = evaluate()
+    assert "nothing to train" in again.stderr
+    assert json.loads(again.stdout)["rows"] == rows
+    assert len(study.results_path.read_text().splitlines()) == 3
+    table = runner.invoke(app, ["table", "--format", "markdown"])
+    assert table.exit_code == 0 and "| pona |" in table.stdout and "trapezoid" in table.stdout
+
+
+def test_another_seed_trains_only_what_is_missing(study: Study) -> None:
+    evaluate()
+    result = evaluate("--seeds", "2")
+    assert "2 of 4 baselines" in result.stderr
+    assert sorted((row["set"], row["seed"]) for row in read_results(study.results_path)) == [
+        *(("full", 0), ("full", 1), ("none", 0), ("none", 1))
+    ]
+
+
+def test_same_seed_gives_the_same_number(study: Study, tmp_path: Path) -> None:
+    first = json.loads(evaluate().stdout)["rows"]
+    study.results_path.unlink()
+    second = json.loads(evaluate().stdout)["rows"]
+    assert [row["mean_ap"] for row in first] == [row["mean_ap"] for row in second]
+
+
+def test_changed_images_are_another_experiment(study: Study, tiny_root: Path) -> None:
+    evaluate()
+    image = next((tiny_root / "query").glob("*.jpg"))
+    content = image.read_bytes()
+    image.write_bytes(next((tiny_root / "bounding_box_train").glob("*.jpg")).read_bytes())
+    try:
+        assert "2 of 2 baselines" in evaluate().stderr
+    finally:
+        image.write_bytes(content)
+
+
+def test_unfinished_set_is_left_out_and_named(study: Study, tmp_path: Path) -> None:
+    (study.set_root(0.4, "begun") / "bounding_box_train").mkdir(parents=True)
+    result = evaluate()
+    assert result.exit_code == 0 and "begun, p = 0.40, is not complete" in result.stderr
+
+
+def test_set_that_lost_an_image_is_refused(study: Study) -> None:
+    next((study.set_root(0.4, "none") / "bounding_box_train").glob("*.jpg")).unlink()
+    result = evaluate()
+    assert result.exit_code == 1 and "manifest" in result.stderr
+
+
+def test_cell_held_by_another_process_is_passed_over_and_named(study: Study) -> None:
+    rows = json.loads(evaluate().stdout)["rows"]
+    key = next(row["key"] for row in rows if row["set"] == "none")
+    study.results_path.unlink()
+    with locked(study.path / ".work" / f"{key}.lock", "another run"):
+        result = evaluate()
+    assert result.exit_code == 1 and f"process {os.getpid()}" in result.stderr
+    assert [row["set"] for row in read_results(study.results_path)] == ["full"]
+
+
+def test_absent_imagenet_weights_are_said_in_one_line(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("urllib.request.urlopen", lambda *a, **k: (_ for _ in ()).throw(OSError("no network")))
+    result = evaluate("--weights", "imagenet")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].startswith("error: the ImageNet weights of resnet18 cannot be had")
+
+
+def test_missing_weights_file(study: Study) -> None:
+    result = evaluate("--weights", "nowhere.pth")
+    assert result.exit_code == 1 and "nowhere.pth" in result.stderr
+
+
+def test_killed_evaluation_goes_on_and_gives_the_same_number(study: Study) -> None:
+    command = [sys.executable, "-m", "reidaug", "evaluate", *SMALL, "--epochs", "3", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 100
+    while time.monotonic() < deadline and process.poll() is None and not list(study.path.glob(".work/*.pt")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    resumed = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)["rows"]
+    study.results_path.unlink()
+    whole = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)["rows"]
+    assert [row["mean_ap"] for row in resumed] == [row["mean_ap"] for row in whole]
+    assert not list(study.path.glob(".work/*.pt"))

@@ -1,0 +1,92 @@
+"""Attention: the fused way, the plain way and a loop agree."""
+
+import math
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from pona import PoNAError
+from pona.attention import CrossAttention, SelfAttention, attend
+
+
+def inputs(batch: int = 2, depth: int = 3, channels: int = 24, height: int = 4, width: int = 5) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(batch, c, height, width, generator=generator) for c in (depth, depth, channels)]
+
+
+def naive(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """Eqs. 4-6 as loops over places."""
+    batch, _, height, width = query.shape
+    out = torch.zeros_like(value).flatten(2)
+    q, k, v = query.flatten(2).tolist(), key.flatten(2).tolist(), value.flatten(2)
+    for b in range(batch):
+        for i in range(height * width):
+            scores = [
+                math.exp(sum(row[i] * other[j] for row, other in zip(q[b], k[b], strict=True)))
+                for j in range(height * width)
+            ]
+            weights = torch.tensor(scores) / sum(scores)
+            out[b, :, i] = v[b] @ weights
+    return out.unflatten(2, (height, width))
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("gradients", [True, False])
+def test_agrees_with_loops(gradients: bool, memory_format: torch.memory_format) -> None:
+    query, key, value = inputs()
+    formatted = [x.contiguous(memory_format=memory_format) for x in (query, key, value)]
+    with torch.set_grad_enabled(gradients):
+        attended = attend(*formatted)
+    torch.testing.assert_close(attended, naive(query, key, value), rtol=1e-4, atol=1e-5)
+
+
+class LargestTensor(TorchDispatchMode):
+    """Notes the largest number of elements that any operation returns."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        result = func(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, tuple | list) else [result]:
+            if isinstance(tensor, torch.Tensor) and "expand" not in str(func):
+                self.elements = max(self.elements, tensor.untyped_storage().nbytes() // tensor.element_size())
+        return result
+
+
+def test_map_is_never_made_at_inference() -> None:
+    query, key, value = inputs(batch=1, depth=2, channels=16, height=32, width=16)
+    with torch.inference_mode(), LargestTensor() as largest:
+        attend(query, key, value)
+    assert 0 < largest.elements <= value.numel() < 512 * 512
+    with LargestTensor() as largest:  # the check can fail: training makes the map
+        attend(query, key, value)
+    assert largest.elements == 512 * 512
+
+
+def test_modules_start_as_identity() -> None:
+    x, pose = torch.randn(2, 2, 16, 4, 4)
+    assert torch.equal(CrossAttention(16)(x, pose), x)
+    assert torch.equal(SelfAttention(16)(x), x)
+
+
+def test_gamma_and_beta_weigh_the_parts() -> None:
+    x = torch.randn(2, 16, 4, 4)
+    attention = SelfAttention(16)
+    torch.nn.init.constant_(attention.gamma, 2.0)
+    torch.nn.init.constant_(attention.beta, 3.0)
+    attended = attend(attention.query(x), attention.key(x), attention.value(x))
+    torch.testing.assert_close(attention(x), 2 * attended + 4 * x)
+
+
+def test_pose_decides_where_and_image_what() -> None:
+    attention = CrossAttention(16)
+    torch.nn.init.constant_(attention.gamma, 1.0)
+    image, pose = torch.randn(2, 2, 16, 4, 4)
+    moved = attend(attention.query(pose), attention.key(pose), attention.value(image)) + image
+    torch.testing.assert_close(attention(image, pose), moved)
+
+
+def test_channels_that_cannot_be_split_are_refused() -> None:
+    with pytest.raises(PoNAError, match="multiple of 8"):
+        SelfAttention(12)

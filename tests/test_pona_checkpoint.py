@@ -1,0 +1,158 @@
+"""Checkpoints: what goes in comes out; everything else is refused in one line."""
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pona import GeneratorConfig, PoNAError, PoNAGenerator, load_checkpoint, save_checkpoint
+
+SMALL = GeneratorConfig(width=4, blocks=1, norm="instance", fusion="tail", sigma=None)
+TRAINING = {"preset": "mini", "iteration": 7, "trained_on": {"fingerprint": "ab", "names": ["a.jpg"], "portion": None}}
+
+
+def written(path: Path, half: bool = False, config: GeneratorConfig = SMALL) -> PoNAGenerator:
+    torch.manual_seed(0)
+    generator = PoNAGenerator.from_config(config)
+    save_checkpoint(path, generator, config, TRAINING, half=half)
+    return generator
+
+
+def test_what_goes_in_comes_out(tmp_path: Path) -> None:
+    generator = written(tmp_path / "g.pt")
+    checkpoint = load_checkpoint(tmp_path / "g.pt")
+    assert checkpoint.config == SMALL == checkpoint.generator.config
+    assert checkpoint.training == TRAINING
+    assert not checkpoint.generator.training
+    for name, tensor in generator.state_dict().items():
+        assert torch.equal(checkpoint.generator.state_dict()[name], tensor)
+
+
+def test_half_precision_is_half_the_size_and_loads_as_float32(tmp_path: Path) -> None:
+    generator = written(tmp_path / "h.pt", half=True)
+    loaded = load_checkpoint(tmp_path / "h.pt").generator.state_dict()
+    for name, tensor in generator.state_dict().items():
+        assert loaded[name].dtype == torch.float32
+        torch.testing.assert_close(loaded[name], tensor, rtol=1e-3, atol=1e-6)
+
+
+def test_width_24_with_3_blocks_fits_in_10_mb(tmp_path: Path) -> None:
+    written(tmp_path / "mini.pt", half=True, config=GeneratorConfig(width=24))
+    assert 9_000_000 < (tmp_path / "mini.pt").stat().st_size <= 10_000_000
+
+
+def test_nothing_but_the_checkpoint_is_left_and_everyone_may_read_it(tmp_path: Path) -> None:
+    written(tmp_path / "g.pt")
+    written(tmp_path / "g.pt")
+    assert [path.name for path in tmp_path.iterdir()] == ["g.pt"]
+    assert (tmp_path / "g.pt").stat().st_mode & 0o777 == 0o644
+
+
+def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path / "g.pt")
+    before = (tmp_path / "g.pt").read_bytes()
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(PoNAError, match="No space left"):
+        written(tmp_path / "g.pt", half=True)
+    assert (tmp_path / "g.pt").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PoNAError, match=r"no/g\.pt.*No such file"):
+        written(tmp_path / "no" / "g.pt")
+
+
+@pytest.mark.parametrize("value", [np.float64(1), np.int64(1), Path("x"), (1, 2), {"a": [torch.zeros(1)]}])
+def test_values_that_a_safe_reader_refuses_are_refused_when_written(tmp_path: Path, value: Any) -> None:
+    with pytest.raises(PoNAError, match="plain values"):
+        save_checkpoint(tmp_path / "g.pt", PoNAGenerator.from_config(SMALL), SMALL, {"value": value})
+    assert not list(tmp_path.iterdir())
+
+
+class Bomb:
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.mkdir, (str(self.marker),))
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(PoNAError) as caught:
+        load_checkpoint(path)
+    message = str(caught.value)
+    assert str(path) in message
+    assert "\n" not in message
+    assert len(message) < 300
+    return message
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_bomb_is_refused_by_name_and_not_run(tmp_path: Path, zipped: bool) -> None:
+    torch.save({"format": Bomb(tmp_path / "boom")}, tmp_path / "g.pt", _use_new_zipfile_serialization=zipped)
+    assert "mkdir" in refused(tmp_path / "g.pt")
+    assert not (tmp_path / "boom").exists()
+
+
+def test_bare_pickle_bomb_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "g.pt").write_bytes(pickle.dumps(Bomb(tmp_path / "boom")))
+    refused(tmp_path / "g.pt")
+    assert not (tmp_path / "boom").exists()
+
+
+@pytest.mark.parametrize("share", [0.001, 0.3, 0.99])
+def test_file_cut_short_is_refused(tmp_path: Path, share: float) -> None:
+    written(tmp_path / "g.pt")
+    content = (tmp_path / "g.pt").read_bytes()
+    (tmp_path / "g.pt").write_bytes(content[: int(share * len(content))])
+    assert "cut short" in refused(tmp_path / "g.pt")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "does not exist"),
+        (b"", "is empty"),
+        (b"\n<!DOCTYPE html><html>404</html>", "web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "LFS"),
+        (b"a line of text", "no checkpoint"),
+        (b"\x89PNG\r\n\x1a\n0000", "no checkpoint"),
+        (b"PK\x05\x06" + bytes(18), "cut short"),
+    ],
+)
+def test_other_files_are_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / "g.pt").write_bytes(content)
+    assert message in refused(tmp_path / "g.pt")
+
+
+def test_folder_is_refused(tmp_path: Path) -> None:
+    assert "directory" in refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([1, 2], "no PoNA checkpoint"),
+        ({"conv.weight": torch.zeros(1)}, "no PoNA checkpoint"),
+        ({"model.stream1_down.1.weight": torch.zeros(1)}, "generator_from_author_weights"),
+        ({"format": "pona-training-state"}, "no PoNA checkpoint"),
+        ({"format": "pona-checkpoint", "version": 2}, "update"),
+        ({"format": "pona-checkpoint", "version": 1}, "damaged"),
+        ({"format": "pona-checkpoint", "version": 1, "config": {"width": 3}, "state": {}, "training": {}}, "damaged"),
+        ({"format": "pona-checkpoint", "version": 1, "config": {"width": 4}, "state": {}, "training": {}}, "damaged"),
+        ({"format": "pona-checkpoint", "version": 1, "config": {"depth": 4}, "state": {}, "training": {}}, "damaged"),
+    ],
+)
+def test_foreign_contents_are_refused(tmp_path: Path, content: Any, message: str) -> None:
+    torch.save(content, tmp_path / "g.pt")
+    assert message in refused(tmp_path / "g.pt")

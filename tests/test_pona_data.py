@@ -1,0 +1,100 @@
+"""Training data: what a batch holds, and what is refused."""
+
+import pytest
+import torch
+
+from pona import PoNAError, PoseImages, render_heatmaps
+from pona.data import draw_pairs, make_batch, to_float, to_uint8
+from pona.image_pool import ImagePool
+from pona.keypoints import flip_keypoints
+
+
+def small_data(count: int = 6, height: int = 16, width: int = 8) -> PoseImages:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (count, 3, height, width), dtype=torch.uint8, generator=generator)
+    keypoints = torch.randint(8, (count, 18, 2), generator=generator).float()
+    keypoints[0, 4] = float("nan")
+    pairs = torch.tensor([(i, j) for i in range(count) for j in range(count) if i != j])
+    return PoseImages(images, keypoints, pairs)
+
+
+def test_uint8_survives_the_way_to_float_and_back() -> None:
+    values = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
+    assert to_float(values).min() == -1
+    assert to_float(values).max() == 1
+    assert torch.equal(to_uint8(to_float(values)), values)
+    assert to_uint8(torch.tensor([-1.5, 1.5])).tolist() == [0, 255]
+
+
+def test_batch_holds_the_pairs() -> None:
+    data = small_data()
+    pairs = torch.tensor([[0, 3], [4, 1], [2, 0]])
+    batch = make_batch(data, pairs, sigma=3.0)
+    assert torch.equal(to_uint8(batch.condition_image), data.images[[0, 4, 2]])
+    assert torch.equal(to_uint8(batch.target_image), data.images[[3, 1, 0]])
+    heatmaps = render_heatmaps(data.keypoints, (16, 8), 3.0)
+    assert torch.equal(batch.condition_heatmaps, heatmaps[[0, 4, 2]])
+    assert torch.equal(batch.target_heatmaps, heatmaps[[3, 1, 0]])
+
+
+def test_flip_mirrors_both_images_and_swaps_sides() -> None:
+    data = small_data()
+    batch = make_batch(data, torch.tensor([[0, 3], [4, 1]]), sigma=3.0, flip=torch.tensor([True, False]))
+    mirrored = render_heatmaps(flip_keypoints(data.keypoints, 8), (16, 8), 3.0)
+    assert torch.equal(to_uint8(batch.condition_image), torch.stack([data.images[0].flip(2), data.images[4]]))
+    assert torch.equal(to_uint8(batch.target_image), torch.stack([data.images[3].flip(2), data.images[1]]))
+    assert torch.equal(batch.condition_heatmaps[0], mirrored[0])
+    assert torch.equal(batch.target_heatmaps[0], mirrored[3])
+
+
+def test_drawn_pairs_are_pairs_of_the_data_and_follow_the_seed() -> None:
+    data = small_data()
+    drawn = [draw_pairs(data, 500, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+    assert {tuple(pair) for pair in drawn[0].tolist()} == {tuple(pair) for pair in data.pairs.tolist()}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"images": torch.zeros(6, 3, 16, 8)}, "uint8"),
+        ({"images": torch.zeros(6, 16, 8, 3, dtype=torch.uint8)}, "uint8"),
+        ({"images": torch.zeros(6, 3, 15, 8, dtype=torch.uint8)}, "4 divides"),
+        ({"keypoints": torch.zeros(6, 17, 2)}, "18"),
+        ({"keypoints": torch.zeros(5, 18, 2)}, "18"),
+        ({"pairs": torch.zeros(0, 2, dtype=torch.int64)}, "no pairs"),
+        ({"pairs": torch.tensor([[0, 6]])}, "rows 0 to 5"),
+        ({"pairs": torch.tensor([[-1, 2]])}, "rows 0 to 5"),
+        ({"pairs": torch.tensor([0, 1])}, "int64"),
+    ],
+)
+def test_wrong_data_is_refused(change: dict[str, torch.Tensor], message: str) -> None:
+    data = small_data()
+    fields = {"images": data.images, "keypoints": data.keypoints, "pairs": data.pairs}
+    with pytest.raises(PoNAError, match=message):
+        PoseImages(**(fields | change))
+
+
+def numbered(first: int, count: int) -> torch.Tensor:
+    return torch.arange(first, first + count).float().view(-1, 1, 1, 1)
+
+
+def test_pool_of_no_size_gives_back_what_it_gets() -> None:
+    assert torch.equal(ImagePool(0).query(numbered(0, 4)), numbered(0, 4))
+
+
+def test_pool_fills_first_and_then_answers_half_with_old_ones() -> None:
+    pool = ImagePool(50, seed=0)
+    assert torch.equal(pool.query(numbered(0, 50)), numbered(0, 50))
+    answer = pool.query(numbered(50, 1000)).flatten()
+    fresh = (answer == torch.arange(50, 1050)).float().mean().item()
+    assert fresh == pytest.approx(0.5, abs=0.06)
+    assert len(set(answer.tolist())) == 1000  # an old one leaves the pool when it is given out
+
+
+def test_pool_goes_on_from_its_state() -> None:
+    pool, other = ImagePool(5, seed=0), ImagePool(5, seed=9)
+    pool.query(numbered(0, 20))
+    other.load_state_dict(pool.state_dict(), torch.device("cpu"))
+    assert torch.equal(pool.query(numbered(20, 30)), other.query(numbered(20, 30)))

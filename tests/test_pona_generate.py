@@ -1,0 +1,68 @@
+"""Generating images."""
+
+import pytest
+import torch
+
+from pona import PoNAError, PoNAGenerator, generate_images, render_heatmaps
+from pona.data import to_float, to_uint8
+from pona.validation import Validation, mean_image, mean_l1
+from tests.test_pona_data import small_data
+from tests.test_pona_generator import wake
+
+
+def generator() -> PoNAGenerator:
+    torch.manual_seed(0)
+    return wake(PoNAGenerator(width=8, blocks=1, sigma=3.0))  # type: ignore[return-value]
+
+
+def test_gives_what_the_network_gives() -> None:
+    data, network = small_data(4, 32, 16), generator()
+    generated = generate_images(
+        network, data.images, data.keypoints, data.keypoints.flip(0), device="cpu", precision="fp32"
+    )
+    heatmaps = render_heatmaps(data.keypoints, (32, 16), 3.0)
+    with torch.no_grad():
+        expected = to_uint8(network(to_float(data.images), heatmaps, heatmaps.flip(0)))
+    assert generated.dtype == torch.uint8
+    assert generated.float().std() > 10
+    assert (generated.int() - expected.int()).abs().max() <= 1
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_batch_size_changes_nothing_but_rounding(precision: str) -> None:
+    data, network = small_data(8, 32, 16), generator()
+    arguments = (data.images, data.keypoints, data.keypoints.flip(0))
+    together = generate_images(network, *arguments, device="cpu", precision=precision)
+    parts = zip(*(x.split(3) for x in arguments), strict=True)
+    apart = torch.cat([generate_images(network, *part, device="cpu", precision=precision) for part in parts])
+    assert (together.int() - apart.int()).abs().max() <= (1 if precision == "fp32" else 4)
+
+
+def test_a_training_generator_is_put_in_eval_mode_and_its_statistics_stay() -> None:
+    data, network = small_data(4, 32, 16), generator().train()
+    before = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    images = [
+        generate_images(network, data.images, data.keypoints, data.keypoints, device="cpu", precision="fp32")
+        for _ in range(2)
+    ]
+    assert torch.equal(*images)  # no dropout
+    assert all(torch.equal(buffer, before[name]) for name, buffer in network.named_buffers())
+
+
+def test_unknown_precision_is_refused() -> None:
+    data = small_data()
+    with pytest.raises(PoNAError, match="'fp32' or 'bf16'"):
+        generate_images(generator(), data.images, data.keypoints, data.keypoints, device="cpu", precision="fp8")
+
+
+def test_l1_and_its_two_guesses() -> None:
+    data = small_data(6)
+    a, b = data.images, data.images.flip(0)
+    assert mean_l1(a, a) == 0
+    assert mean_l1(a, b) == pytest.approx((a.double() - b.double()).abs().mean().item() / 255)
+    assert torch.equal(mean_image(a), a.double().mean(0).round().to(torch.uint8))
+    measured = Validation(data, data.images, count=30)(generator(), torch.device("cpu"), "fp32")
+    copied = mean_l1(data.images[data.pairs[:, 0]], data.images[data.pairs[:, 1]])
+    assert measured["l1_copy"] == pytest.approx(copied)
+    assert 0 < measured["l1_mean"] < measured["l1_copy"]
+    assert measured["l1"] > 0.1

@@ -1,0 +1,281 @@
+"""Training: it learns, it resumes exactly, and it stops with one clear line."""
+
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import pona.trainer
+from pona import PoNAError, PoseImages, load_checkpoint
+from pona.layers import HalfDropout
+from pona.run import rate_factor
+from pona.train import PRESETS, TrainConfig, TrainProgress, train
+from tests.test_pona_data import small_data
+from tests.test_pona_losses import torchvision_layout
+
+TINY = replace(
+    PRESETS["mini"],
+    width=4,
+    blocks=1,
+    discriminator_width=4,
+    batch_size=4,
+    iterations=6,
+    log_every=1,
+    validate_every=2,
+    pool_size=6,
+    perceptual="none",
+)
+RECORD: dict[str, Any] = {"fingerprint": "abc", "names": ["a.jpg"], "portion": 0.4}
+
+
+def run(out: Path, config: TrainConfig = TINY, **options: Any) -> Path:
+    defaults: dict[str, Any] = {"data": small_data(), "trained_on": RECORD, "device": "cpu"}
+    return train(config=config, out=out, **(defaults | options))
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return load_checkpoint(path).generator.state_dict()
+
+
+def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def blobs(seed: int, persons: int) -> PoseImages:
+    """Persons are black or white, with a disc of the opposite colour at the place of their only joint."""
+    generator = torch.Generator().manual_seed(seed)
+    images, keypoints, pairs = [], torch.full((2 * persons, 18, 2), float("nan")), []
+    grid_y, grid_x = torch.meshgrid(torch.arange(32), torch.arange(16), indexing="ij")
+    for person in range(persons):
+        colour = 255 * torch.randint(2, (1, 1, 1), generator=generator).expand(3, 1, 1)
+        for view in range(2):
+            x, y = (torch.rand(2, generator=generator) * torch.tensor([16, 32])).round().tolist()
+            disc = ((grid_x - x) ** 2 + (grid_y - y) ** 2 < 64).long()
+            images.append(((255 - colour) * disc + colour * (1 - disc)).to(torch.uint8))
+            keypoints[2 * person + view, 0] = torch.tensor([x, y])
+        pairs += [(2 * person, 2 * person + 1), (2 * person + 1, 2 * person)]
+    return PoseImages(torch.stack(images), keypoints, torch.tensor(pairs))
+
+
+def test_learns_beyond_both_guesses_on_persons_never_seen(tmp_path: Path) -> None:
+    reports: list[TrainProgress] = []
+    config = replace(
+        TINY, width=8, batch_size=8, iterations=70, log_every=70, validate_every=70, learning_rate=2e-3, sigma=3.0,
+        ema=0.9, gan_weight=0.5, precision="fp32",
+    )  # fmt: skip
+    run(tmp_path / "g.pt", config, data=blobs(0, 100), validation=blobs(1, 30), progress=reports.append)
+    measured = reports[-1].validation
+    assert measured is not None
+    assert measured["l1"] < 0.5 * measured["l1_mean"]
+    assert measured["l1"] < 0.5 * measured["l1_copy"]
+    assert load_checkpoint(tmp_path / "g.pt").training["validation"] == measured
+
+
+def test_record_of_a_run(tmp_path: Path) -> None:
+    torch.save(torchvision_layout(), tmp_path / "vgg.pth")
+    config = replace(TINY, perceptual="required")
+    assert run(tmp_path / "g.pt", config, vgg_weights=tmp_path / "vgg.pth", protocol="strict") == tmp_path / "g.pt"
+    checkpoint = load_checkpoint(tmp_path / "g.pt")
+    training = checkpoint.training
+    assert checkpoint.config == config.generator_config()
+    assert training["trained_on"] == RECORD
+    wanted = {"preset": "mini", "iteration": 6, "iterations": 6, "finished": True, "batch_size": 4, "seed": 0}
+    wanted |= {"perceptual": "vgg19-torchvision", "protocol": "strict", "weights": "moving average, decay 0.998"}
+    assert {name: training[name] for name in wanted} == wanted
+    assert TrainConfig(**training["config"]) == config
+    lines = [json.loads(line) for line in (tmp_path / "g.pt.jsonl").read_text().splitlines()]
+    assert [line["iteration"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    names = {"l1", "gan", "perceptual", "discriminator_appearance", "discriminator_pose"}
+    assert set(lines[0]["losses"]) == names
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["g.pt", "g.pt.jsonl", "vgg.pth"]
+
+
+@pytest.mark.parametrize("variant", ["code", "paper"])
+def test_killed_and_resumed_gives_the_weights_of_one_never_killed(tmp_path: Path, variant: str) -> None:
+    config = replace(TINY, discriminator_variant=variant)
+    run(tmp_path / "whole.pt", config)
+
+    def kill(progress: TrainProgress) -> None:
+        if progress.iteration == 5:
+            raise OSError("killed")
+
+    with pytest.raises(OSError, match="killed"):
+        run(tmp_path / "cut.pt", config, progress=kill)
+    torch.manual_seed(99)  # what the process draws elsewhere does not matter
+    assert load_checkpoint(tmp_path / "cut.pt").training["iteration"] == 4
+    seen: list[int] = []
+    run(tmp_path / "cut.pt", config, progress=lambda progress: seen.append(progress.iteration))
+    assert seen == [5, 6]
+    assert equal(weights(tmp_path / "whole.pt"), weights(tmp_path / "cut.pt"))
+    logged = [json.loads(line)["iteration"] for line in (tmp_path / "cut.pt.jsonl").read_text().splitlines()]
+    assert logged == [1, 2, 3, 4, 5, 6]
+
+
+def test_interrupt_saves_and_the_run_goes_on_from_there(tmp_path: Path) -> None:
+    run(tmp_path / "whole.pt")
+
+    def interrupt(progress: TrainProgress) -> None:
+        if progress.iteration == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut.pt", progress=interrupt)
+    assert load_checkpoint(tmp_path / "cut.pt").training["iteration"] == 3
+    run(tmp_path / "cut.pt")
+    assert equal(weights(tmp_path / "whole.pt"), weights(tmp_path / "cut.pt"))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_same_seed_same_weights_and_the_callers_random_state_is_left_alone(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        run(tmp_path / f"{name}.pt", replace(TINY, iterations=2, seed=seed))
+    assert torch.rand(1) == expected
+    assert equal(weights(tmp_path / "a.pt"), weights(tmp_path / "b.pt"))
+    assert not equal(weights(tmp_path / "a.pt"), weights(tmp_path / "c.pt"))
+
+
+def test_finished_run_is_not_run_again_nor_overwritten(tmp_path: Path) -> None:
+    run(tmp_path / "g.pt")
+    before = (tmp_path / "g.pt").stat().st_mtime_ns
+    run(tmp_path / "g.pt", progress=lambda _: pytest.fail("ran again"))
+    assert (tmp_path / "g.pt").stat().st_mtime_ns == before
+    with pytest.raises(PoNAError, match="another run"):
+        run(tmp_path / "g.pt", replace(TINY, seed=1))
+    run(tmp_path / "g.pt", replace(TINY, seed=1), resume=False)
+    assert load_checkpoint(tmp_path / "g.pt").training["seed"] == 1
+
+
+def test_state_of_another_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "g.pt", progress=lambda _: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(PoNAError, match=r"width 4 -> 8.*start anew"):
+        run(tmp_path / "g.pt", replace(TINY, width=8))
+    with pytest.raises(PoNAError, match="other training images"):
+        run(tmp_path / "g.pt", trained_on=RECORD | {"fingerprint": "def"})
+
+
+def test_time_budget_ends_the_run_with_the_learning_rate_at_zero(tmp_path: Path) -> None:
+    reports: list[TrainProgress] = []
+    config = replace(TINY, iterations=None, minutes=0.02)
+    run(tmp_path / "g.pt", config, progress=reports.append)
+    training = load_checkpoint(tmp_path / "g.pt").training
+    assert training["finished"]
+    assert training["iteration"] == reports[-1].iteration >= 2
+    assert 1.2 <= training["seconds"] < 10
+    assert reports[-1].seconds_left == 0
+
+
+def test_divergence_is_said_and_the_last_good_weights_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = pona.trainer.adversarial_loss
+
+    def poisoned(score: torch.Tensor, *arguments: Any) -> torch.Tensor:
+        return real(score, *arguments) * (float("nan") if (tmp_path / "g.pt").exists() else 1)
+
+    monkeypatch.setattr(pona.trainer, "adversarial_loss", poisoned)
+    with pytest.raises(PoNAError, match="diverged before iteration 3: loss gan, disc"):
+        run(tmp_path / "g.pt")
+    assert all(tensor.isfinite().all() for tensor in weights(tmp_path / "g.pt").values())
+
+
+def test_out_of_memory_names_the_batch_to_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
+
+    monkeypatch.setattr(pona.trainer.Trainer, "step", full)
+    with pytest.raises(PoNAError, match="batches of 4: try 2"):
+        run(tmp_path / "g.pt")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"adversarial": "lsgan", "norm": "instance", "sigma": None, "pool_size": 0},
+        {"discriminator_width": 0},
+        {"gan_weight": 0.0},
+        {"ema": 0.0},
+        {"precision": "fp32"},
+        {"precision": "bf16"},
+        {"cross_attention": False, "self_attention": False, "fusion": "none"},
+    ],
+)
+def test_every_switch_trains(tmp_path: Path, change: dict[str, Any]) -> None:
+    config = replace(TINY, iterations=2, **change)
+    run(tmp_path / "g.pt", config, validation=small_data())
+    assert load_checkpoint(tmp_path / "g.pt").config == config.generator_config()
+
+
+def test_average_follows_the_weights_slowly(tmp_path: Path) -> None:
+    for name, ema in (("average", 0.998), ("last", 0.0)):
+        run(tmp_path / f"{name}.pt", replace(TINY, ema=ema, iterations=1))
+    # After one step the average has taken 9/10 of the way from the start to the last weights.
+    start = pona.trainer.PoNAGenerator
+    torch.manual_seed(0)
+    first = start.from_config(TINY.generator_config()).state_dict()["decoder.7.weight"]
+    last = weights(tmp_path / "last.pt")["decoder.7.weight"]
+    torch.testing.assert_close(
+        weights(tmp_path / "average.pt")["decoder.7.weight"], first + 0.9 * (last - first), rtol=2e-3, atol=1e-5
+    )
+
+
+def test_unwritable_output_is_said_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(PoNAError, match="cannot write"):
+        run(tmp_path / "no" / "g.pt", progress=lambda _: pytest.fail("trained first"))
+
+
+def test_market_refuses_without_vgg_weights_and_mini_goes_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    with pytest.raises(PoNAError, match="preset market needs VGG-19"):
+        run(tmp_path / "g.pt", PRESETS["market"])
+    run(tmp_path / "g.pt", replace(TINY, perceptual="optional", iterations=1))
+    assert load_checkpoint(tmp_path / "g.pt").training["perceptual"] == "none"
+
+
+def test_presets_are_the_papers() -> None:
+    market, fashion = PRESETS["market"], PRESETS["deepfashion"]
+    assert (market.gan_weight, market.l1_weight, market.perceptual_weight) == (5, 10, 10)
+    assert (fashion.gan_weight, fashion.l1_weight, fashion.perceptual_weight) == (5, 1, 1)
+    assert market.iterations == 700 * 4000 / 32
+    assert fashion.iterations == 700 * 4000 / 7
+    assert market.decay == pytest.approx(200 / 700)
+    assert (market.batch_size, fashion.batch_size, market.pool_size, fashion.pool_size) == (32, 7, 50, 0)
+    assert (market.adversarial, fashion.adversarial, fashion.sigma) == ("bce", "lsgan", None)
+
+
+def test_learning_rate_falls_to_zero_at_the_end() -> None:
+    assert [rate_factor(f, 0.5) for f in (0, 0.5, 0.75, 1)] == [1, 1, 0.5, 0]
+    assert [rate_factor(f, 0) for f in (0, 1)] == [1, 1]
+    assert rate_factor(600 / 700, 200 / 700) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"iterations": 0}, {"iterations": None}, {"minutes": -1.0}, {"batch_size": 1}, {"precision": "fp8"},
+        {"perceptual": "vgg"}, {"adversarial": "wgan"}, {"width": 5}, {"ema": 1.0}, {"decay": 2.0},
+        {"discriminator_variant": "patch"},
+    ],
+)  # fmt: skip
+def test_wrong_configuration_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(PoNAError, match="expected"):
+        TrainConfig(**wrong)
+
+
+def test_dropout_keeps_half_and_doubles_it() -> None:
+    torch.manual_seed(0)
+    x = torch.ones(4, 8, 32, 31, requires_grad=True)
+    y = HalfDropout()(x)
+    assert set(y.unique().tolist()) == {0, 2}
+    assert y.mean().item() == pytest.approx(1, abs=0.02)
+    y.sum().backward()
+    assert torch.equal(x.grad, y.detach())  # type: ignore[arg-type]
+    assert torch.equal(HalfDropout().eval()(x), x)

@@ -1,0 +1,87 @@
+"""augment: what a sample may look like, and that every sample has draws of its own."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torchvision.transforms.functional import normalize
+
+from reid_baseline import RECIPES
+from reid_baseline.augmentation import IMAGENET_MEAN, IMAGENET_STD, augment, normalise
+
+PLAIN = replace(RECIPES["paper"], padding=0, flip=0.0, erasing=0.0)
+
+
+def images(batch=8, height=12, width=6):
+    return torch.randint(256, (batch, 3, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(5))
+
+
+def draws(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_normalise_equals_torchvision():
+    expected = normalize(images() / 255, IMAGENET_MEAN, IMAGENET_STD)
+    torch.testing.assert_close(normalise(images()), expected)
+    assert normalise(images()).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_nothing_asked_changes_nothing():
+    torch.testing.assert_close(augment(images(), PLAIN, draws()), normalise(images()))
+
+
+def test_certain_flip_mirrors():
+    torch.testing.assert_close(augment(images(), replace(PLAIN, flip=1.0), draws()), normalise(images().flip(3)))
+
+
+def test_each_sample_is_a_crop_of_its_own():
+    recipe = replace(PLAIN, padding=2, flip=0.5)
+    source = images(64)
+    result = augment(source, recipe, draws())
+    padded = normalise(F.pad(source, (2, 2, 2, 2)))
+    seen = []
+    for sample, frame in zip(result, padded, strict=True):
+        crops = {
+            (top, left, flip): crop.flip(2) if flip else crop
+            for top in range(5)
+            for left in range(5)
+            for flip in (False, True)
+            for crop in [frame[:, top : top + 12, left : left + 6]]
+        }
+        matching = [key for key, crop in crops.items() if torch.equal(crop, sample)]
+        assert matching
+        seen.append(matching[0])
+    tops, lefts, flips = (set(column) for column in zip(*seen, strict=True))
+    assert (tops, lefts, flips) == (set(range(5)), set(range(5)), {False, True})
+
+
+def test_jitter_changes_each_sample_as_a_whole_and_stays_in_range():
+    source = images(200)
+    result = augment(source, replace(PLAIN, jitter=0.3), draws())
+    ends = normalise(torch.tensor([0, 255], dtype=torch.uint8).repeat(3, 1)[None, :, None])[0, :, 0]
+    assert (result >= ends[:, :1, None]).all() and (result <= ends[:, 1:, None]).all()
+    grey = torch.full_like(source, 100)  # contrast and saturation leave grey alone, so brightness alone acts
+    std, mean = torch.tensor(IMAGENET_STD).view(3, 1, 1), torch.tensor(IMAGENET_MEAN).view(3, 1, 1)
+    brightness = (augment(grey, replace(PLAIN, jitter=0.3), draws()) * std + mean) * 255 / 100
+    each = brightness.flatten(1)
+    torch.testing.assert_close(each.amax(1), each.amin(1))
+    assert 0.7 <= each.min() < 0.75 and 1.25 < each.max() <= 1.3
+
+
+def test_erasing_fills_boxes_with_the_mean_colour():
+    white = torch.full((500, 3, 64, 32), 255, dtype=torch.uint8)
+    erased = augment(white, replace(PLAIN, erasing=0.5), draws())[:, 0] == 0
+    touched = erased.flatten(1).any(1)
+    assert 0.4 < touched.float().mean() < 0.6
+    for mask in erased[touched]:
+        box = mask[mask.any(1)][:, mask.any(0)]
+        assert box.all()  # one full rectangle
+        assert 0.01 < mask.float().mean() < 0.45
+    assert len(erased[touched].flatten(1).sum(1).unique()) > 50
+
+
+@pytest.mark.parametrize("recipe", [RECIPES["paper"], replace(RECIPES["quick"], erasing=0.5)])
+def test_same_draws_same_batch(recipe):
+    torch.testing.assert_close(augment(images(), recipe, draws(1)), augment(images(), recipe, draws(1)))
+    assert not torch.equal(augment(images(), recipe, draws(1)), augment(images(), recipe, draws(2)))

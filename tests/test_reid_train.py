@@ -1,0 +1,199 @@
+"""Training: it learns, repeats, resumes, and refuses what cannot work."""
+
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+import torch
+
+from reid_baseline import RECIPES, BaselineNet, ReIDError, evaluate_ranking, extract_features, train_baseline
+from reid_baseline import train as train_module
+from reid_baseline.train import make_optimizer, rate_factor, steps_per_epoch
+
+TINY = replace(RECIPES["quick"], size=(32, 16), epochs=3, batch_size=8, padding=2)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Steps this small are slower on two threads, and very much so beside another busy process."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def coloured_people(identities=4, each=8, seed=0):
+    """Noisy images, one colour above and one below for each identity."""
+    generator = torch.Generator().manual_seed(seed)
+    colours = torch.randint(40, 216, (identities, 3, 2, 1), generator=torch.Generator().manual_seed(9))
+    labels = torch.arange(identities).repeat_interleave(each)
+    flat = colours[labels].repeat_interleave(16, dim=2).expand(-1, -1, -1, 16)
+    noise = torch.randint(-30, 31, flat.shape, generator=generator)
+    return (flat + noise).to(torch.uint8), labels
+
+
+def train(recipe=TINY, **options):
+    images, labels = coloured_people()
+    return train_baseline(images, labels, recipe, **({"arch": "resnet18", "device": "cpu"} | options))
+
+
+def same_weights(one, other):
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+def test_paper_recipe_is_the_published_baseline():
+    paper = RECIPES["paper"]
+    assert (paper.size, paper.epochs, paper.batch_size, paper.padding, paper.flip) == ((256, 128), 60, 32, 10, 0.5)
+    assert (paper.momentum, paper.weight_decay, paper.embedding, paper.dropout) == (0.9, 5e-4, 512, 0.5)
+    assert (paper.last_stride, paper.label_smoothing, paper.erasing) == (2, 0.0, 0.0)
+    steps = steps_per_epoch(12_936, paper)
+    assert steps == 404
+    rates = [0.05 * rate_factor(epoch * steps / (60 * steps), paper) for epoch in range(60)]
+    assert rates == pytest.approx([0.05] * 40 + [0.005] * 20)
+    optimizer = make_optimizer(BaselineNet("resnet18", 3), paper)
+    assert {group["base_lr"]: len(group["params"]) for group in optimizer.param_groups} == {0.005: 60, 0.05: 6}
+    assert all(group["nesterov"] and group["weight_decay"] == 5e-4 for group in optimizer.param_groups)
+
+
+def test_step_decay_follows_a_change_of_epochs():
+    paper = replace(RECIPES["paper"], epochs=30)
+    assert [rate_factor(epoch / 30, paper) for epoch in (0, 19, 20, 29)] == pytest.approx([1, 1, 0.1, 0.1])
+
+
+def test_cosine_rises_in_the_warm_up_and_falls_to_nothing():
+    recipe = replace(RECIPES["quick"], schedule="cosine", warmup=0.2)
+    factors = [rate_factor(step / 1000, recipe) for step in range(1000)]
+    assert factors[:200] == sorted(factors[:200])
+    assert factors[200:] == sorted(factors[200:], reverse=True)
+    assert 0 < factors[0] < 0.01 and factors[200] == 1 and factors[-1] < 1e-5
+
+
+def test_quick_fits_a_cpu():
+    quick = RECIPES["quick"]
+    assert quick.size == (128, 64) and quick.epochs <= 20
+    with pytest.raises(FrozenInstanceError):
+        quick.epochs = 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"epochs": 0}, "0 epochs"), ({"batch_size": 1}, "batches of 1"), ({"schedule": "linear"}, "step or cosine")],
+)
+def test_a_recipe_that_cannot_work_is_refused(change, message):
+    with pytest.raises(ReIDError, match=message):
+        replace(RECIPES["quick"], **change)
+
+
+def test_a_checkpoint_that_cannot_be_written_is_one_clear_line(tmp_path):
+    with pytest.raises(ReIDError, match="cannot be written"):
+        train(replace(TINY, epochs=1), checkpoint=tmp_path / "absent" / "training.pt")
+
+
+def test_it_learns_to_tell_people_apart():
+    reports = []
+    recipe = replace(TINY, epochs=12, dropout=0.0)
+    model = train(recipe, progress=reports.append)
+    assert reports[-1].accuracy > 0.9 > reports[0].accuracy
+    assert reports[-1].loss < 0.7 * reports[0].loss
+    images, labels = coloured_people(seed=1)
+    features = extract_features(model, images, recipe, "cpu")
+    cameras = torch.arange(len(labels)) % 2 + 1
+    ranking = evaluate_ranking(features, features, labels, labels, cameras, cameras)
+    assert ranking.mean_ap > 0.95
+
+
+def test_progress_counts_to_the_end():
+    reports = []
+    train(progress=reports.append)
+    last = reports[-1]
+    assert [report.epoch for report in reports if report.iteration % 4 == 0] == [1, 2, 3]
+    assert (last.epochs, last.iteration, last.iterations, last.seconds_left) == (3, 12, 12, 0.0)
+    assert reports[0].seconds_left > 0 and last.images_per_second > 0
+
+
+def test_same_seed_same_network_and_no_trace_in_the_random_state():
+    state = torch.get_rng_state()
+    one = train(seed=3)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.rand(5)
+    assert same_weights(one, train(seed=3))
+    assert not same_weights(one, train(seed=4))
+
+
+def test_bfloat16_at_full_size_gives_the_same_network_twice():
+    images = torch.randint(256, (8, 3, 128, 64), dtype=torch.uint8)
+    recipe = replace(TINY, size=(128, 64), epochs=1, batch_size=4)
+    one, other = (
+        train_baseline(images, torch.arange(8) % 4, recipe, arch="resnet18", device="cpu", precision="bf16")
+        for _ in range(2)
+    )
+    assert same_weights(one, other)
+
+
+class Killed(Exception):
+    pass
+
+
+def test_resume_gives_the_same_network_as_no_interruption(tmp_path, monkeypatch):
+    whole = train()
+    monkeypatch.setattr(train_module, "SAVE_SECONDS", -1.0)
+
+    def kill_in_epoch_three(report):
+        if report.epoch == 3:
+            raise Killed
+
+    checkpoint = tmp_path / "training.pt"
+    with pytest.raises(Killed):
+        train(checkpoint=checkpoint, progress=kill_in_epoch_three)
+    assert [path.name for path in tmp_path.iterdir()] == ["training.pt"]
+    reports = []
+    assert same_weights(whole, train(checkpoint=checkpoint, progress=reports.append))
+    assert {report.epoch for report in reports} == {3}
+    reports.clear()
+    assert same_weights(whole, train(checkpoint=checkpoint, progress=reports.append))
+    assert not reports  # nothing was left to do
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path):
+    recipe = replace(TINY, epochs=1)
+    checkpoint = tmp_path / "training.pt"
+    train(recipe, checkpoint=checkpoint)
+    for options in ({"seed": 1}, {"recipe": replace(recipe, lr_head=0.01)}):
+        with pytest.raises(ReIDError, match="other images or settings"):
+            train(**({"recipe": recipe, "checkpoint": checkpoint} | options))
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(ReIDError, match="no state of a baseline training"):
+        train(recipe, checkpoint=checkpoint)
+
+
+def test_a_diverging_loss_is_an_error():
+    with pytest.raises(ReIDError, match="diverged in epoch 1: the loss is"):
+        train(replace(TINY, lr_backbone=1e30, lr_head=1e30, warmup=0.0))
+
+
+def test_a_set_smaller_than_the_batch_trains():
+    images, labels = coloured_people(identities=2, each=2)
+    reports = []
+    train_baseline(images, labels, replace(TINY, epochs=2), arch="resnet18", device="cpu", progress=reports.append)
+    assert reports[-1].iterations == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"images": torch.zeros(32, 3, 16, 16, dtype=torch.uint8)}, r"expects \(N, 3, 32, 16\)"),
+        ({"images": torch.zeros(32, 3, 32, 16)}, "torch.float32"),
+        ({"labels": torch.zeros(31, dtype=torch.int64)}, r"expected \(32,\) torch.int64"),
+        ({"labels": torch.zeros(32, dtype=torch.int32)}, "torch.int32"),
+        ({"labels": torch.zeros(32, dtype=torch.int64)}, "1 classes"),
+        ({"labels": torch.arange(1, 33)}, "from 1 to 32"),
+        ({"device": "cuda:77"}, "is not there"),
+        ({"device": "abacus"}, "is unknown"),
+        ({"precision": "fp7"}, "fp7"),
+    ],
+)
+def test_bad_arguments_are_one_clear_line(change, message):
+    images, labels = coloured_people()
+    arguments = {"images": images, "labels": labels, "recipe": TINY, "arch": "resnet18", "device": "cpu"} | change
+    with pytest.raises(ReIDError, match=message) as error:
+        train_baseline(**arguments)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,67 @@
+"""results.jsonl: append-only, safe under several writers and after a crash."""
+
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from reidaug.errors import ReidAugError
+from reidaug.results import append_result, read_results, result_key
+
+
+def row(key: str, mean_ap: float = 0.5) -> dict[str, object]:
+    return {"key": key, "set": "none", "portion": 0.4, "seed": 0, "mean_ap": mean_ap}
+
+
+def write_many(path: Path, writer: int) -> None:
+    for index in range(20):
+        append_result(path, {**row(f"{writer}-{index}"), "padding": "x" * 5000})
+
+
+def test_missing_file_has_no_rows(tmp_path: Path) -> None:
+    assert read_results(tmp_path / "results.jsonl") == []
+
+
+def test_round_trip_keeps_order_and_the_newest_of_a_key(tmp_path: Path) -> None:
+    path = tmp_path / "study" / "results.jsonl"
+    for each in (row("a"), row("b"), row("a", 0.7)):
+        append_result(path, each)
+    assert [(r["key"], r["mean_ap"]) for r in read_results(path)] == [("a", 0.7), ("b", 0.5)]
+    assert len(path.read_text().splitlines()) == 3
+
+
+def test_concurrent_writers_lose_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    with ProcessPoolExecutor(4) as pool:
+        list(pool.map(write_many, [path] * 4, range(4)))
+    assert {r["key"] for r in read_results(path)} == {f"{w}-{i}" for w in range(4) for i in range(20)}
+
+
+def test_a_line_cut_by_a_crash_costs_only_itself(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    append_result(path, row("a"))
+    with path.open("a") as file:
+        file.write('{"key": "cut", "set": "no')
+    append_result(path, row("b"))
+    assert [r["key"] for r in read_results(path)] == ["a", "b"]
+
+
+def test_a_foreign_line_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    append_result(path, row("a"))
+    with path.open("a") as file:
+        file.write('{"other": 1}\n')
+    with pytest.raises(ReidAugError, match="line 2"):
+        read_results(path)
+
+
+def test_key_depends_on_everything_and_not_on_order() -> None:
+    base = result_key("train", "test", {"epochs": 20, "lr": 0.1}, 0)
+    assert base == result_key("train", "test", {"lr": 0.1, "epochs": 20}, 0)
+    others = [
+        result_key("train2", "test", {"epochs": 20, "lr": 0.1}, 0),
+        result_key("train", "test2", {"epochs": 20, "lr": 0.1}, 0),
+        result_key("train", "test", {"epochs": 21, "lr": 0.1}, 0),
+        result_key("train", "test", {"epochs": 20, "lr": 0.1}, 1),
+    ]
+    assert len({base, *others}) == 5

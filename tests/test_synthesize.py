@@ -1,0 +1,219 @@
+"""Synthesis: a drop-in set of the identical structure; runs resume, share work and refuse mixtures."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import pona
+from reidaug.annotations import find_annotations, read_annotations
+from reidaug.errors import ReidAugError
+from reidaug.market1501 import split_folder
+from reidaug.plan import read_manifest, read_plan
+from reidaug.provenance import count_seen, describe_training_images
+from reidaug.shrink import ShrinkConfig, shrink
+from reidaug.study import Study
+from reidaug.synthesize import SynthesisOptions, shard_from_environment, synthesize
+
+PORTION = 0.4
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small untrained generator."""
+    return write_checkpoint(tmp_path_factory.mktemp("ckpt") / "tiny.pt", seed=0)
+
+
+def write_checkpoint(path: Path, seed: int, training: dict[str, object] | None = None) -> Path:
+    torch.manual_seed(seed)
+    generator = pona.PoNAGenerator(width=8, blocks=1)
+    pona.save_checkpoint(path, generator, generator.config, training or {"protocol": "paper"})
+    return path
+
+
+@pytest.fixture
+def study(tiny_root: Path, tmp_path: Path) -> Study:
+    study = Study(tmp_path / "study")
+    shrink(tiny_root, study, ShrinkConfig(PORTION))
+    return study
+
+
+def run(study: Study, checkpoint: Path, **options: object) -> object:
+    return synthesize(study, PORTION, checkpoint, SynthesisOptions(device="cpu", **options), lambda done, total: None)  # type: ignore[arg-type]
+
+
+def test_completed_set_has_the_identical_structure(study: Study, tiny_root: Path, checkpoint: Path) -> None:
+    report = run(study, checkpoint)
+    root = study.set_root(PORTION, "pona")
+    original = {path.name for path in split_folder(tiny_root, "train").glob("*.jpg")}
+    assert {path.name for path in split_folder(root, "train").iterdir()} == original
+    plan = {row.name: row for row in read_plan(study.plan_path(PORTION))}
+    manifest = read_manifest(root / "manifest.csv")
+    assert {row.name for row in manifest} == original
+    for row in manifest:
+        painted = split_folder(root, "train") / row.name
+        source = split_folder(tiny_root, "train") / (row.condition or row.name)
+        assert row.synthetic == (row.action != "keep") == (not plan[row.name].kept)
+        if row.action == "generate":
+            assert Image.open(painted).size == (64, 128)
+            assert painted.read_bytes() != (split_folder(tiny_root, "train") / row.name).read_bytes()
+        else:
+            assert painted.read_bytes() == source.read_bytes()
+    for split in ("query", "gallery"):
+        assert sorted(os.listdir(split_folder(root, split))) == sorted(os.listdir(split_folder(tiny_root, split)))
+    counts = [sum(row.action == action for row in manifest) for action in ("keep", "generate", "copy")]
+    assert [report.kept, report.generated, report.copied] == counts  # type: ignore[attr-defined]
+    assert counts[1] > 0
+
+
+def test_keypoints_of_the_set_are_those_that_its_images_show(study: Study, tiny_root: Path, checkpoint: Path) -> None:
+    run(study, checkpoint)
+    root = study.set_root(PORTION, "pona")
+    original, written = (read_annotations(find_annotations(folder, "train")) for folder in (tiny_root, root))
+    shown = [row.condition if row.action == "copy" else row.name for row in read_manifest(root / "manifest.csv")]
+    names = [row.name for row in read_manifest(root / "manifest.csv")]
+    np.testing.assert_array_equal(written.select(names), original.select(shown))
+
+
+def test_images_follow_the_reading_rules_of_torchreid_and_fast_reid(study: Study, checkpoint: Path) -> None:
+    run(study, checkpoint)
+    pattern = re.compile(r"([-\d]+)_c(\d)")  # both search the whole path
+    root = study.set_root(PORTION, "pona")
+    for split in ("train", "query", "gallery"):
+        paths = list(split_folder(root, split).glob("*.jpg"))
+        assert paths
+        for path in paths:
+            pid, camid = map(int, pattern.search(str(path.absolute())).groups())  # type: ignore[union-attr]
+            assert f"{pid:04d}_c{camid}" in path.name or path.name.startswith(f"-1_c{camid}")
+            assert -1 <= pid <= 1501 and 1 <= camid <= 6
+
+
+def test_second_run_paints_nothing_and_changes_no_byte(study: Study, checkpoint: Path) -> None:
+    run(study, checkpoint)
+    folder = split_folder(study.set_root(PORTION, "pona"), "train")
+    before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+    assert run(study, checkpoint).painted_now == 0  # type: ignore[attr-defined]
+    assert before == {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+
+
+def test_batch_size_changes_no_byte(study: Study, checkpoint: Path) -> None:
+    run(study, checkpoint, name="one", batch_size=1, precision="fp32")
+    run(study, checkpoint, name="many", batch_size=7, precision="fp32")
+    one, many = (split_folder(study.set_root(PORTION, name), "train") for name in ("one", "many"))
+    for path in one.iterdir():
+        first, second = (np.asarray(Image.open(folder / path.name)).astype(int) for folder in (one, many))
+        assert np.abs(first - second).max() <= 2  # rounding of another kernel, seen through JPEG
+
+
+def test_shares_of_two_processes_make_the_same_set(
+    study: Study, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(study, checkpoint, name="alone")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    first = run(study, checkpoint, name="shared")
+    assert not first.complete and study.sets(PORTION) == ["none", "alone"]  # type: ignore[attr-defined]
+    monkeypatch.setenv("RANK", "0")
+    assert run(study, checkpoint, name="shared").complete  # type: ignore[attr-defined]
+    alone, shared = (split_folder(study.set_root(PORTION, name), "train") for name in ("alone", "shared"))
+    assert {p.name for p in alone.iterdir()} == {p.name for p in shared.iterdir()}
+    assert study.sets(PORTION) == ["none", "alone", "shared"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, (0, 1)),
+        ({"RANK": "2", "WORLD_SIZE": "4"}, (2, 4)),
+        ({"SLURM_PROCID": "1", "SLURM_NTASKS": "3"}, (1, 3)),
+        ({"SLURM_ARRAY_TASK_ID": "12", "SLURM_ARRAY_TASK_MIN": "10", "SLURM_ARRAY_TASK_COUNT": "4"}, (2, 4)),
+        (
+            {
+                **{"SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_COUNT": "2"},
+                **{"SLURM_PROCID": "2", "SLURM_NTASKS": "3"},
+            },
+            (5, 6),
+        ),
+    ],
+)
+def test_shard_from_environment(environment: dict[str, str], expected: tuple[int, int]) -> None:
+    assert shard_from_environment(environment) == expected
+
+
+@pytest.mark.parametrize("environment", [{"RANK": "x", "WORLD_SIZE": "2"}, {"RANK": "2", "WORLD_SIZE": "2"}])
+def test_impossible_shard_is_refused(environment: dict[str, str]) -> None:
+    with pytest.raises(ReidAugError):
+        shard_from_environment(environment)
+
+
+def test_two_generators_never_mix_under_one_name(study: Study, checkpoint: Path, tmp_path: Path) -> None:
+    run(study, checkpoint)
+    other = write_checkpoint(tmp_path / "other.pt", seed=1)
+    with pytest.raises(ReidAugError, match="--name"):
+        run(study, other)
+    assert run(study, other, force=True).painted_now > 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["none", "full", "", "a/b", "..", "a b"])
+def test_names_that_would_do_harm_are_refused(study: Study, checkpoint: Path, name: str) -> None:
+    with pytest.raises(ReidAugError, match="--name"):
+        run(study, checkpoint, name=name)
+
+
+def test_truncated_condition_image_is_named_and_leaves_no_manifest(
+    study: Study, tiny_root: Path, checkpoint: Path
+) -> None:
+    row = next(row for row in read_plan(study.plan_path(PORTION)) if row.action == "generate")
+    broken = split_folder(tiny_root, "train") / row.condition
+    content = broken.read_bytes()
+    broken.write_bytes(content[: len(content) // 2])
+    try:
+        with pytest.raises(ReidAugError, match=re.escape(row.condition)):
+            run(study, checkpoint)
+    finally:
+        broken.write_bytes(content)
+    assert study.sets(PORTION) == ["none"]
+    assert run(study, checkpoint).complete  # type: ignore[attr-defined]
+
+
+def test_seen_images_are_known_by_content(study: Study, tiny_root: Path, tmp_path: Path) -> None:
+    folder = split_folder(tiny_root, "train")
+    missing = [row.name for row in read_plan(study.plan_path(PORTION)) if not row.kept]
+    renamed = tmp_path / "renamed"
+    renamed.mkdir()
+    for index, name in enumerate(missing[:3]):
+        (renamed / f"{index}.jpg").write_bytes((folder / name).read_bytes())
+    training = {"trained_on": describe_training_images(renamed, ["0.jpg", "1.jpg", "2.jpg"], None)}
+    assert count_seen(folder, missing, training) == 3
+    assert count_seen(folder, missing[3:], training) == 0
+    assert count_seen(folder, missing, {}) is None
+    report = run(study, write_checkpoint(tmp_path / "leaky.pt", 0, training))
+    assert report.seen_missing == 3  # type: ignore[attr-defined]
+
+
+def test_killed_run_leaves_only_whole_files_and_goes_on(study: Study, tiny_root: Path, checkpoint: Path) -> None:
+    command = [sys.executable, "-m", "reidaug", "synthesize", "--ckpt", str(checkpoint), "--batch-size", "1"]
+    environment = {**os.environ, "REIDAUG_STUDY": str(study.path)}
+    folder = split_folder(study.set_root(PORTION, "pona"), "train")
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while (
+        time.monotonic() < deadline and process.poll() is None and not (folder.is_dir() and any(folder.glob("*.jpg")))
+    ):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    for path in folder.glob("*.jpg"):
+        Image.open(path).load()
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert study.sets(PORTION) == ["none", "pona"]
+    assert len(list(folder.glob("*.jpg"))) == len(list(split_folder(tiny_root, "train").glob("*.jpg")))

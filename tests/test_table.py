@@ -1,0 +1,96 @@
+"""The mAP table: the paper's layout, both AP conventions, and what a reader must know."""
+
+import csv
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from reidaug.table import detail_grid, format_table, notes, summary_grid
+
+
+def row(name: str, portion: float, trapezoid: float, seed: int = 0, **more: Any) -> dict[str, Any]:
+    values = {
+        **{"key": f"{name}{portion}{seed}", "set": name, "portion": portion, "recipe": "paper", "arch": "resnet50"},
+        **{"weights": "imagenet", "epochs": 60, "seed": seed, "mean_ap": trapezoid + 0.008, "test_fingerprint": "t"},
+        **{"mean_ap_trapezoid": trapezoid, "mean_inp": 0.2, "rank1": 0.8, "rank5": 0.9, "rank10": 0.95},
+        **{"images": 100, "identities": 10, "synthetic": 0, "queries_without_match": 0},
+    }
+    return {**values, **more}
+
+
+# Table VI of the paper (Li et al., TIP 2020): none and PoNA at p = 0.2 and 0.4, and the full set.
+PAPER = [
+    row("pona", 0.2, 0.588, synthetic=80, seen_missing=80, missing=80, protocol="paper"),
+    row("none", 0.2, 0.423),
+    row("none", 0.4, 0.589),
+    row("pona", 0.4, 0.638, synthetic=60, seen_missing=0, missing=60, protocol="strict"),
+    row("full", 1.0, 0.718),
+]
+
+
+def test_summary_has_the_papers_layout_and_gap() -> None:
+    title, header, lines = summary_grid(PAPER)
+    assert header == ["augmentation", "p = 0.20", "p = 0.40", "p = 1.00"]
+    assert lines == [
+        ["none", "42.3", "58.9", "71.8"],
+        ["pona", "58.8", "63.8", "71.8"],
+        ["gap recovered by pona", "56 %", "38 %", ""],  # (58.8 - 42.3) / (71.8 - 42.3), as PoNA's 56 %
+    ]
+    assert "trapezoid" in title and "paper" in title and "1 seed" in title
+
+
+def test_seeds_give_mean_and_spread() -> None:
+    rows = [row("none", 0.4, value, seed) for seed, value in enumerate((0.40, 0.42, 0.44))]
+    _, _, lines = summary_grid([*rows, row("full", 1.0, 0.7)])
+    assert lines[0] == ["none", "42.0 ± 2.0", "70.0"]
+
+
+def test_gap_is_not_given_where_full_is_not_above_none() -> None:
+    _, _, lines = summary_grid([row("none", 0.4, 0.5), row("pona", 0.4, 0.6), row("full", 1.0, 0.5)])
+    assert lines[-1] == ["gap recovered by pona", "-", ""]
+
+
+def test_detail_prints_both_conventions() -> None:
+    _, header, lines = detail_grid(PAPER)
+    first = dict(zip(header, lines[0], strict=True))
+    assert (first["set"], first["p"], first["mAP trapezoid"], first["mAP plain"]) == ("none", "0.20", "42.3", "43.1")
+    assert [line[0] for line in lines] == ["none", "pona", "none", "pona", "full"]
+    assert dict(zip(header, lines[1], strict=True))["seen"] == "80 of 80"
+
+
+def test_notes_say_what_the_generator_saw_and_that_one_seed_is_no_result() -> None:
+    text = "\n".join(notes(PAPER))
+    assert "trained on 80 of them: its training saw what it paints (protocol paper)" in text
+    assert "trained on none of them (protocol strict)" in text
+    assert "one seed" in text
+    assert "one seed" not in "\n".join(notes([row("none", 0.4, 0.5), row("none", 0.4, 0.5, seed=1)]))
+
+
+def test_different_recipes_never_share_a_table() -> None:
+    rows = [*PAPER, row("full", 1.0, 0.3, recipe="quick", weights="none")]
+    text = format_table(rows, "markdown")
+    assert isinstance(text, str)
+    assert text.count("**mAP in %") == 2
+
+
+def test_csv_reads_back() -> None:
+    text = format_table(PAPER, "csv")
+    assert isinstance(text, str)
+    read = list(csv.DictReader(io.StringIO(text)))
+    assert [float(line["mean_ap_trapezoid"]) for line in read] == [r["mean_ap_trapezoid"] for r in PAPER]
+
+
+def test_latex_escapes_and_closes() -> None:
+    text = format_table([row("my_gan", 0.4, 0.5), row("none", 0.4, 0.4), row("full", 1.0, 0.7)], "latex")
+    assert isinstance(text, str)
+    assert r"my\_gan & 50.0 & 70.0 \\" in text and r"\end{table}" in text
+    assert "%" not in text.replace(r"\%", "")
+
+
+@pytest.mark.parametrize("width", [60, 160])
+def test_rich_prints_every_number(width: int) -> None:
+    console = Console(width=width, record=True, soft_wrap=True)
+    console.print(format_table(PAPER, "rich"))
+    assert "58.8" in console.export_text()
