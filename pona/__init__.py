@@ -4,7 +4,7 @@ from pona.author_weights import generator_from_author_weights
 from pona.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pona.data import PoseImages
 from pona.errors import PoNAError
-from pona.generate import generate_images
+from pona.generate import fold_norms, generate_images
 from pona.generator import GeneratorConfig, PoNAGenerator
 from pona.keypoints import render_heatmaps
 
@@ -14,6 +14,7 @@ __all__ = [
     "PoNAError",
     "PoNAGenerator",
     "PoseImages",
+    "fold_norms",
     "generate_images",
     "generator_from_author_weights",
     "load_checkpoint",

@@ -4,7 +4,7 @@ import os
 import re
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def save_checkpoint(
         "version": VERSION,
         "architecture": "PoNAGenerator",
         "config": asdict(config),
-        "training": dict(training),
+        "training": _with_names(training, "\n".join),
         "state": state,
     }
     write_torch(Path(path), content)
@@ -80,14 +80,11 @@ def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> Che
         raise PoNAError(f"{path} has version {content.get('version')}, this program reads version {VERSION}: update it")
     try:
         config = GeneratorConfig(**content["config"])
-        generator = PoNAGenerator.from_config(config)
-        generator.load_state_dict(
-            {
-                name: tensor.float() if tensor.is_floating_point() else tensor
-                for name, tensor in content["state"].items()
-            }
-        )
-        training = dict(content["training"])
+        state = {name: t.float() if t.is_floating_point() else t for name, t in content["state"].items()}
+        with torch.device("meta"):  # no room for weights that are replaced at once
+            generator = PoNAGenerator.from_config(config)
+        generator.load_state_dict(state, assign=True)
+        training = _with_names(content["training"], _as_list)
     except (KeyError, TypeError, AttributeError, RuntimeError, PoNAError):
         raise PoNAError(
             f"{path} is damaged: its weights do not fit its own configuration; get the file again"
@@ -112,6 +109,18 @@ def check_plain(value: Any, name: str) -> None:
         raise PoNAError(
             f"{name} is a {type(value).__name__}, expected plain values: str, int, float, bool, None, list, dict"
         )
+
+
+def _as_list(names: str | list[str]) -> list[str]:
+    return names.splitlines() if isinstance(names, str) else names
+
+
+def _with_names(training: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    """`training` with another form of the names that it was trained on: one string takes less room than a list."""
+    trained_on = training.get("trained_on")
+    if not isinstance(trained_on, dict) or "names" not in trained_on:
+        return dict(training)
+    return {**training, "trained_on": {**trained_on, "names": change(trained_on["names"])}}
 
 
 def write_torch(path: Path, content: Mapping[str, Any]) -> None:

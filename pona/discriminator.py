@@ -20,7 +20,9 @@ class Discriminator(nn.Module):
     Args:
         in_channels: 6 for the appearance discriminator, 21 for the pose discriminator.
         width: channels after the first convolution.
-        norm: "batch" (Market-1501) or "instance" (DeepFashion).
+        norm: "batch" (Market-1501), "instance" (DeepFashion) or "none". Real and generated images pass in batches of
+            their own, so BN takes away just that difference of means which tells them apart, and such a discriminator
+            learns slowly: too slowly for a short run, where spectral norm alone does better.
         variant: "code" = as the authors published it: spectral norm and ReLU; "paper" = as the paper words it:
             LeakyReLU 0.2, and self-attention after every residual block (our reading: its place is not given).
     """

@@ -24,7 +24,9 @@ class HalfDropout(nn.Module):
 
 
 def norm_layer(norm: str, channels: int) -> nn.Module:
-    """BN with weights for "batch"; for "instance" IN without (affine=False, no running statistics)."""
+    """BN with weights for "batch", IN without (affine=False, no running statistics) for "instance", or "none"."""
+    if norm == "none":
+        return nn.Identity()
     return nn.BatchNorm2d(channels) if norm == "batch" else nn.InstanceNorm2d(channels)
 
 

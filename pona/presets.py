@@ -24,6 +24,7 @@ class TrainConfig:
     sigma: float | None = 6.0  # heatmaps, pixels; None = one-pixel impulses, as the authors' DeepFashion code has them
     discriminator_width: int = 64  # channels after the first convolution; 0 = no discriminators
     discriminator_variant: str = "code"  # "code" (spectral norm, ReLU) or "paper" (self-attention, LeakyReLU 0.2)
+    discriminator_norm: str | None = None  # "batch", "instance" or "none"; None = as in the generator
     adversarial: str = "bce"  # "bce" or "lsgan"
     gan_weight: float = 5.0  # eq. 8, lambda 1; of the mean of the two discriminators' terms
     l1_weight: float = 10.0  # eq. 8, lambda 2; images -1..1
@@ -34,6 +35,7 @@ class TrainConfig:
     minutes: float | None = None  # time budget; with both, what comes first ends the run
     decay: float = 200 / 700  # last share of the run in which the learning rate falls linearly to 0
     learning_rate: float = 2e-4  # Adam
+    attention_rate: float = 1.0  # learning rate of the generator's gammas and betas, times `learning_rate`
     beta1: float = 0.5  # Adam
     beta2: float = 0.999  # Adam
     pool_size: int = 50  # generated images kept for the discriminators; 0 = none
@@ -61,10 +63,11 @@ class TrainConfig:
             "precision": ("auto", "fp32", "bf16"),
             "adversarial": ("bce", "lsgan"),
             "discriminator_variant": ("code", "paper"),
+            "discriminator_norm": (None, "batch", "instance", "none"),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
-                raise PoNAError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(allowed)}")
+                raise PoNAError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(map(str, allowed))}")
         if not 0 <= self.decay <= 1 or not 0 <= self.ema < 1:
             raise PoNAError(f"decay is {self.decay} and ema {self.ema}, expected shares of 1")
 
@@ -103,10 +106,13 @@ PRESETS: dict[str, TrainConfig] = {
         preset="mini",
         width=24,
         discriminator_width=16,
+        discriminator_norm="none",  # with BN (see Discriminator) it still guesses after 1,000 iterations
+        gan_weight=1.0,  # such discriminators learn fast: at 5 they drive the generator away from the true image
         perceptual="optional",
         batch_size=16,
         iterations=4_000,
         decay=0.5,
+        attention_rate=20.0,  # the paper's 87,500 iterations give gammas time to grow, a short run does not
         flip=True,
         ema=0.998,
         half=True,

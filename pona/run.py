@@ -139,7 +139,7 @@ class Run:
         trainer, fraction = self.trainer, self._fraction()
         report = TrainProgress(
             iteration=trainer.iteration,
-            iterations=round(trainer.iteration / fraction),
+            iterations=round(trainer.iteration / min(1.0, fraction)),
             losses=losses,
             images_per_second=speed,
             seconds_left=max(0.0, trainer.seconds / fraction - trainer.seconds),
@@ -191,7 +191,7 @@ class Run:
         return {
             "preset": self.config.preset,
             "iteration": trainer.iteration,
-            "iterations": round(trainer.iteration / self._fraction()),
+            "iterations": round(trainer.iteration / min(1.0, self._fraction())),
             "finished": finished,
             "seconds": round(trainer.seconds, 1),
             "batch_size": self.config.batch_size,

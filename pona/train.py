@@ -37,6 +37,7 @@ def train(
     device: str = "auto",
     progress: Callable[[TrainProgress], None] | None = None,
     resume: bool = True,
+    initial: Path | None = None,
 ) -> Path:
     """Trains a generator and writes it to `out`.
 
@@ -56,6 +57,8 @@ def train(
         device: "auto", "cpu", "cuda" or "cuda:N".
         progress: called every `log_every` iterations.
         resume: go on from `<out>.last`, and do nothing where `out` is this very run, finished; False = start anew.
+        initial: a checkpoint whose weights the generator starts from, None = random ones. The names that it was trained
+            on join this run's record: what a generator has once seen, it has seen.
 
     Returns:
         `out`.
@@ -63,8 +66,12 @@ def train(
     Raises:
         PoNAError: for missing VGG weights, files that cannot be written, an output of another run, or divergence.
     """
-    out = Path(out)
-    check_plain(dict(trained_on), "trained_on")
+    out, trained_on = Path(out), dict(trained_on)
+    check_plain(trained_on, "trained_on")
+    start = None if initial is None else load_checkpoint(initial)
+    if start is not None:
+        seen = start.training.get("trained_on", {}).get("names", [])
+        trained_on["names"] = sorted({*trained_on.get("names", []), *seen})
     if resume and _is_done(out, config, trained_on):
         return out
     vgg = _choose_vgg(config, vgg_weights)
@@ -73,7 +80,9 @@ def train(
     with torch.random.fork_rng(devices=cuda), _interrupts() as interrupted:
         torch.manual_seed(config.seed)
         trainer = Trainer(fabric, config, data, vgg)
-        run = Run(trainer, out, dict(trained_on), protocol, progress)
+        if start is not None:
+            trainer.start_from(start.generator)
+        run = Run(trainer, out, trained_on, protocol, progress)
         if validation is not None:
             run.validation = Validation(validation, data.images, config.validation_pairs)
         run.start(resume)
@@ -88,7 +97,7 @@ def _is_done(out: Path, config: TrainConfig, trained_on: Mapping[str, Any]) -> b
     training = load_checkpoint(out).training
     if not training.get("finished"):
         return False
-    if training.get("config") == asdict(config) and training.get("trained_on") == dict(trained_on):
+    if training.get("config") == asdict(config) and training.get("trained_on") == trained_on:
         return True
     raise PoNAError(f"{out} is the finished generator of another run: give another output, or start anew")
 

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from pona.data import Batch, PoseImages, draw_pairs, make_batch
 from pona.discriminator import APPEARANCE_CHANNELS, POSE_CHANNELS, Discriminator
+from pona.errors import PoNAError
 from pona.generator import PoNAGenerator
 from pona.image_pool import ImagePool
 from pona.losses import PerceptualLoss, adversarial_loss
@@ -40,14 +42,28 @@ class Trainer:
         self.discriminator_optimizers: dict[str, torch.optim.Optimizer] = {}
         self.pools: dict[str, ImagePool] = {}
         if config.discriminator_width and config.gan_weight:
+            norm = config.discriminator_norm or config.norm
             for place, (name, channels) in enumerate((("appearance", APPEARANCE_CHANNELS), ("pose", POSE_CHANNELS))):
-                network = Discriminator(channels, config.discriminator_width, config.norm, config.discriminator_variant)
+                network = Discriminator(channels, config.discriminator_width, norm, config.discriminator_variant)
                 self.discriminators[name], self.discriminator_optimizers[name] = self._set_up(network)
                 self.pools[name] = ImagePool(config.pool_size, seed=config.seed + place)
         self.perceptual = None
         if vgg_weights is not None:
             self.perceptual = PerceptualLoss(vgg_weights).to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.random = torch.Generator(device=fabric.device).manual_seed(config.seed)
+
+    def start_from(self, generator: PoNAGenerator) -> None:
+        """Takes over the weights of a trained generator of the same architecture.
+
+        Raises:
+            PoNAError: for another architecture.
+        """
+        own, theirs = asdict(self.average.config), asdict(generator.config)
+        different = [f"{name} {theirs[name]} -> {own[name]}" for name in own if own[name] != theirs[name]]
+        if different:
+            raise PoNAError(f"the generator to start from has another architecture: {', '.join(different)}")
+        self.generator.load_state_dict(generator.state_dict())
+        self.average.load_state_dict(generator.state_dict())
 
     def step(self, learning_rate: float) -> dict[str, Tensor]:
         """One iteration: the generator first, then the discriminators, on the same batch.
@@ -57,7 +73,7 @@ class Trainer:
         """
         for optimizer in (self.generator_optimizer, *self.discriminator_optimizers.values()):
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate
+                group["lr"] = learning_rate * group["relative_rate"]
         batch = self._draw()
         generated, losses = self._step_generator(batch)
         for name in self.discriminators:
@@ -119,8 +135,19 @@ class Trainer:
 
     def _set_up(self, network: nn.Module) -> tuple[Any, Any]:
         network = network.to(memory_format=torch.channels_last)
+        # Adam moves a weight by about its rate per step, whatever the gradient: gammas, which start at 0 and are all
+        # that lets the pose through, would stay near 0 for thousands of steps.
+        is_scalar = {name: name.endswith(("gamma", "beta")) for name, _ in network.named_parameters()}
+        rates = {False: 1.0, True: self.config.attention_rate if isinstance(network, PoNAGenerator) else 1.0}
+        groups = [
+            {
+                "params": [p for name, p in network.named_parameters() if is_scalar[name] == scalar],
+                "relative_rate": rate,
+            }
+            for scalar, rate in rates.items()
+        ]
         betas = (self.config.beta1, self.config.beta2)
-        optimizer = torch.optim.Adam(network.parameters(), self.config.learning_rate, betas=betas, fused=True)
+        optimizer = torch.optim.Adam(groups, self.config.learning_rate, betas=betas, fused=True)
         return self.fabric.setup(network, optimizer)
 
     def state_dict(self) -> dict[str, Any]:

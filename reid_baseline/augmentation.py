@@ -10,27 +10,24 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def normalise(images: torch.Tensor) -> torch.Tensor:
-    """Turns (B, 3, H, W), 0 to 255, into float32 with ImageNet's mean and deviation, channels last in memory."""
+    """Turns (B, 3, H, W) uint8 into float32 with ImageNet's mean and deviation, channels last in memory."""
     mean = torch.tensor(IMAGENET_MEAN, device=images.device).mul(255).view(3, 1, 1)
     std = torch.tensor(IMAGENET_STD, device=images.device).mul(255).view(3, 1, 1)
     return images.to(torch.float32, memory_format=torch.channels_last).sub(mean).div_(std)
 
 
 def augment(images: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
-    """Pads, crops, flips, jitters colours, normalises and erases as the recipe says.
+    """Pads, crops, flips, normalises and erases as the recipe says.
 
     Args:
         images: (B, 3, H, W) uint8, any device.
-        recipe: its ``padding``, ``flip``, ``jitter`` and ``erasing`` are used.
+        recipe: its ``padding``, ``flip`` and ``erasing`` are used.
         generator: on the CPU, so that the draws are the same on every device.
 
     Returns:
         (B, 3, H, W) float32, normalised; padding is black, as in the paper's baseline; erased boxes are of mean colour.
     """
-    changed = _crop_and_flip(images, recipe.padding, recipe.flip, generator)
-    if recipe.jitter:
-        changed = _jitter(changed, recipe.jitter, generator)
-    normalised = normalise(changed)
+    normalised = normalise(_crop_and_flip(images, recipe.padding, recipe.flip, generator))
     return _erase(normalised, recipe.erasing, generator) if recipe.erasing else normalised
 
 
@@ -45,16 +42,6 @@ def _crop_and_flip(images: torch.Tensor, padding: int, flip: float, generator: t
     device = images.device
     sample = torch.arange(batch, device=device)[:, None, None]
     return padded[sample, rows.to(device)[:, :, None], columns.to(device)[:, None, :]].permute(0, 3, 1, 2)
-
-
-def _jitter(images: torch.Tensor, strength: float, generator: torch.Generator) -> torch.Tensor:
-    """Multiplies brightness, contrast and saturation by factors of each sample's own; (B, 3, H, W) float, 0 to 255."""
-    factors = 1 + strength * (2 * torch.rand(3, len(images), 1, 1, 1, generator=generator) - 1)
-    brightness, contrast, saturation = factors.to(images.device)
-    changed = images * brightness
-    grey = changed.mean(1, keepdim=True)
-    changed = torch.lerp(grey, changed, saturation)
-    return torch.lerp(grey.mean((2, 3), keepdim=True), changed, contrast).clamp_(0, 255)
 
 
 def _erase(images: torch.Tensor, probability: float, generator: torch.Generator) -> torch.Tensor:

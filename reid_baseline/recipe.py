@@ -24,7 +24,6 @@ class Recipe:
     padding: int = 10  # black pixels on each side before the random crop
     flip: float = 0.5  # probability
     erasing: float = 0.0  # probability of random erasing
-    jitter: float = 0.0  # brightness, contrast and saturation are each multiplied by 1 - jitter to 1 + jitter
     embedding: int = 512  # width of the feature
     dropout: float = 0.5  # between feature and classifier
     last_stride: int = 2  # of the last ResNet stage
@@ -44,8 +43,8 @@ QUICK = Recipe(
     "quick",
     size=(128, 64),
     epochs=20,
-    lr_head=0.05,
-    lr_backbone=0.05,
+    lr_head=0.1,
+    lr_backbone=0.1,
     schedule="cosine",
     decay_at=(),
     warmup=0.2,

@@ -1,5 +1,6 @@
 """The command line: each command parses, calls one function and prints. Nothing else prints, asks or exits."""
 
+import errno
 import functools
 import os
 import sys
@@ -61,8 +62,10 @@ def one_line(error: Exception) -> str:
     if isinstance(error, ReidAugError) or type(error).__name__ in ("PoNAError", "ReIDError"):
         return " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
-        where = f": {error.filename}" if error.filename else ""
-        return f"{error.strerror}{where}"
+        where = f"{error.filename}: " if error.filename else ""
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        mend = "free some room and run the same command again" if full else "check the path and its permissions"
+        return f"{where}{error.strerror}: {mend}"
     if isinstance(error, MemoryError) or "not enough memory" in str(error) or "out of memory" in str(error):
         return "out of memory: give a smaller --batch-size or use a machine with more memory"
     first = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
@@ -232,6 +235,9 @@ def train(
     width: Annotated[int | None, typer.Option(min=8, help="Channels of the first layer.")] = None,
     perceptual: Annotated[Perceptual, typer.Option(help="Perceptual loss.")] = "vgg19",
     vgg_weights: Annotated[Path | None, typer.Option(help="VGG-19 weights of the perceptual loss.")] = None,
+    start_from: Annotated[
+        Path | None, typer.Option(help="Start from this generator's weights; what it saw counts as seen.")
+    ] = None,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
     json: JsonOption = False,
@@ -256,6 +262,7 @@ def train(
         width=width,
         perceptual=perceptual,
         vgg_weights=vgg_weights,
+        start_from=start_from,
         seed=seed,
         device=device,
     )

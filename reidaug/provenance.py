@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,27 @@ def describe_training_images(folder: Path, names: Sequence[str], portion: float 
     return {
         "fingerprint": images_fingerprint(folder, names),
         "names": list(names),
-        "digests": base64.b64encode(b"".join(_digests(folder, names))).decode(),
+        "digests": _encode(_digests(folder, names)),
         "portion": portion,
+    }
+
+
+def add_training_images(record: dict[str, Any], earlier: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of a run that started from another run's weights: what that one saw counts as seen.
+
+    Args:
+        record: of this run, by `describe_training_images`.
+        earlier: of the run whose weights it started from.
+
+    Returns:
+        This run's record with the digests of both (``pona.train`` joins the names).
+    """
+    if earlier.get("fingerprint") == record["fingerprint"]:
+        return record
+    return {
+        **record,
+        "digests": _encode(_decode(record["digests"]) | _decode(earlier.get("digests"))),
+        "started_from": earlier.get("fingerprint"),
     }
 
 
@@ -40,9 +59,22 @@ def count_seen(folder: Path, names: Sequence[str], training: Mapping[str, Any]) 
         names: their file names.
         training: the ``training`` record of the checkpoint.
     """
-    joined = base64.b64decode(training.get("trained_on", {}).get("digests", ""))
-    seen = {joined[i : i + DIGEST_BYTES] for i in range(0, len(joined), DIGEST_BYTES)}
+    record = training.get("trained_on")
+    seen = _decode(record.get("digests")) if isinstance(record, Mapping) else set()
     return sum(digest in seen for digest in _digests(folder, names)) if seen else None
+
+
+def _encode(digests: Iterable[bytes]) -> str:
+    return base64.b64encode(b"".join(sorted(digests))).decode()
+
+
+def _decode(text: object) -> set[bytes]:
+    """The digests in a record; none in one that is broken."""
+    try:
+        joined = base64.b64decode(text) if isinstance(text, str) else b""
+    except ValueError:
+        joined = b""
+    return {joined[i : i + DIGEST_BYTES] for i in range(0, len(joined), DIGEST_BYTES)}
 
 
 def _digests(folder: Path, names: Sequence[str]) -> list[bytes]:

@@ -225,12 +225,13 @@ def _paint(
     from reid_baseline.device import pick_device
 
     device = pick_device(options.device)
+    generator = pona.fold_norms(checkpoint.generator)
     with ThreadPoolExecutor(2) as writers:
         for start in range(0, len(rows), options.batch_size):
             batch = rows[start : start + options.batch_size]
             conditions = read_images([source / row.condition for row in batch])
             images = pona.generate_images(
-                checkpoint.generator,
+                generator,
                 torch.from_numpy(conditions).permute(0, 3, 1, 2),
                 torch.from_numpy(annotations.select([row.condition for row in batch])),
                 torch.from_numpy(annotations.select([row.name for row in batch])),

@@ -14,7 +14,7 @@ from reidaug.files import locked
 from reidaug.market1501 import list_files, read_images, scan_split, split_folder
 from reidaug.pairs import make_pairs, usable
 from reidaug.plan import read_plan
-from reidaug.provenance import describe_training_images
+from reidaug.provenance import add_training_images, describe_training_images
 from reidaug.study import Study, chosen_portions, resolve_data
 
 
@@ -33,6 +33,7 @@ class TrainRequest:
     width: int | None = None  # channels of the first layer
     perceptual: str = "vgg19"  # vgg19 or none
     vgg_weights: Path | None = None  # file; None looks in torch's cache
+    start_from: Path | None = None  # checkpoint whose weights the generator starts from
     seed: int = 0  # of every draw
     device: str = "auto"  # auto, cpu, cuda, cuda:N
 
@@ -58,7 +59,13 @@ def train_generator(request: TrainRequest, *, say: Callable[[str], None], advanc
     validation = _validation_images(data)
     if config.perceptual == "optional" and find_vgg_weights(request.vgg_weights) is None:
         say("no VGG-19 weights: training without the perceptual loss (--vgg-weights FILE brings it back)")
+    trained_on = describe_training_images(folder, used, portion)
     protocol = "paper" if portion is None else "strict"
+    if request.start_from is not None:
+        earlier = pona.load_checkpoint(request.start_from).training
+        if earlier.get("protocol") != protocol or earlier["trained_on"].get("portion") != portion:
+            protocol = "paper"  # it has seen more than the kept images of this portion
+        trained_on = add_training_images(trained_on, earlier["trained_on"])
     say(
         f"training on {len(used):,} images, {len(images.pairs):,} pairs, protocol {protocol}"
         + (f" (kept images of p = {portion:.2f})" if portion else " (all training images)")
@@ -76,11 +83,12 @@ def train_generator(request: TrainRequest, *, say: Callable[[str], None], advanc
             config,
             request.out,
             validation=validation,
-            trained_on=describe_training_images(folder, used, portion),
+            trained_on=trained_on,
             protocol=protocol,
             vgg_weights=request.vgg_weights,
             device=request.device,
             progress=report,
+            initial=request.start_from,
         )
     training = pona.load_checkpoint(request.out).training
     names_of_interest = (

@@ -1,9 +1,12 @@
 """The command line: help, exit codes, one line for what the user can mend, and nothing but JSON under --json."""
 
+import errno
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -186,6 +189,27 @@ def test_as_a_process_without_a_terminal(tiny_root: Path) -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert json.loads(result.stdout)["splits"]["train"]["images"] > 0
     assert "\x1b" not in result.stderr
+
+
+def test_full_disk_is_one_line_and_leaves_nothing(tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(*args: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("shutil.copyfile", no_room)
+    assert "No space left" in error_of("shrink", "--portion", "0.4", "--data", str(tiny_root))
+    assert [path.name for path in Path("study").iterdir()] == [".p0.40.lock"]
+
+
+def test_ctrl_c_exits_with_130_and_leaves_nothing() -> None:
+    command = [sys.executable, "-m", "reidaug", "mannequins", "people", "--train-ids", "500"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not list(Path().glob(".people*/bounding_box_train/*.jpg")):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == 130 and "interrupted" in message and "Traceback" not in message
+    assert not list(Path().iterdir())
 
 
 def test_a_number_in_a_package_version() -> None:

@@ -1,13 +1,15 @@
 """Attention: the fused way, the plain way and a loop agree."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import pona.attention
 from pona import PoNAError
-from pona.attention import CrossAttention, SelfAttention, attend
+from pona.attention import CrossAttention, SelfAttention, _attend_fused, _attend_in_blocks, attend
 
 
 def inputs(batch: int = 2, depth: int = 3, channels: int = 24, height: int = 4, width: int = 5) -> list[torch.Tensor]:
@@ -32,13 +34,24 @@ def naive(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("gradients", [True, False])
-def test_agrees_with_loops(gradients: bool, memory_format: torch.memory_format) -> None:
+@pytest.mark.parametrize("way", [_attend_fused, _attend_in_blocks])
+def test_both_ways_agree_with_loops(
+    way: Callable[..., torch.Tensor], memory_format: torch.memory_format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pona.attention, "BLOCK", 7)  # 20 places: the last block is smaller
     query, key, value = inputs()
-    formatted = [x.contiguous(memory_format=memory_format) for x in (query, key, value)]
-    with torch.set_grad_enabled(gradients):
-        attended = attend(*formatted)
+    attended = way(*[x.contiguous(memory_format=memory_format) for x in (query, key, value)])
     torch.testing.assert_close(attended, naive(query, key, value), rtol=1e-4, atol=1e-5)
+
+
+def test_both_ways_have_the_same_gradients() -> None:
+    gradients = []
+    for way in (_attend_fused, _attend_in_blocks):
+        leaves = [x.requires_grad_() for x in inputs()]
+        way(*leaves).square().sum().backward()
+        gradients.append([leaf.grad for leaf in leaves])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
 class LargestTensor(TorchDispatchMode):
@@ -54,13 +67,15 @@ class LargestTensor(TorchDispatchMode):
         return result
 
 
-def test_map_is_never_made_at_inference() -> None:
+@pytest.mark.parametrize("way", [_attend_fused, _attend_in_blocks])
+def test_map_is_never_made_at_inference(way: Callable[..., torch.Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
     query, key, value = inputs(batch=1, depth=2, channels=16, height=32, width=16)
     with torch.inference_mode(), LargestTensor() as largest:
-        attend(query, key, value)
-    assert 0 < largest.elements <= value.numel() < 512 * 512
-    with LargestTensor() as largest:  # the check can fail: training makes the map
-        attend(query, key, value)
+        way(query, key, value)
+    assert 0 < largest.elements <= 512 * 512 / 4
+    monkeypatch.setattr(pona.attention, "BLOCK", 512)
+    with LargestTensor() as largest:  # the measure can see a map
+        _attend_in_blocks(query, key, value)
     assert largest.elements == 512 * 512
 
 

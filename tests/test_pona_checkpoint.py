@@ -15,10 +15,12 @@ SMALL = GeneratorConfig(width=4, blocks=1, norm="instance", fusion="tail", sigma
 TRAINING = {"preset": "mini", "iteration": 7, "trained_on": {"fingerprint": "ab", "names": ["a.jpg"], "portion": None}}
 
 
-def written(path: Path, half: bool = False, config: GeneratorConfig = SMALL) -> PoNAGenerator:
+def written(
+    path: Path, half: bool = False, config: GeneratorConfig = SMALL, training: dict[str, Any] = TRAINING
+) -> PoNAGenerator:
     torch.manual_seed(0)
     generator = PoNAGenerator.from_config(config)
-    save_checkpoint(path, generator, config, TRAINING, half=half)
+    save_checkpoint(path, generator, config, training, half=half)
     return generator
 
 
@@ -40,9 +42,18 @@ def test_half_precision_is_half_the_size_and_loads_as_float32(tmp_path: Path) ->
         torch.testing.assert_close(loaded[name], tensor, rtol=1e-3, atol=1e-6)
 
 
-def test_width_24_with_3_blocks_fits_in_10_mb(tmp_path: Path) -> None:
-    written(tmp_path / "mini.pt", half=True, config=GeneratorConfig(width=24))
-    assert 9_000_000 < (tmp_path / "mini.pt").stat().st_size <= 10_000_000
+@pytest.mark.parametrize("names", [[], ["a.jpg"], ["a.jpg", "b c.jpg"]])
+def test_names_survive_in_their_order(tmp_path: Path, names: list[str]) -> None:
+    training = {"trained_on": {"fingerprint": "ab", "names": names, "portion": 0.4}}
+    written(tmp_path / "g.pt", training=training)
+    assert load_checkpoint(tmp_path / "g.pt").training == training
+
+
+def test_width_24_with_3_blocks_and_5000_names_fits_in_10_mb(tmp_path: Path) -> None:
+    names = [f"{place:04d}_c1s1_{place:06d}_01.jpg" for place in range(5000)]
+    training = {"trained_on": {"fingerprint": "ab", "names": names, "portion": None}}
+    written(tmp_path / "mini.pt", half=True, config=GeneratorConfig(width=24), training=training)
+    assert 9_700_000 < (tmp_path / "mini.pt").stat().st_size <= 10_000_000
 
 
 def test_nothing_but_the_checkpoint_is_left_and_everyone_may_read_it(tmp_path: Path) -> None:

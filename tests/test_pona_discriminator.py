@@ -13,7 +13,7 @@ def test_number_of_parameters_of_the_code_variant(channels: int, expected: int) 
 
 
 @pytest.mark.parametrize("variant", ["code", "paper"])
-@pytest.mark.parametrize("norm", ["batch", "instance"])
+@pytest.mark.parametrize("norm", ["batch", "instance", "none"])
 def test_score_is_a_map_of_logits(variant: str, norm: str) -> None:
     torch.manual_seed(0)
     score = Discriminator(6, width=4, norm=norm, variant=variant)(torch.randn(2, 6, 32, 16))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pona import PoNAError, PoNAGenerator, generate_images, render_heatmaps
+from pona import PoNAError, PoNAGenerator, fold_norms, generate_images, render_heatmaps
 from pona.data import to_float, to_uint8
 from pona.validation import Validation, mean_image, mean_l1
 from tests.test_pona_data import small_data
@@ -36,6 +36,21 @@ def test_batch_size_changes_nothing_but_rounding(precision: str) -> None:
     parts = zip(*(x.split(3) for x in arguments), strict=True)
     apart = torch.cat([generate_images(network, *part, device="cpu", precision=precision) for part in parts])
     assert (together.int() - apart.int()).abs().max() <= (1 if precision == "fp32" else 4)
+
+
+@pytest.mark.parametrize("norm", ["batch", "instance"])
+def test_folding_the_norms_changes_nothing_but_rounding(norm: str) -> None:
+    torch.manual_seed(0)
+    network, data = wake(PoNAGenerator(width=8, blocks=2, norm=norm)), small_data(4, 32, 16)
+    folded = fold_norms(network)  # type: ignore[arg-type]
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
+    images = [
+        generate_images(g, data.images, data.keypoints, data.keypoints.flip(0), device="cpu", precision="fp32")
+        for g in (network, folded)
+    ]
+    assert images[0].float().std() > 10
+    assert (images[0].int() - images[1].int()).abs().max() <= 1
+    assert any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules()) == (norm == "batch")
 
 
 def test_a_training_generator_is_put_in_eval_mode_and_its_statistics_stay() -> None:

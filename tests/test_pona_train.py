@@ -212,6 +212,19 @@ def test_every_switch_trains(tmp_path: Path, change: dict[str, Any]) -> None:
     assert load_checkpoint(tmp_path / "g.pt").config == config.generator_config()
 
 
+def test_attention_rate_moves_gammas_and_nothing_else_faster(tmp_path: Path) -> None:
+    moved = []
+    for name, rate in (("slow", 1.0), ("fast", 20.0)):
+        config = replace(TINY, iterations=1, ema=0.0, half=False, attention_rate=rate)
+        run(tmp_path / f"{name}.pt", config)
+        moved.append(weights(tmp_path / f"{name}.pt"))
+    slow, fast = moved
+    gamma = "blocks.0.cross_attention.gamma"
+    assert abs(slow[gamma].item()) == pytest.approx(2e-4, rel=0.01)
+    assert fast[gamma].item() == pytest.approx(20 * slow[gamma].item(), rel=0.01)
+    assert torch.equal(slow["decoder.7.weight"], fast["decoder.7.weight"])
+
+
 def test_average_follows_the_weights_slowly(tmp_path: Path) -> None:
     for name, ema in (("average", 0.998), ("last", 0.0)):
         run(tmp_path / f"{name}.pt", replace(TINY, ema=ema, iterations=1))
@@ -223,6 +236,17 @@ def test_average_follows_the_weights_slowly(tmp_path: Path) -> None:
     torch.testing.assert_close(
         weights(tmp_path / "average.pt")["decoder.7.weight"], first + 0.9 * (last - first), rtol=2e-3, atol=1e-5
     )
+
+
+def test_starting_from_a_generator_takes_its_weights_and_its_past(tmp_path: Path) -> None:
+    run(tmp_path / "first.pt", trained_on=RECORD | {"names": ["a.jpg", "b.jpg"]})
+    config = replace(TINY, iterations=1, learning_rate=1e-12, ema=0.0, half=False)
+    run(tmp_path / "second.pt", config, trained_on=RECORD | {"names": ["c.jpg"]}, initial=tmp_path / "first.pt")
+    assert load_checkpoint(tmp_path / "second.pt").training["trained_on"]["names"] == ["a.jpg", "b.jpg", "c.jpg"]
+    first, second = weights(tmp_path / "first.pt"), weights(tmp_path / "second.pt")
+    torch.testing.assert_close(second["decoder.7.weight"], first["decoder.7.weight"], rtol=0, atol=1e-9)
+    with pytest.raises(PoNAError, match="width 4 -> 8"):
+        run(tmp_path / "third.pt", replace(config, width=8), initial=tmp_path / "first.pt")
 
 
 def test_unwritable_output_is_said_before_any_work(tmp_path: Path) -> None:

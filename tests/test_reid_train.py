@@ -9,7 +9,9 @@ from reid_baseline import RECIPES, BaselineNet, ReIDError, evaluate_ranking, ext
 from reid_baseline import train as train_module
 from reid_baseline.train import make_optimizer, rate_factor, steps_per_epoch
 
-TINY = replace(RECIPES["quick"], size=(32, 16), epochs=3, batch_size=8, padding=2)
+TINY = replace(
+    RECIPES["quick"], size=(32, 16), epochs=3, batch_size=8, padding=2, lr_head=0.05, lr_backbone=0.05, warmup=0.2
+)
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ from PIL import Image
 import pona
 from reidaug.annotations import find_annotations, read_annotations
 from reidaug.errors import ReidAugError
+from reidaug.files import locked
 from reidaug.market1501 import split_folder
 from reidaug.plan import read_manifest, read_plan
 from reidaug.provenance import count_seen, describe_training_images
@@ -160,6 +161,12 @@ def test_two_generators_never_mix_under_one_name(study: Study, checkpoint: Path,
     with pytest.raises(ReidAugError, match="--name"):
         run(study, other)
     assert run(study, other, force=True).painted_now > 0  # type: ignore[attr-defined]
+
+
+def test_the_same_share_twice_is_refused_naming_the_holder(study: Study, checkpoint: Path) -> None:
+    lock = study.set_root(PORTION, "pona").parent / ".lock-0-of-1"
+    with locked(lock, "the other run"), pytest.raises(ReidAugError, match=f"process {os.getpid()}"):
+        run(study, checkpoint)
 
 
 @pytest.mark.parametrize("name", ["none", "full", "", "a/b", "..", "a b"])

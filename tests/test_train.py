@@ -1,0 +1,112 @@
+"""`reidaug train`: what is trained on, what the checkpoint records of it, and what is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import pona
+from reidaug.cli import app
+from reidaug.files import locked
+from reidaug.market1501 import split_folder
+from reidaug.plan import read_plan
+from reidaug.provenance import add_training_images, count_seen, describe_training_images
+from reidaug.study import Study
+
+SMALL = ["--preset", "mini", "--width", "8", "--iterations", "2", "--batch-size", "2", "--device", "cpu"]
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def in_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no-weights"))
+    for name in ("REIDAUG_STUDY", "REIDAUG_DATA"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def train(*arguments: str) -> Result:
+    return runner.invoke(app, ["train", *SMALL, "--out", "pona.pt", *arguments])
+
+
+def test_paper_protocol_trains_on_all_and_says_so(tiny_root: Path) -> None:
+    result = train("--data", str(tiny_root), "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["protocol"] == "paper"
+    assert "no VGG-19 weights" in result.stderr and "all training images" in result.stderr
+    training = pona.load_checkpoint("pona.pt").training
+    assert training["perceptual"] == "none" and training["iteration"] == 2
+    folder = split_folder(tiny_root, "train")
+    names = training["trained_on"]["names"]
+    assert set(names) <= {path.name for path in folder.iterdir()}
+    assert count_seen(folder, names, training) == len(names) > 0
+    assert training["validation"]["l1_copy"] > 0  # measured on identities of the test split
+
+
+def test_strict_protocol_sees_no_missing_image(tiny_root: Path) -> None:
+    assert runner.invoke(app, ["shrink", "--portion", "0.5", "--data", str(tiny_root)]).exit_code == 0
+    result = train("--portion", "0.5", "--json")
+    assert result.exit_code == 0, result.output
+    training = pona.load_checkpoint("pona.pt").training
+    assert (training["protocol"], training["trained_on"]["portion"]) == ("strict", 0.5)
+    plan = read_plan(Study(Path("study")).plan_path(0.5))
+    assert set(training["trained_on"]["names"]) <= {row.name for row in plan if row.kept}
+    missing = [row.name for row in plan if not row.kept]
+    assert count_seen(split_folder(tiny_root, "train"), missing, training) == 0
+
+
+def test_starting_from_a_leaky_generator_is_not_strict(tiny_root: Path) -> None:
+    assert runner.invoke(app, ["shrink", "--portion", "0.5", "--data", str(tiny_root)]).exit_code == 0
+    assert train("--data", str(tiny_root)).exit_code == 0
+    Path("pona.pt").rename("leaky.pt")
+    result = train("--portion", "0.5", "--start-from", "leaky.pt", "--json")
+    assert result.exit_code == 0, result.output
+    training = pona.load_checkpoint("pona.pt").training
+    assert training["protocol"] == "paper"
+    plan = read_plan(Study(Path("study")).plan_path(0.5))
+    missing = [row.name for row in plan if not row.kept]
+    leaked = count_seen(split_folder(tiny_root, "train"), missing, pona.load_checkpoint("leaky.pt").training)
+    assert leaked and count_seen(split_folder(tiny_root, "train"), missing, training) == leaked
+
+
+def test_records_of_two_runs_add_up(tiny_root: Path) -> None:
+    folder = split_folder(tiny_root, "train")
+    names = sorted(path.name for path in folder.glob("*.jpg"))
+    first, second = (describe_training_images(folder, part, None) for part in (names[:4], names[2:6]))
+    both = add_training_images(first, second)
+    assert count_seen(folder, names, {"trained_on": both}) == 6
+    assert add_training_images(first, first) == first
+
+
+def test_market_preset_refuses_to_train_without_vgg(tiny_root: Path) -> None:
+    result = runner.invoke(app, ["train", "--out", "pona.pt", "--data", str(tiny_root), "--device", "cpu"])
+    assert result.exit_code == 1 and "--vgg-weights" in result.stderr
+    assert not Path("pona.pt").exists()
+
+
+def test_no_pairs_says_what_was_lost_to_what(tiny_root: Path) -> None:
+    path = tiny_root / "market-annotation-train.csv"
+    header, *rows = path.read_text().splitlines()
+    gone = [f"{row.split(':')[0]}: {[-1] * 18}: {[-1] * 18}" for row in rows]
+    path.write_text("\n".join([header, *gone[1:]]) + "\n")
+    result = train("--data", str(tiny_root))
+    assert result.exit_code == 1
+    expected = f"of {len(rows)} images 1 have no keypoint row, {len(rows) - 1} lack a shoulder or a hip"
+    assert expected in result.stderr
+
+
+def test_missing_folder_of_the_output(tiny_root: Path) -> None:
+    result = runner.invoke(app, ["train", *SMALL, "--out", "nowhere/pona.pt", "--data", str(tiny_root)])
+    assert result.exit_code == 1 and "nowhere" in result.stderr
+
+
+def test_two_trainings_of_one_file_are_refused(tiny_root: Path) -> None:
+    with locked(Path(".pona.pt.lock"), "the other training"):
+        result = train("--data", str(tiny_root))
+    assert result.exit_code == 1 and "process" in result.stderr
+
+
+def test_batch_of_one_is_refused_in_one_line(tiny_root: Path) -> None:
+    result = train("--data", str(tiny_root), "--batch-size", "1")
+    assert result.exit_code == 1 and "batch_size is 1" in result.stderr
