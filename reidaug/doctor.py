@@ -95,7 +95,7 @@ def _bfloat16() -> Check:
 
 
 def _distributions() -> list[Check]:
-    """The packages that the installed reidaug asks for, and those of its extras."""
+    """The packages that the installed reidaug asks for, and those of its extras; developers' extras are left out."""
     try:
         requirements = metadata.requires("reidaug") or []
     except metadata.PackageNotFoundError:
@@ -104,7 +104,7 @@ def _distributions() -> list[Check]:
     for requirement in requirements:
         name = re.split(r"[\s\[<>=!~;(]", requirement, maxsplit=1)[0]
         extra = re.search(r"extra == ['\"]([\w-]+)['\"]", requirement)
-        if name in ("torch", "torchvision", "reidaug"):
+        if name in ("torch", "torchvision", "reidaug") or (extra and extra[1] in ("test", "dev")):
             continue
         try:
             checks.append(Check(name, True, metadata.version(name)))

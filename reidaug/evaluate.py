@@ -81,13 +81,9 @@ def evaluate_study(study: Study, request: EvaluationRequest, progress: Progress,
         work.run(todo)
     else:
         say(f"all {len(cells)} results are there already: nothing to train")
-    wanted = {cell.key: cell for cell in cells}
-    return [_as_asked(row, wanted[row["key"]]) for row in read_results(study.results_path) if row["key"] in wanted]
-
-
-def _as_asked(row: dict[str, Any], cell: Cell) -> dict[str, Any]:
-    """Equal training sets share a result; it stands in the table under the name that was asked for."""
-    return {**row, "set": cell.training_set.name, "portion": cell.training_set.portion}
+    rows = {row["key"]: row for row in read_results(study.results_path)}
+    # Equal training sets share a result; it stands under each of their names.
+    return [{**rows[c.key], "set": c.training_set.name, "portion": c.training_set.portion} for c in cells]
 
 
 def _recipe(request: EvaluationRequest, device: str, say: Say) -> tuple[Any, str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -88,6 +89,14 @@ def test_unfinished_set_is_left_out_and_named(study: Study, tmp_path: Path) -> N
     (study.set_root(0.4, "begun") / "bounding_box_train").mkdir(parents=True)
     result = evaluate()
     assert result.exit_code == 0 and "begun, p = 0.40, is not complete" in result.stderr
+
+
+def test_equal_sets_share_one_training_and_both_stand_in_the_table(study: Study) -> None:
+    none = study.set_root(0.4, "none").parent
+    shutil.copytree(none, none.with_name("twin"), symlinks=True)
+    rows = json.loads(evaluate().stdout)["rows"]
+    assert [row["set"] for row in rows] == ["none", "twin", "full"]
+    assert rows[0]["mean_ap"] == rows[1]["mean_ap"] and len(study.results_path.read_text().splitlines()) == 2
 
 
 def test_set_that_lost_an_image_is_refused(study: Study) -> None:

@@ -10,7 +10,7 @@ from reid_baseline import train as train_module
 from reid_baseline.train import make_optimizer, rate_factor, steps_per_epoch
 
 TINY = replace(
-    RECIPES["quick"], size=(32, 16), epochs=3, batch_size=8, padding=2, lr_head=0.05, lr_backbone=0.05, warmup=0.2
+    RECIPES["quick"], size=(32, 16), epochs=3, batch_size=8, padding=2, lr_head=0.01, lr_backbone=0.01, warmup=0.2
 )
 
 
