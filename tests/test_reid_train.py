@@ -160,7 +160,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     recipe = replace(TINY, epochs=1)
     checkpoint = tmp_path / "training.pt"
     train(recipe, checkpoint=checkpoint)
-    for options in ({"seed": 1}, {"recipe": replace(recipe, lr_head=0.01)}):
+    for options in ({"seed": 1}, {"recipe": replace(recipe, weight_decay=0.0)}):
         with pytest.raises(ReIDError, match="other images or settings"):
             train(**({"recipe": recipe, "checkpoint": checkpoint} | options))
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
