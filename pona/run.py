@@ -44,10 +44,11 @@ class Run:
         out: Path,
         trained_on: dict[str, Any],
         protocol: str,
+        origin: dict[str, str | None],
         progress: Callable[[TrainProgress], None] | None,
     ) -> None:
         self.trainer, self.config, self.out = trainer, trainer.config, out
-        self.trained_on, self.protocol, self.progress = trained_on, protocol, progress
+        self.trained_on, self.protocol, self.origin, self.progress = trained_on, protocol, origin, progress
         self.validation: Validation | None = None
         self.last_validation: dict[str, float] | None = None
         self.state_path = out.with_name(out.name + ".last")
@@ -162,6 +163,7 @@ class Run:
             "format": STATE_FORMAT,
             "config": asdict(self.config),
             "fingerprint": self.trained_on.get("fingerprint"),
+            "origin": self.origin,
             "validation": self.last_validation,
             "state": self.trainer.state_dict(),
         }
@@ -174,6 +176,7 @@ class Run:
         changed = [f"{name} {theirs.get(name)} -> {own[name]}" for name in own if theirs.get(name) != own[name]]
         if state["fingerprint"] != self.trained_on.get("fingerprint"):
             changed.append("other training images")
+        changed += [f"another {name} file" for name, value in self.origin.items() if state["origin"].get(name) != value]
         if changed:
             raise PoNAError(
                 f"{self.state_path} is of another run ({', '.join(changed)}): "
@@ -200,6 +203,7 @@ class Run:
             "perceptual": trainer.perceptual.kind if trainer.perceptual is not None else "none",
             "protocol": self.protocol,
             "trained_on": self.trained_on,
+            "origin": self.origin,
             "validation": self.last_validation,
             "image_size": list(trainer.data.images.shape[2:]),
             "precision": precision_name(trainer.fabric, self.config),

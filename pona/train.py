@@ -1,5 +1,6 @@
 """Training a generator: from images in memory to a checkpoint, with a log, validation and exact resume."""
 
+import hashlib
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -72,9 +73,10 @@ def train(
     if start is not None:
         seen = start.training.get("trained_on", {}).get("names", [])
         trained_on["names"] = sorted({*trained_on.get("names", []), *seen})
-    if resume and _is_done(out, config, trained_on):
-        return out
     vgg = _choose_vgg(config, vgg_weights)
+    origin = {"initial": _file_digest(initial), "vgg": _file_digest(vgg)}
+    if resume and _is_done(out, config, trained_on, origin):
+        return out
     fabric = _fabric(device, config)
     cuda = [fabric.device] if fabric.device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda), _interrupts() as interrupted:
@@ -82,7 +84,7 @@ def train(
         trainer = Trainer(fabric, config, data, vgg)
         if start is not None:
             trainer.start_from(start.generator)
-        run = Run(trainer, out, trained_on, protocol, progress)
+        run = Run(trainer, out, trained_on, protocol, origin, progress)
         if validation is not None:
             run.validation = Validation(validation, data.images, config.validation_pairs)
         run.start(resume)
@@ -90,16 +92,25 @@ def train(
     return out
 
 
-def _is_done(out: Path, config: TrainConfig, trained_on: Mapping[str, Any]) -> bool:
+def _is_done(out: Path, config: TrainConfig, trained_on: Mapping[str, Any], origin: Mapping[str, Any]) -> bool:
     """Whether `out` is this run, finished. One of another run is hours of work and is not overwritten."""
     if not out.exists() or out.with_name(out.name + ".last").exists():
         return False
     training = load_checkpoint(out).training
     if not training.get("finished"):
         return False
-    if training.get("config") == asdict(config) and training.get("trained_on") == trained_on:
+    own = {"config": asdict(config), "trained_on": trained_on, "origin": origin}
+    if all(training.get(name) == value for name, value in own.items()):
         return True
     raise PoNAError(f"{out} is the finished generator of another run: give another output, or start anew")
+
+
+def _file_digest(path: Path | None) -> str | None:
+    """SHA-256 of a file that a run hangs on."""
+    try:
+        return None if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise PoNAError(f"cannot read {path}: {error.strerror}; give another file") from None
 
 
 def _choose_vgg(config: TrainConfig, path: Path | None) -> Path | None:

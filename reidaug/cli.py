@@ -81,8 +81,35 @@ RecipeName = Literal["paper", "quick"]
 Arch = Literal["resnet50", "resnet18"]
 TableFormat = Literal["rich", "markdown", "csv", "latex", "json"]
 
+
+def load_settings(context: typer.Context, study: Path) -> Path:
+    """Puts the values of ``study.toml`` below flags and environment, and above the defaults."""
+    from reidaug.study import Study
+
+    try:
+        settings = Study(study).read_settings()
+        commands = getattr(context.find_root().command, "commands", {})
+        known = {str(option.name) for command in commands.values() for option in command.params}
+        if unknown := sorted(set(settings) - known):
+            raise ReidAugError(
+                f"{Study(study).settings_path} holds {', '.join(unknown)}: expected names of options, such as seed"
+            )
+    except (ReidAugError, OSError) as error:
+        say(f"error: {one_line(error)}")
+        raise typer.Exit(1) from None
+    context.default_map = {name: value for name, value in settings.items() if name != "data"}
+    return study
+
+
 StudyOption = Annotated[
-    Path, typer.Option("--study", envvar="REIDAUG_STUDY", help="The study folder: plans, image sets and results.")
+    Path,
+    typer.Option(
+        "--study",
+        envvar="REIDAUG_STUDY",
+        is_eager=True,
+        callback=load_settings,
+        help="The study folder: plans, image sets and results. Its study.toml may hold any option, as in seed = 1.",
+    ),
 ]
 DataOption = Annotated[
     Path | None,
@@ -214,9 +241,7 @@ def pairs(
 @app.command()
 @reports_errors
 def train(
-    out: Annotated[
-        Path, typer.Option(help="The generator checkpoint to write; OUT.last and OUT.log.jsonl stand beside.")
-    ],
+    out: Annotated[Path, typer.Option(help="The generator checkpoint to write; OUT.last and OUT.jsonl stand beside.")],
     data: DataOption = None,
     study: StudyOption = DEFAULT_STUDY,
     portion: Annotated[
@@ -229,7 +254,8 @@ def train(
         int | None, typer.Option(min=1, help="Length; the learning rate falls to 0 at the last.")
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0.1, help="Length as time: the speed is measured first, then iterations follow.")
+        float | None,
+        typer.Option(min=0.1, help="Length as time: the rate falls with the clock, so two such runs differ."),
     ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Pairs per iteration.")] = None,
     width: Annotated[int | None, typer.Option(min=8, help="Channels of the first layer.")] = None,
@@ -394,10 +420,10 @@ def table(
     debug: DebugOption = False,
 ) -> None:
     """Print the mAP table again, from the results of the study."""
-    from reidaug.results import read_results
+    from reidaug.results import current_results, read_results
     from reidaug.study import Study
 
-    rows = read_results(Study(study).results_path)
+    rows = current_results(read_results(Study(study).results_path))
     if not rows:
         raise ReidAugError(f"no results in {study}: run `reidaug evaluate` first, or name the study with --study")
     show_table(rows, "json" if json else format)

@@ -17,9 +17,9 @@ Advance = Callable[..., None]
 
 def stdout() -> Console:
     """The console for results. Made at each call, so that redirection in tests is seen."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
     if not console.is_terminal:
-        console = Console(soft_wrap=True, highlight=False, width=160)
+        console = Console(soft_wrap=True, highlight=False, markup=False, width=160)
     return console
 
 

@@ -62,7 +62,7 @@ def evaluate_study(study: Study, request: EvaluationRequest, progress: Progress,
     from reid_baseline.device import pick_device
 
     portions = chosen_portions(study, request.portion)
-    data = study.data_of(portions[0])
+    data = study.unchanged_data_of(portions[0])
     device = pick_device(request.device)
     recipe, weights = _recipe(request, str(device), say)
     sets = find_training_sets(study, portions, data, say)
@@ -83,7 +83,10 @@ def evaluate_study(study: Study, request: EvaluationRequest, progress: Progress,
         say(f"all {len(cells)} results are there already: nothing to train")
     rows = {row["key"]: row for row in read_results(study.results_path)}
     # Equal training sets share a result; it stands under each of their names.
-    return [{**rows[c.key], "set": c.training_set.name, "portion": c.training_set.portion} for c in cells]
+    return [
+        {**rows[c.key], **c.training_set.provenance, "set": c.training_set.name, "portion": c.training_set.portion}
+        for c in cells
+    ]
 
 
 def _recipe(request: EvaluationRequest, device: str, say: Say) -> tuple[Any, str]:

@@ -34,12 +34,13 @@ def atomic_write(path: Path, data: bytes | str) -> None:
 
 
 @contextmanager
-def locked(path: Path, what: str) -> Iterator[None]:
+def locked(path: Path, what: str, wait: bool = False) -> Iterator[None]:
     """Hold an output for oneself; whoever comes second is refused at once. The system lets go when the holder dies.
 
     Args:
         path: the lock file, best a hidden one beside the output; it stays, and says who held it last.
         what: the output's name in the message.
+        wait: wait for the holder instead of being refused; for work of moments only.
 
     Raises:
         HeldError: somebody holds it; the message names process, machine and time.
@@ -48,7 +49,7 @@ def locked(path: Path, what: str) -> Iterator[None]:
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             holder = os.read(handle, 200).decode(errors="replace").strip() or "another process"
             raise HeldError(f"{what} is being made by {holder}; wait until that is done, or stop it") from None

@@ -11,6 +11,8 @@ from reidaug.errors import ReidAugError
 from reidaug.files import atomic_write
 from reidaug.market1501 import parse_name
 
+ACTIONS = {"keep": False, "generate": True, "copy": True, "drop": False}  # whether it needs a condition image
+
 
 @dataclass(frozen=True)
 class PlanRow:
@@ -45,7 +47,14 @@ def read_plan(path: Path) -> list[PlanRow]:
     Raises:
         ReidAugError: there is none, or a row is broken (with its line number).
     """
-    return _read_rows(path, PlanRow, "run `reidaug shrink` first")
+    rows = _read_rows(path, PlanRow, "run `reidaug shrink` first")
+    kept = {row.name: row.pid for row in rows if row.kept}
+    for number, row in enumerate(rows, start=2):
+        if row.kept != (row.action == "keep") or (row.condition and kept.get(row.condition) != row.pid):
+            raise ReidAugError(
+                f"{path} line {number}: the condition image is no kept image of the person; make it anew"
+            )
+    return rows
 
 
 def write_plan(path: Path, rows: Iterable[PlanRow]) -> None:
@@ -99,10 +108,12 @@ def _read_rows(path: Path, kind: type[Row], hint: str) -> list[Row]:
     for number, row in enumerate(csv.reader(lines[1:]), start=2):
         try:
             name, pid, camid, truth, condition, action = row
-            parse_name(name)  # keeps a path such as ../x.jpg out
+            image = parse_name(name)  # keeps a path such as ../x.jpg out
             if condition:
                 parse_name(condition)
-            rows.append(kind(name, int(pid), int(camid), flag[truth], condition, action))
+            if (int(pid), int(camid)) != (image.pid, image.camid) or (condition != "") != ACTIONS[action]:
+                raise ValueError
+            rows.append(kind(name, image.pid, image.camid, flag[truth], condition, action))
         except (ValueError, KeyError, ReidAugError):
             raise ReidAugError(f"{path} line {number} is broken: {','.join(row)[:80]!r}; make the file anew") from None
     return rows

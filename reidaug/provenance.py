@@ -38,15 +38,11 @@ def add_training_images(record: dict[str, Any], earlier: Mapping[str, Any]) -> d
         earlier: of the run whose weights it started from.
 
     Returns:
-        This run's record with the digests of both (``pona.train`` joins the names).
+        This run's record with the digests of both (``pona.train`` joins the names); without any where the earlier run
+        did not record its own, as nobody knows then what has been seen.
     """
-    if earlier.get("fingerprint") == record["fingerprint"]:
-        return record
-    return {
-        **record,
-        "digests": _encode(_decode(record["digests"]) | _decode(earlier.get("digests"))),
-        "started_from": earlier.get("fingerprint"),
-    }
+    inherited = _decode(earlier.get("digests"))
+    return {**record, "digests": _encode(_decode(record["digests"]) | inherited) if inherited else None}
 
 
 def count_seen(folder: Path, names: Sequence[str], training: Mapping[str, Any]) -> int | None:

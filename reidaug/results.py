@@ -9,6 +9,11 @@ from typing import Any
 
 from reidaug.errors import ReidAugError
 
+REQUIRED = {
+    *("key", "set", "portion", "seed", "recipe", "arch", "weights", "epochs", "images", "synthetic", "mean_ap"),
+    *("mean_ap_trapezoid", "mean_inp", "rank1", "rank5"),
+}  # fields without which a row cannot stand in the table
+
 
 def result_key(training_fingerprint: str, test_fingerprint: str, configuration: dict[str, Any], seed: int) -> str:
     """What a result hangs on, in 16 hexadecimal digits: equal keys are the same experiment."""
@@ -35,6 +40,12 @@ def append_result(path: Path, row: dict[str, Any]) -> None:
             raise
 
 
+def current_results(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The newest row of each cell of the table: a set that was made anew leaves the rows of its old images behind."""
+    names = ("recipe", "arch", "weights", "epochs", "test_fingerprint", "set", "portion", "seed")
+    return list({tuple(row.get(name) for name in names): row for row in rows}.values())
+
+
 def read_results(path: Path) -> list[dict[str, Any]]:
     """All rows in the order of their writing, the newest of each key.
 
@@ -46,12 +57,12 @@ def read_results(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     rows: dict[str, dict[str, Any]] = {}
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
         try:
             row = json.loads(line)
         except json.JSONDecodeError:
             continue
-        if not isinstance(row, dict) or not {"key", "set", "portion", "seed", "mean_ap"} <= row.keys():
+        if not isinstance(row, dict) or not row.keys() >= REQUIRED or not isinstance(row["key"], str):
             raise ReidAugError(f"{path} line {number} is not a result row: remove the line, or name another --study")
         rows[row["key"]] = row
     return list(rows.values())

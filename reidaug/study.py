@@ -17,7 +17,7 @@ from typing import Any
 
 from reidaug.errors import ReidAugError
 from reidaug.files import atomic_write
-from reidaug.market1501 import ROOT_NAME, find_root
+from reidaug.market1501 import ROOT_NAME, find_root, images_fingerprint, scan_split, split_folder
 
 PLAIN_SET = "none"  # the set of the kept images alone
 _SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -91,6 +91,22 @@ class Study:
         except (ValueError, KeyError, TypeError):
             raise ReidAugError(f"{self.shrink_path(portion)} is broken: run `reidaug shrink --force`") from None
 
+    def unchanged_data_of(self, portion: float) -> Path:
+        """The Market-1501 root of a portion, whose training images are still those that it was taken from.
+
+        Raises:
+            ReidAugError: as `data_of`, or the training images have changed.
+        """
+        data = self.data_of(portion)
+        recorded = json.loads(self.shrink_path(portion).read_text(encoding="utf-8")).get("images")
+        names = [record.name for record in scan_split(data, "train")]
+        if images_fingerprint(split_folder(data, "train"), names) != recorded:
+            raise ReidAugError(
+                f"the training images of {data} have changed since p = {portion:.2f} was taken from them: "
+                "bring them back, or run `reidaug shrink --force`"
+            )
+        return data
+
     def read_settings(self) -> dict[str, Any]:
         """What the study remembers; empty where it remembers nothing.
 
@@ -128,7 +144,7 @@ def parse_portion(text: str) -> float:
     except ValueError:
         raise ReidAugError(f"portion {text!r} is no number; give one from 0.01 to 0.99, such as 0.4") from None
     portion_name(portion)
-    return portion
+    return round(portion, 2)
 
 
 def portion_name(portion: float) -> str:
@@ -137,7 +153,7 @@ def portion_name(portion: float) -> str:
     Raises:
         ReidAugError: it does not lie between 0 and 1 or has more than two decimals.
     """
-    if not 0 < portion < 1:
+    if not 0.005 < portion < 0.995:
         raise ReidAugError(f"portion {portion:g} is out of range; give one from 0.01 to 0.99, such as 0.4")
     if abs(portion * 100 - round(portion * 100)) > 1e-9:
         raise ReidAugError(f"portion {portion!r} has more than two decimals; give one such as {max(portion, 0.01):.2f}")

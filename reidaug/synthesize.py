@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -113,14 +114,16 @@ def synthesize(
     import pona
 
     _check_name(options.name)
-    check_output_path(study.path)
+    check_output_path(study.set_root(portion, options.name))
     plan = [row for row in read_plan(study.plan_path(portion)) if row.action != "drop"]
-    data = study.data_of(portion)
+    data = study.unchanged_data_of(portion)
     checkpoint = pona.load_checkpoint(checkpoint_path)
     shard = shard_from_environment(os.environ)
     root = study.set_root(portion, options.name)
-    with locked(root.parent / f".lock-{shard[0]}-of-{shard[1]}", f"synthesis of {options.name} at p = {portion:.2f}"):
-        record = _claim(root, checkpoint_path, options)
+    what = f"synthesis of {options.name} at p = {portion:.2f}"
+    with locked(root.parent / ".lock-claim", what, wait=True):  # before the share's own lock: see _claim
+        record = _claim(root, checkpoint_path, options, what)
+    with locked(root.parent / f".lock-{shard[0]}-of-{shard[1]}", what):
         seen = count_seen(
             split_folder(data, "train"), [r.name for r in plan if r.action != "keep"], checkpoint.training
         )
@@ -148,8 +151,12 @@ def _check_name(name: str) -> None:
         )
 
 
-def _claim(root: Path, checkpoint_path: Path, options: SynthesisOptions) -> dict[str, Any]:
-    """Records which generator the set is of; images of two generators never mix under one name."""
+def _claim(root: Path, checkpoint_path: Path, options: SynthesisOptions, what: str) -> dict[str, Any]:
+    """Records which generator the set is of; images of two generators never mix under one name.
+
+    Of several processes that begin together the first claims and the others find its record. A set is replaced only
+    while no share of it is being painted.
+    """
     digest = hashlib.sha256(checkpoint_path.read_bytes()).hexdigest()
     record = {
         "checkpoint": checkpoint_path.name,
@@ -166,11 +173,15 @@ def _claim(root: Path, checkpoint_path: Path, options: SynthesisOptions) -> dict
                 f"{root.parent} was painted with {earlier.get('checkpoint')} ({str(earlier.get('sha256'))[:12]}), "
                 f"not with {checkpoint_path.name} ({digest[:12]}): give another --name, or --force to replace it"
             )
-        if not same:
-            shutil.rmtree(root, ignore_errors=True)
+        if same:
+            return record
+        with ExitStack() as shares:
+            for lock in root.parent.glob(".lock-*-of-*"):
+                shares.enter_context(locked(lock, what))
+            if root.exists():
+                shutil.rmtree(root)
     elif root.exists() and any(root.iterdir()):
         raise ReidAugError(f"{root} is not empty and no record says what made it: move it away or give another --name")
-    root.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(path, json.dumps(record, indent=1))
     return record
 
@@ -254,14 +265,13 @@ def _finish(root: Path, data: Path, plan: Sequence[PlanRow], options: SynthesisO
     there = {entry.name for entry in os.scandir(root / "bounding_box_train")}
     if not there.issuperset(row.name for row in plan):
         return False
-    with locked(root.parent / ".lock-finish", f"the manifest of {root.parent}"):
+    with locked(root.parent / ".lock-finish", f"the manifest of {root.parent}", wait=True):
         for split in ("query", "gallery"):
             if not split_folder(root, split).exists():
                 link_or_copy_folder(split_folder(data, split), split_folder(root, split), options.copy)
         _write_train_annotations(root / ANNOTATION_FILES["train"], data, plan)
-        test = ANNOTATION_FILES["test"]
-        if (data / test).exists():
-            atomic_write(root / test, (data / test).read_bytes())
+        with suppress(ReidAugError):  # only generators' test pairs need it
+            atomic_write(root / ANNOTATION_FILES["test"], find_annotations(data, "test").read_bytes())
         atomic_write(root.parent / "synthesis.json", json.dumps(record, indent=1))
         write_manifest(root / "manifest.csv", manifest_rows(plan))
     return True

@@ -123,7 +123,9 @@ def detail_grid(rows: list[Row]) -> Grid:
 
 
 def _seen(row: Row) -> str:
-    return "-" if row.get("seen_missing") is None else f"{row['seen_missing']:,} of {row['missing']:,}"
+    if not row["synthetic"]:
+        return "-"
+    return "unknown" if row.get("seen_missing") is None else f"{row['seen_missing']:,} of {row['missing']:,}"
 
 
 def notes(rows: list[Row]) -> list[str]:
@@ -138,6 +140,12 @@ def notes(rows: list[Row]) -> list[str]:
         lines.append(
             f"{name}, p = {portion:.2f}: of {row['missing']:,} missing images the generator was trained on {verdict}"
             f" (protocol {row.get('protocol') or 'unknown'})"
+        )
+    for name, portion in sorted({(r["set"], r["portion"]) for r in rows if _seen(r) == "unknown"}):
+        lines.append(f"{name}, p = {portion:.2f}: the generator's checkpoint does not say what it was trained on")
+    if any(row["portion"] < 1 for row in rows):
+        lines.append(
+            "equal epochs, not equal iterations: none at p takes p times the steps of the completed and full sets"
         )
     without = max(row.get("queries_without_match", 0) for row in rows)
     if without:

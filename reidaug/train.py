@@ -63,9 +63,10 @@ def train_generator(request: TrainRequest, *, say: Callable[[str], None], advanc
     protocol = "paper" if portion is None else "strict"
     if request.start_from is not None:
         earlier = pona.load_checkpoint(request.start_from).training
-        if earlier.get("protocol") != protocol or earlier["trained_on"].get("portion") != portion:
+        record = earlier.get("trained_on") or {}
+        if earlier.get("protocol") != protocol or record.get("portion") != portion:
             protocol = "paper"  # it has seen more than the kept images of this portion
-        trained_on = add_training_images(trained_on, earlier["trained_on"])
+        trained_on = add_training_images(trained_on, record)
     say(
         f"training on {len(used):,} images, {len(images.pairs):,} pairs, protocol {protocol}"
         + (f" (kept images of p = {portion:.2f})" if portion else " (all training images)")
@@ -123,7 +124,9 @@ def _training_names(request: TrainRequest, study: Study) -> tuple[list[str], Pat
         data = resolve_data(request.data, study)
         return [record.name for record in scan_split(data, "train")], data, None
     portion = chosen_portions(study, request.portion)[0]
-    data = study.data_of(portion)
+    data = study.unchanged_data_of(portion)
+    if request.data is not None and resolve_data(request.data, study).resolve() != data.resolve():
+        raise ReidAugError(f"--data {request.data}: p = {portion:.2f} is of {data}; leave --data away")
     return [row.name for row in read_plan(study.plan_path(portion)) if row.kept], data, portion
 
 

@@ -40,7 +40,7 @@ def find_training_sets(
     """
     sets = []
     for portion in portions:
-        if study.data_of(portion) != data:
+        if study.unchanged_data_of(portion) != data:
             raise ReidAugError(f"p = {portion:.2f} is of {study.data_of(portion)}, not of {data}: give --portion")
         for name in study.sets(portion):
             sets.append(_training_set(study, portion, name))

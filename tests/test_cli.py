@@ -50,7 +50,7 @@ def test_each_command_has_help(command: str) -> None:
     assert len(result.stdout) > 200 and "--json" in result.stdout
 
 
-@pytest.mark.parametrize("portion", ["0", "-1", "1.5", "1", "nan", "abc", "0.123", "inf", ""])
+@pytest.mark.parametrize("portion", ["0", "-1", "1.5", "1", "0.9999999999999", "nan", "abc", "0.123", "inf", ""])
 def test_impossible_portions(portion: str, tiny_root: Path) -> None:
     assert "portion" in error_of("shrink", f"--portion={portion}", "--data", str(tiny_root))
     assert not Path("study").exists()
@@ -164,6 +164,21 @@ def test_the_environment_names_study_and_data(tiny_root: Path, monkeypatch: pyte
     monkeypatch.setenv("REIDAUG_STUDY", "elsewhere")
     assert runner.invoke(app, ["shrink", "--portion", "0.4"]).exit_code == 0
     assert Path("elsewhere/p0.40/plan.csv").is_file()
+
+
+def test_study_toml_stands_below_flags_and_above_defaults(tiny_root: Path) -> None:
+    Path("study").mkdir()
+    Path("study/study.toml").write_text('seed = 7\nsource = "random"\n')
+    arguments = ["shrink", "--portion", "0.4", "--data", str(tiny_root), "--json"]
+    values = json.loads(runner.invoke(app, [*arguments, "--source", "nearest"]).stdout)
+    assert (values["seed"], values["source"], values["keep"]) == (7, "nearest", "per-identity")
+
+
+@pytest.mark.parametrize(("text", "expected"), [("sead = 7", "sead"), ("seed = ", "not valid TOML")])
+def test_broken_study_toml_is_said(tiny_root: Path, text: str, expected: str) -> None:
+    Path("study").mkdir()
+    Path("study/study.toml").write_text(text)
+    assert expected in error_of("shrink", "--portion", "0.4", "--data", str(tiny_root))
 
 
 def test_debug_shows_the_trace() -> None:

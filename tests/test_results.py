@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from reidaug.errors import ReidAugError
-from reidaug.results import append_result, read_results, result_key
+from reidaug.results import REQUIRED, append_result, read_results, result_key
 
 
 def row(key: str, mean_ap: float = 0.5) -> dict[str, object]:
-    return {"key": key, "set": "none", "portion": 0.4, "seed": 0, "mean_ap": mean_ap}
+    return {**dict.fromkeys(REQUIRED, 0), "key": key, "set": "none", "portion": 0.4, "mean_ap": mean_ap}
 
 
 def write_many(path: Path, writer: int) -> None:

@@ -169,9 +169,9 @@ def test_the_same_share_twice_is_refused_naming_the_holder(study: Study, checkpo
         run(study, checkpoint)
 
 
-@pytest.mark.parametrize("name", ["none", "full", "", "a/b", "..", "a b"])
+@pytest.mark.parametrize("name", ["none", "full", "", "a/b", "..", "a b", "gen5_c3"])
 def test_names_that_would_do_harm_are_refused(study: Study, checkpoint: Path, name: str) -> None:
-    with pytest.raises(ReidAugError, match="--name"):
+    with pytest.raises(ReidAugError, match=r"--name|torchreid"):
         run(study, checkpoint, name=name)
 
 
@@ -180,15 +180,36 @@ def test_truncated_condition_image_is_named_and_leaves_no_manifest(
 ) -> None:
     row = next(row for row in read_plan(study.plan_path(PORTION)) if row.action == "generate")
     broken = split_folder(tiny_root, "train") / row.condition
-    content = broken.read_bytes()
-    broken.write_bytes(content[: len(content) // 2])
-    try:
-        with pytest.raises(ReidAugError, match=re.escape(row.condition)):
-            run(study, checkpoint)
-    finally:
-        broken.write_bytes(content)
+    broken.write_bytes(broken.read_bytes()[:500])
+    shrink(tiny_root, study, ShrinkConfig(PORTION), force=True)
+    with pytest.raises(ReidAugError, match=re.escape(row.condition)):
+        run(study, checkpoint)
     assert study.sets(PORTION) == ["none"]
-    assert run(study, checkpoint).complete  # type: ignore[attr-defined]
+
+
+def test_images_that_changed_since_shrink_are_refused(study: Study, tiny_root: Path, checkpoint: Path) -> None:
+    next(split_folder(tiny_root, "train").glob("*.jpg")).unlink()
+    with pytest.raises(ReidAugError, match="have changed since"):
+        run(study, checkpoint)
+
+
+def test_a_finished_set_keeps_its_record_when_synthesize_runs_again(study: Study, checkpoint: Path) -> None:
+    run(study, checkpoint)
+    record = study.set_root(PORTION, "pona").parent / "synthesis.json"
+    before = record.read_bytes()
+    (study.data_of(PORTION) / "market-annotation-train.csv").unlink()
+    with pytest.raises(ReidAugError):
+        run(study, checkpoint)
+    assert record.read_bytes() == before
+
+
+def test_a_set_is_not_replaced_while_a_share_of_it_is_painted(study: Study, checkpoint: Path, tmp_path: Path) -> None:
+    run(study, checkpoint)
+    lock = study.set_root(PORTION, "pona").parent / ".lock-1-of-2"
+    other = write_checkpoint(tmp_path / "other.pt", seed=1)
+    with locked(lock, "the other share"), pytest.raises(ReidAugError, match="process"):
+        run(study, other, force=True)
+    assert study.sets(PORTION) == ["none", "pona"]
 
 
 def test_seen_images_are_known_by_content(study: Study, tiny_root: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from reidaug.results import current_results
 from reidaug.table import detail_grid, format_table, notes, summary_grid
 
 
@@ -66,6 +67,19 @@ def test_notes_say_what_the_generator_saw_and_that_one_seed_is_no_result() -> No
     assert "trained on none of them (protocol strict)" in text
     assert "one seed" in text
     assert "one seed" not in "\n".join(notes([row("none", 0.4, 0.5), row("none", 0.4, 0.5, seed=1)]))
+
+
+def test_unknown_origin_and_unequal_iterations_are_said() -> None:
+    rows = [row("pona", 0.2, 0.5, synthetic=80), row("none", 0.2, 0.4)]
+    text = "\n".join(notes(rows))
+    assert "does not say what it was trained on" in text and "not equal iterations" in text
+    _, header, lines = detail_grid(rows)
+    assert dict(zip(header, lines[1], strict=True))["seen"] == "unknown"
+
+
+def test_a_set_made_anew_replaces_its_old_row() -> None:
+    old, new = row("none", 0.4, 0.2), {**row("none", 0.4, 0.4), "key": "another"}
+    assert current_results([old, new, row("none", 0.4, 0.3, seed=1)]) == [new, row("none", 0.4, 0.3, seed=1)]
 
 
 def test_different_recipes_never_share_a_table() -> None:

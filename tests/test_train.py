@@ -77,6 +77,9 @@ def test_records_of_two_runs_add_up(tiny_root: Path) -> None:
     both = add_training_images(first, second)
     assert count_seen(folder, names, {"trained_on": both}) == 6
     assert add_training_images(first, first) == first
+    third = add_training_images(describe_training_images(folder, names[:4], None), both)
+    assert count_seen(folder, names, {"trained_on": third}) == 6  # what was inherited is passed on
+    assert count_seen(folder, names, {"trained_on": add_training_images(first, {"names": names})}) is None
 
 
 def test_market_preset_refuses_to_train_without_vgg(tiny_root: Path) -> None:
@@ -99,6 +102,13 @@ def test_no_pairs_says_what_was_lost_to_what(tiny_root: Path) -> None:
 def test_missing_folder_of_the_output(tiny_root: Path) -> None:
     result = runner.invoke(app, ["train", *SMALL, "--out", "nowhere/pona.pt", "--data", str(tiny_root)])
     assert result.exit_code == 1 and "nowhere" in result.stderr
+
+
+def test_another_start_is_another_run(tiny_root: Path) -> None:
+    assert train("--data", str(tiny_root)).exit_code == 0
+    Path("first.pt").write_bytes(Path("pona.pt").read_bytes())
+    result = train("--data", str(tiny_root), "--start-from", "first.pt")
+    assert result.exit_code == 1 and "another run" in result.stderr
 
 
 def test_two_trainings_of_one_file_are_refused(tiny_root: Path) -> None:
