@@ -62,7 +62,7 @@ def evaluate_study(study: Study, request: EvaluationRequest, progress: Progress,
     from reid_baseline.device import pick_device
 
     portions = chosen_portions(study, request.portion)
-    data = study.unchanged_data_of(portions[0])
+    data = study.data_of(portions[0])  # find_training_sets checks that its images are unchanged
     device = pick_device(request.device)
     recipe, weights = _recipe(request, str(device), say)
     sets = find_training_sets(study, portions, data, say)

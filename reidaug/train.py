@@ -64,8 +64,8 @@ def train_generator(request: TrainRequest, *, say: Callable[[str], None], advanc
     if request.start_from is not None:
         earlier = pona.load_checkpoint(request.start_from).training
         record = earlier.get("trained_on") or {}
-        if earlier.get("protocol") != protocol or record.get("portion") != portion:
-            protocol = "paper"  # it has seen more than the kept images of this portion
+        if (earlier.get("protocol"), record.get("fingerprint")) != (protocol, trained_on["fingerprint"]):
+            protocol = "paper"  # it has seen other images than these
         trained_on = add_training_images(trained_on, record)
     say(
         f"training on {len(used):,} images, {len(images.pairs):,} pairs, protocol {protocol}"
