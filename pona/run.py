@@ -5,7 +5,7 @@ import platform
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from lightning_fabric import Fabric
 from pona.checkpoint import read_torch, save_checkpoint, write_torch
 from pona.errors import PoNAError
 from pona.generate import prefers_bf16
+from pona.generator import PoNAGenerator
 from pona.presets import TrainConfig
 from pona.trainer import Trainer
-from pona.validation import Validation
+from pona.validation import Samples, Validation
 
 STATE_FORMAT = "pona-training-state"
 
@@ -32,7 +33,8 @@ class TrainProgress:
     losses: dict[str, float]  # means since the last report: l1 (images -1..1), gan, perceptual, discriminator_*
     images_per_second: float  # training pairs, since the last report
     seconds_left: float  # estimate
-    validation: dict[str, float] | None  # l1, l1_copy, l1_mean (0..1); None where this report has none
+    validation: dict[str, float] | None  # see `Validation`; None where this report has none
+    samples: Samples | None = None  # generated images of held-out identities, with every validation
 
 
 class Run:
@@ -51,6 +53,8 @@ class Run:
         self.trained_on, self.protocol, self.origin, self.progress = trained_on, protocol, origin, progress
         self.validation: Validation | None = None
         self.last_validation: dict[str, float] | None = None
+        self.best: dict[str, float] | None = None  # iteration and validation l1 of the best weights so far
+        self.best_path = out.with_name(f"{out.stem}.best{out.suffix}")
         self.state_path = out.with_name(out.name + ".last")
         self.log_path = out.with_name(out.name + ".jsonl")
         self._sums: dict[str, torch.Tensor] = {}
@@ -62,7 +66,7 @@ class Run:
             state = read_torch(self.state_path)
             self._check_same_run(state)
             self.trainer.load_state_dict(state["state"])
-            self.last_validation = state["validation"]
+            self.last_validation, self.best = state["validation"], state["best"]
             self._cut_log(self.trainer.iteration)
             return
         self._save_state()
@@ -77,7 +81,9 @@ class Run:
         while not ended:
             try:
                 losses = trainer.step(config.learning_rate * rate_factor(min(1.0, self._fraction()), config.decay))
-            except torch.OutOfMemoryError:
+            except (RuntimeError, MemoryError) as error:
+                if not _is_out_of_memory(error):
+                    raise
                 smaller = max(2, config.batch_size // 2)
                 raise PoNAError(f"out of memory with batches of {config.batch_size}: try {smaller}") from None
             self._count(losses)
@@ -89,9 +95,9 @@ class Run:
             now = time.monotonic()
             means = self._means()
             speed = (trainer.iteration - reported) * config.batch_size / max(now - reported_at, 1e-9)
-            measured = self._validate() if due else None
+            measured, samples = self._validate() if due else (None, None)
             trainer.seconds = time.monotonic() - started
-            self._report(means, speed, measured)
+            self._report(means, speed, measured, samples)
             if due:
                 self._save(finished=ended)
             reported_at, reported = time.monotonic(), trainer.iteration
@@ -124,19 +130,23 @@ class Run:
             )
         return means
 
-    def _validate(self) -> dict[str, float] | None:
+    def _validate(self) -> tuple[dict[str, float] | None, Samples | None]:
         if self.validation is None:
-            return None
+            return None, None
         fabric = self.trainer.fabric
-        self.last_validation = self.validation(self._best(), fabric.device, precision_name(fabric, self.config))
+        shown: list[Samples] = []
+        precision = precision_name(fabric, self.config)
+        self.last_validation = self.validation(self._saved(), fabric.device, precision, shown.append)
         self.trainer.generator.train()  # generating has put it in eval mode where no average is kept
-        return self.last_validation
+        return self.last_validation, shown[0]
 
-    def _best(self) -> Any:
+    def _saved(self) -> Any:
         """The generator that is saved."""
         return self.trainer.average if self.config.ema else self.trainer.generator.module
 
-    def _report(self, losses: dict[str, float], speed: float, measured: dict[str, float] | None) -> None:
+    def _report(
+        self, losses: dict[str, float], speed: float, measured: dict[str, float] | None, samples: Samples | None
+    ) -> None:
         trainer, fraction = self.trainer, self._fraction()
         report = TrainProgress(
             iteration=trainer.iteration,
@@ -147,16 +157,24 @@ class Run:
             validation=measured,
         )
         line = asdict(report) | {"seconds": round(trainer.seconds, 1)}
+        del line["samples"]
         with self.log_path.open("a") as log:
             log.write(json.dumps(line) + "\n")
         if self.progress is not None:
-            self.progress(report)
+            self.progress(replace(report, samples=samples))
 
     def _save(self, finished: bool) -> None:
-        best = self._best()
-        save_checkpoint(self.out, best, best.config, self._training(finished), half=self.config.half)
+        """The weights, the best ones under a name of their own, and the state to go on from; in this order."""
+        generator, measured = self._saved(), self.last_validation
+        if measured is not None and (self.best is None or measured["l1"] < self.best["l1"]):
+            self.best = {"iteration": self.trainer.iteration, "l1": measured["l1"]}
+            self._save_weights(self.best_path, generator, finished)
+        self._save_weights(self.out, generator, finished)
         if not finished:
             self._save_state()
+
+    def _save_weights(self, path: Path, generator: PoNAGenerator, finished: bool) -> None:
+        save_checkpoint(path, generator, generator.config, self._training(finished), half=self.config.half)
 
     def _save_state(self) -> None:
         content = {
@@ -165,6 +183,7 @@ class Run:
             "fingerprint": self.trained_on.get("fingerprint"),
             "origin": self.origin,
             "validation": self.last_validation,
+            "best": self.best,
             "state": self.trainer.state_dict(),
         }
         write_torch(self.state_path, content)
@@ -205,6 +224,7 @@ class Run:
             "trained_on": self.trained_on,
             "origin": self.origin,
             "validation": self.last_validation,
+            "best": self.best,
             "image_size": list(trainer.data.images.shape[2:]),
             "precision": precision_name(trainer.fabric, self.config),
             "device": str(trainer.fabric.device),
@@ -225,6 +245,12 @@ def rate_factor(fraction: float, decay: float) -> float:
         decay: share of the run with a falling rate, 0..1.
     """
     return 1.0 if fraction <= 1 - decay else (1 - fraction) / decay
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """torch has a class for this on a GPU only; on a CPU it is a RuntimeError that tells it in words."""
+    words = ("not enough memory", "can't allocate memory", "could not create a memory object")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in str(error) for word in words)
 
 
 def precision_name(fabric: Fabric, config: TrainConfig) -> str:

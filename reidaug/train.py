@@ -1,7 +1,7 @@
 """Train a generator on a Market-1501 folder, or on the kept images of a study."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from reidaug.console import Advance
 from reidaug.errors import ReidAugError
 from reidaug.files import locked
 from reidaug.market1501 import list_files, read_images, scan_split, split_folder
+from reidaug.monitor import Monitor
 from reidaug.pairs import make_pairs, usable
 from reidaug.plan import read_plan
 from reidaug.provenance import add_training_images, describe_training_images
@@ -27,15 +28,12 @@ class TrainRequest:
     study: Path = Path("study")  # read only where a portion is given, and for the data set that it remembers
     portion: str | None = None  # train on the kept images of this portion only
     preset: str = "market"  # market, deepfashion or mini
-    iterations: int | None = None  # length
-    minutes: float | None = None  # length as time
-    batch_size: int | None = None  # pairs per iteration
-    width: int | None = None  # channels of the first layer
+    start_from: Path | None = None  # checkpoint whose weights the generator starts from
     perceptual: str = "vgg19"  # vgg19 or none
     vgg_weights: Path | None = None  # file; None looks in torch's cache
-    start_from: Path | None = None  # checkpoint whose weights the generator starts from
-    seed: int = 0  # of every draw
+    tensorboard: bool = False  # write its files too
     device: str = "auto"  # auto, cpu, cuda, cuda:N
+    changes: Mapping[str, Any] = field(default_factory=dict)  # fields of pona's TrainConfig; None = the preset's value
 
 
 def train_generator(request: TrainRequest, *, say: Callable[[str], None], advance: Advance) -> dict[str, Any]:
@@ -47,7 +45,7 @@ def train_generator(request: TrainRequest, *, say: Callable[[str], None], advanc
     """
     import pona
     from pona.losses import find_vgg_weights
-    from pona.train import TrainProgress, train
+    from pona.train import train
 
     config = _configuration(request)
     if not request.out.absolute().parent.is_dir():
@@ -72,12 +70,7 @@ def train_generator(request: TrainRequest, *, say: Callable[[str], None], advanc
         + (f" (kept images of p = {portion:.2f})" if portion else " (all training images)")
     )
 
-    def report(now: TrainProgress) -> None:
-        losses = "  ".join(f"{name} {value:.3f}" for name, value in now.losses.items())
-        advance(now.iteration, now.iterations, f"{losses}  {now.images_per_second:.1f} images/s")
-        if now.validation:
-            say(_validation_line(now.iteration, now.validation))
-
+    monitor = Monitor(request.out, say, advance, request.tensorboard)
     with locked(request.out.with_name(f".{request.out.name}.lock"), f"the training of {request.out}"):
         train(
             images,
@@ -88,34 +81,23 @@ def train_generator(request: TrainRequest, *, say: Callable[[str], None], advanc
             protocol=protocol,
             vgg_weights=request.vgg_weights,
             device=request.device,
-            progress=report,
+            progress=monitor,
             initial=request.start_from,
         )
     training = pona.load_checkpoint(request.out).training
-    names_of_interest = (
-        "preset",
-        "iteration",
-        "batch_size",
-        "perceptual",
-        "protocol",
-        "weights",
-        "validation",
-        "seconds",
-    )
-    return {"checkpoint": str(request.out), **{name: training.get(name) for name in names_of_interest}}
+    wanted = ("preset", "iteration", "batch_size", "perceptual", "protocol", "weights", "validation", "best", "seconds")
+    return {"checkpoint": str(request.out), **{name: training.get(name) for name in wanted}}
 
 
 def _configuration(request: TrainRequest) -> Any:
     from pona.train import PRESETS
 
-    config = PRESETS[request.preset]
-    given = {name: getattr(request, name) for name in ("batch_size", "width", "iterations", "minutes")}
-    changes = {name: value for name, value in given.items() if value is not None}
-    if request.minutes is not None and request.iterations is None:
+    changes = {name: value for name, value in request.changes.items() if value is not None}
+    if "minutes" in changes and "iterations" not in changes:
         changes["iterations"] = None
     if request.perceptual == "none":
         changes["perceptual"] = "none"
-    return replace(config, seed=request.seed, **changes)
+    return replace(PRESETS[request.preset], **changes)
 
 
 def _training_names(request: TrainRequest, study: Study) -> tuple[list[str], Path, float | None]:
@@ -180,10 +162,3 @@ def _validation_images(data: Path) -> Any | None:
         return load_pose_images(folder, [name for name in annotations.names if name in there], annotations)[0]
     except ReidAugError:
         return None
-
-
-def _validation_line(iteration: int, found: dict[str, float]) -> str:
-    return (
-        f"iteration {iteration:,}: L1 on unseen people {100 * found['l1']:.2f} % of full scale "
-        f"(copy of the condition image {100 * found['l1_copy']:.2f} %, mean image {100 * found['l1_mean']:.2f} %)"
-    )

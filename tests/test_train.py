@@ -1,9 +1,11 @@
 """`reidaug train`: what is trained on, what the checkpoint records of it, and what is refused."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 import pona
@@ -54,6 +56,53 @@ def test_strict_protocol_sees_no_missing_image(tiny_root: Path) -> None:
     assert set(training["trained_on"]["names"]) <= {row.name for row in plan if row.kept}
     missing = [row.name for row in plan if not row.kept]
     assert count_seen(split_folder(tiny_root, "train"), missing, training) == 0
+
+
+def test_what_lies_beside_the_checkpoint(tiny_root: Path) -> None:
+    result = train("--data", str(tiny_root), "--validate-every", "1", "--json")
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in Path("pona.pt.pictures").iterdir()) == ["0000001.png", "0000002.png"]
+    with Image.open("pona.pt.pictures/0000002.png") as picture:
+        assert picture.width > 8 * 128 and picture.height > 6 * 256  # two groups of four columns, six rows, doubled
+    best = pona.load_checkpoint("pona.best.pt").training
+    assert best["iteration"] == json.loads(result.stdout)["best"]["iteration"]
+    assert "mask-SSIM" in result.stderr and "unseen people" in result.stderr
+
+
+def test_every_option_reaches_the_checkpoint(tiny_root: Path) -> None:
+    options = "--blocks 1 --fusion tail --no-self-attention --no-cross-attention --discriminator paper"
+    options += " --adversarial lsgan --ema 0 --learning-rate 0.001 --seed 3 --perceptual none"
+    result = train("--data", str(tiny_root), *options.split())
+    assert result.exit_code == 0, result.output
+    checkpoint = pona.load_checkpoint("pona.pt")
+    network = checkpoint.config
+    assert (network.blocks, network.fusion, network.width) == (1, "tail", 8)
+    assert not network.self_attention and not network.cross_attention
+    config = checkpoint.training["config"]
+    wanted = {"discriminator_variant": "paper", "adversarial": "lsgan", "ema": 0.0, "learning_rate": 0.001, "seed": 3}
+    assert {name: config[name] for name in wanted} == wanted
+    assert checkpoint.training["weights"] == "last"
+
+
+def test_tensorboard_is_asked_for_and_not_there(tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
+    result = train("--data", str(tiny_root), "--tensorboard")
+    assert result.exit_code == 1
+    assert "pip install tensorboard" in result.stderr and not Path("pona.pt").exists()
+
+
+def test_tensorboard_gets_losses_figures_and_pictures(tiny_root: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    result = train("--data", str(tiny_root), "--tensorboard")
+    assert result.exit_code == 0, result.output
+    events = EventAccumulator("pona.pt.tensorboard").Reload()
+    assert {"loss/l1", "validation/l1", "validation/ssim_copy"} <= set(events.Tags()["scalars"])
+    measured = pona.load_checkpoint("pona.pt").training["validation"]
+    assert events.Scalars("validation/l1")[-1].value == pytest.approx(measured["l1"])
+    assert events.Tags()["images"] == ["generated"]
 
 
 def test_starting_from_a_leaky_generator_is_not_strict(tiny_root: Path) -> None:
