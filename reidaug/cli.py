@@ -19,6 +19,7 @@ from reidaug.options import (
     AverageOption,
     BlocksOption,
     CheckpointOption,
+    ControlsOption,
     CopyOption,
     CrossAttentionOption,
     DataOption,
@@ -174,7 +175,7 @@ def demo(
     from reidaug.demo import run_demo
 
     result = run_demo(out, device=device, progress=progress, say=say)
-    show_table(result.rows, "json" if json else "rich")
+    show_table(result.rows, "json" if json else "rich", result.study)
     say(f"picture: {result.picture}   folder: {out}   all of it took {duration(result.seconds)}")
 
 
@@ -404,6 +405,7 @@ def evaluate(
     weights: WeightsOption = None,
     epochs: EpochsOption = None,
     seeds: SeedsOption = 1,
+    controls: ControlsOption = None,
     device: DeviceOption = "auto",
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -414,6 +416,7 @@ def evaluate(
     configuration in STUDY/results.jsonl, so a second run does only what is missing. Default recipe: paper with ImageNet
     weights on a GPU, else quick.
     """
+    from reidaug.controls import parse_controls
     from reidaug.evaluate import EvaluationRequest, evaluate_study
     from reidaug.study import Study
 
@@ -425,9 +428,10 @@ def evaluate(
         epochs=epochs,
         seeds=seeds,
         device=device,
+        controls=parse_controls(controls),
     )
     rows = evaluate_study(Study(study), request, progress=progress, say=say)
-    show_table(rows, "json" if json else "rich")
+    show_table(rows, "json" if json else "rich", Study(study))
 
 
 @app.command()
@@ -445,7 +449,7 @@ def table(
     rows = current_results(read_results(Study(study).results_path))
     if not rows:
         raise ReidAugError(f"no results in {study}: run `reidaug evaluate` first, or name the study with --study")
-    show_table(rows, "json" if json else format)
+    show_table(rows, "json" if json else format, Study(study))
 
 
 @app.command()
@@ -464,16 +468,16 @@ def doctor(json: JsonOption = False, debug: DebugOption = False) -> None:
         raise typer.Exit(1)
 
 
-def show_table(rows: list[dict[str, Any]], format: TableFormat) -> None:
-    """Prints result rows in the wanted format on stdout."""
+def show_table(rows: list[dict[str, Any]], format: TableFormat, study: Any) -> None:
+    """Prints result rows of a study in the wanted format on stdout."""
     from reidaug.table import format_table
 
     if format == "json":
         print_json({"rows": rows})
     elif format == "rich":
-        stdout().print(format_table(rows, "rich"))
+        stdout().print(format_table(rows, "rich", study.queries_path))
     else:
-        print(format_table(rows, format))
+        print(format_table(rows, format, study.queries_path))
 
 
 def report(values: dict[str, Any], as_json: bool) -> None:

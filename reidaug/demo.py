@@ -33,6 +33,7 @@ class DemoResult:
     """What the demo found."""
 
     rows: list[dict[str, Any]]  # result rows, as in results.jsonl
+    study: Study
     picture: Path
     seconds: float  # of this run
 
@@ -73,7 +74,7 @@ def run_demo(
     draw_comparison(study, PORTION, "pona", picture)
     request = EvaluationRequest(recipe="quick", arch=ARCH, device=device)
     rows = evaluate_study(study, request, progress=progress, say=say)
-    return DemoResult(rows, picture, time.monotonic() - start)
+    return DemoResult(rows, study, picture, time.monotonic() - start)
 
 
 def draw_comparison(study: Study, portion: float, name: str, path: Path) -> None:

@@ -57,6 +57,14 @@ WeightsOption = Annotated[
 ]
 EpochsOption = Annotated[int | None, typer.Option("--epochs", min=1, help="Other than the recipe's.")]
 SeedsOption = Annotated[int, typer.Option("--seeds", min=1, help="Train each set with so many seeds, from 0 on.")]
+ControlsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--controls",
+        help="Train on these too: none-matched (the reduced set for as many iterations as the full one), duplicate, "
+        "source-copy, flip (missing images replaced by kept ones of the person); comma between, or all.",
+    ),
+]
 
 # reidaug train; None = the preset's value
 _NETWORK, _LOSSES, _SCHEDULE = "Generator (ablations: Tables III-V)", "Losses and discriminators", "Schedule"
