@@ -129,6 +129,14 @@ VggOption = Annotated[
         help="VGG-19 weights: torchvision's, or vgg_normalised_conv2_1.pth. Without it: torch's cache.",
     ),
 ]
+DropoutOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--dropout/--no-dropout",
+        rich_help_panel=_SCHEDULE,
+        help="In the generator's blocks while it trains; mini does without.",
+    ),
+]
 IterationsOption = Annotated[
     int | None,
     typer.Option(

@@ -258,6 +258,7 @@ def test_another_runtime_error_is_not_called_out_of_memory(tmp_path: Path, monke
         {"gan_weight": 0.0},
         {"ema": 0.0},
         {"precision": "fp32"},
+        {"dropout": True},
         {"precision": "bf16"},
         {"cross_attention": False, "self_attention": False, "fusion": "none"},
     ],
@@ -267,6 +268,18 @@ def test_every_switch_trains(tmp_path: Path, change: dict[str, Any]) -> None:
     data = small_data(6, 32, 16)
     run(tmp_path / "g.pt", config, data=data, validation=data)
     assert load_checkpoint(tmp_path / "g.pt").config == config.generator_config()
+
+
+def test_dropout_is_the_training_s_not_the_network_s(tmp_path: Path) -> None:
+    fabric, config = pona.train._fabric("cpu", TINY), replace(TINY, precision="fp32")
+    batch = {}
+    for dropout in (True, False):
+        trainer = pona.trainer.Trainer(fabric, replace(config, dropout=dropout), small_data(), None)
+        block = trainer.generator.module.blocks[0].image_conv1.train()
+        x = torch.ones(2, 16, 4, 2)
+        batch[dropout] = [block(x), block(x)]
+        assert trainer.average.config == config.generator_config()
+    assert torch.equal(*batch[False]) and not torch.equal(*batch[True])
 
 
 def test_attention_rate_moves_gammas_and_nothing_else_faster(tmp_path: Path) -> None:
