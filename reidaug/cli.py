@@ -247,6 +247,9 @@ def train(
     portion: Annotated[
         str | None, typer.Option(help="Train on the kept images of this portion of the study only (protocol strict).")
     ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="Train on exactly the pairs of this CSV (columns from,to) instead of on all.")
+    ] = None,
     preset: Annotated[
         Preset, typer.Option(help="market and deepfashion: the paper's. mini: for a machine without a GPU.")
     ] = "market",
@@ -272,7 +275,9 @@ def train(
     """Train a PoNA generator; run again after an interruption and it goes on.
 
     Protocol `paper` trains on all training images, also those that a study takes away. With --portion (protocol
-    `strict`) it sees the kept images of that portion only. The checkpoint records what it saw, and tables say so.
+    `strict`) it sees the kept images of that portion only. The checkpoint records what it saw, and tables say so. With
+    --preset deepfashion, --data is the public DeepFashion folder: train/, fasion-resize-annotation-train.csv and
+    fasion-resize-pairs-train.csv, and for validation the same of test.
     """
     from reidaug.train import TrainRequest, train_generator
 
@@ -281,6 +286,7 @@ def train(
         data=data,
         study=study,
         portion=portion,
+        pairs=pairs,
         preset=preset,
         iterations=iterations,
         minutes=minutes,
