@@ -35,6 +35,7 @@ from reidaug.options import (
     KeepOption,
     LearningRateOption,
     MinutesOption,
+    PairsOption,
     PerceptualOption,
     PortionOption,
     PresetOption,
@@ -259,6 +260,7 @@ def train(
     data: DataOption = None,
     study: StudyOption = DEFAULT_STUDY,
     portion: TrainPortionOption = None,
+    pairs: PairsOption = None,
     preset: PresetOption = "market",
     start_from: StartFromOption = None,
     width: WidthOption = None,
@@ -291,6 +293,9 @@ def train(
     With --out pona.pt: pona.pt is the newest generator and can be used at any time, pona.best.pt the one with the
     lowest L1 on people of the test split, whom it never sees. pona.pt.jsonl is the log; pona.pt.pictures/ shows what is
     painted of these people; pona.pt.last is what an interrupted training goes on from.
+
+    With --preset deepfashion, --data is the public DeepFashion folder: train/, fasion-resize-annotation-train.csv and
+    fasion-resize-pairs-train.csv, and for validation the same of test.
     """
     from reidaug.train import TrainRequest, train_generator
 
@@ -299,6 +304,7 @@ def train(
         data=data,
         study=study,
         portion=portion,
+        pairs=pairs,
         preset=preset,
         start_from=start_from,
         perceptual=perceptual,

@@ -73,13 +73,21 @@ TrainPortionOption = Annotated[
     str | None,
     typer.Option("--portion", help="Train on the kept images of this portion of the study only (protocol strict)."),
 ]
+PairsOption = Annotated[
+    Path | None,
+    typer.Option("--pairs", help="Train on exactly the pairs of this CSV (columns from,to) instead of on all."),
+]
 PresetOption = Annotated[
     Literal["market", "deepfashion", "mini"],
     typer.Option("--preset", help="market and deepfashion: the paper's. mini: for a machine without a GPU."),
 ]
 StartFromOption = Annotated[
     Path | None,
-    typer.Option("--start-from", help="Start from this generator's weights; what it saw counts as seen."),
+    typer.Option(
+        "--start-from",
+        help="Start from this generator's weights, or `shipped`, with mini, from the one that comes with the package. "
+        "What it saw counts as seen.",
+    ),
 ]
 WidthOption = Annotated[
     int | None,

@@ -192,7 +192,8 @@ def _by_action(plan: Sequence[PlanRow]) -> list[list[PlanRow]]:
 def _origin(training: Mapping[str, Any]) -> dict[str, Any]:
     """What the table says about the generator."""
     names = ("preset", "iteration", "iterations", "batch_size", "protocol", "perceptual")
-    return {name: training.get(name) for name in names}
+    start = (training.get("trained_on") or {}).get("start") or {}
+    return {**{name: training.get(name) for name in names}, "started_from": start.get("file")}
 
 
 def _fill(

@@ -165,7 +165,7 @@ def notes(rows: list[Row]) -> list[str]:
         verdict = "none of them" if seen == 0 else f"{seen:,} of them: its training saw what it paints"
         lines.append(
             f"{name}, p = {portion:.2f}: of {row['missing']:,} missing images the generator was trained on {verdict}"
-            f" (protocol {row.get('protocol') or 'unknown'})"
+            f" (protocol {row.get('protocol') or 'unknown'}{_start(row)})"
         )
     for name, portion in sorted({(r["set"], r["portion"]) for r in rows if _seen(r) == "unknown"}):
         lines.append(f"{name}, p = {portion:.2f}: the generator's checkpoint does not say what it was trained on")
@@ -183,6 +183,11 @@ def notes(rows: list[Row]) -> list[str]:
     if len({row["seed"] for row in rows}) == 1:
         lines.append("one seed: small differences may be chance; --seeds 3 shows the spread")
     return lines
+
+
+def _start(row: Row) -> str:
+    start = (row.get("generator") or {}).get("started_from")
+    return f", its training started from {start}" if start else ""
 
 
 def _rich(grid: Grid) -> RichTable:
