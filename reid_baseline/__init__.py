@@ -9,7 +9,7 @@ from reid_baseline.data import load_images
 from reid_baseline.errors import ReIDError
 from reid_baseline.estimate import estimate_seconds
 from reid_baseline.features import extract_features
-from reid_baseline.model import ARCHS, BaselineNet, build_model
+from reid_baseline.model import ARCHS, BaselineNet, build_model, load_model, save_model
 from reid_baseline.ranking import Ranking, evaluate_ranking
 from reid_baseline.recipe import RECIPES, Recipe
 from reid_baseline.train import TrainProgress, train_baseline
@@ -27,5 +27,7 @@ __all__ = [
     "evaluate_ranking",
     "extract_features",
     "load_images",
+    "load_model",
+    "save_model",
     "train_baseline",
 ]

@@ -11,7 +11,8 @@ from reid_baseline.device import pick_device
 from reid_baseline.features import extract_features
 from reid_baseline.model import build_model
 from reid_baseline.recipe import Recipe
-from reid_baseline.train import make_optimizer, steps_per_epoch, train_step
+from reid_baseline.sampling import steps_per_epoch
+from reid_baseline.train import Objective, make_optimizer, train_step
 
 TIMED_STEPS = 3  # after one that is not timed
 
@@ -42,8 +43,11 @@ def estimate_seconds(
     """
     device = pick_device(device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        model = build_model(arch, num_classes, embedding=recipe.embedding, last_stride=recipe.last_stride)
+        model = build_model(
+            arch, num_classes, embedding=recipe.embedding, last_stride=recipe.last_stride, neck=recipe.neck
+        )
         model.to(device).to(memory_format=torch.channels_last).train()
+        objective = Objective(model, recipe, num_classes).to(device)
         optimizer = make_optimizer(model, recipe)
         generator = torch.Generator().manual_seed(0)
         batch = torch.randint(256, (min(recipe.batch_size, images), 3, *recipe.size), dtype=torch.uint8)
@@ -51,7 +55,7 @@ def estimate_seconds(
 
         def step() -> None:
             augmented = augment(batch.to(device), recipe, generator)
-            train_step(model, optimizer, augmented, labels.to(device), recipe, 0.0, precision).tolist()
+            train_step(objective, optimizer, augmented, labels.to(device), None, 0.0, precision).tolist()
 
         def test() -> None:
             extract_features(model, batch, recipe, device, precision=precision)

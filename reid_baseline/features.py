@@ -23,7 +23,7 @@ def extract_features(
     batch_size: int = 128,
     precision: str = "auto",
 ) -> torch.Tensor:
-    """Returns f(image) + f(mirrored image), scaled to length 1.
+    """Returns f(image) + f(mirrored image), or as the recipe says f(image) alone, scaled to length 1.
 
     The model is moved to ``device`` and put into evaluation mode.
 
@@ -37,7 +37,7 @@ def extract_features(
         precision: "auto", "fp32" or "bf16".
 
     Returns:
-        (N, embedding) float32 on the CPU.
+        (N, width) float32 on the CPU.
 
     Raises:
         ReIDError: images of another size or type.
@@ -49,8 +49,10 @@ def extract_features(
     for start in range(0, len(images), batch_size):
         batch = normalise(images[start : start + batch_size].to(device))
         with autocast(device, precision):
-            summed = model(batch).float() + model(batch.flip(3)).float()
-        features.append(F.normalize(summed).cpu())
+            found = model(batch).float()
+            if recipe.flip_test:
+                found = found + model(batch.flip(3)).float()
+        features.append(F.normalize(found).cpu())
         if progress:
             progress(min(start + batch_size, len(images)), len(images))
     return torch.cat(features)

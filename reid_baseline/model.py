@@ -1,7 +1,10 @@
 """The baseline network: a torchvision ResNet without its classifier, and a bottleneck."""
 
 import warnings
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import torch
@@ -9,12 +12,18 @@ import torchvision
 from torch import nn
 
 from reid_baseline.errors import ReIDError
+from reid_baseline.recipe import Recipe
+from reid_baseline.resume import write_whole
 
 ARCHS = ("resnet50", "resnet18")
+FORMAT = "reid_baseline model 1"
 
 
 class BaselineNet(nn.Module):
-    """ResNet -> global average pooling -> Linear -> BN = the feature; in training then dropout -> Linear = the logits.
+    """ResNet -> global average pooling -> neck = the feature; in training then dropout -> Linear = the logits.
+
+    The neck "bottleneck" is Linear -> BN, the paper's; "bn" is BN without shift, and a classifier without bias (Luo et
+    al., CVPRW 2019).
 
     Args:
         arch: "resnet50" or "resnet18".
@@ -22,13 +31,21 @@ class BaselineNet(nn.Module):
         embedding: width of the feature.
         dropout: probability, between feature and classifier.
         last_stride: 1 or 2, of the last stage (1 doubles the last map's height and width).
+        neck: "bottleneck" or "bn", which has the width of the ResNet and leaves ``embedding`` aside.
 
     Raises:
         ReIDError: an unknown arch.
     """
 
     def __init__(
-        self, arch: str, num_classes: int, *, embedding: int = 512, dropout: float = 0.5, last_stride: int = 2
+        self,
+        arch: str,
+        num_classes: int,
+        *,
+        embedding: int = 512,
+        dropout: float = 0.5,
+        last_stride: int = 2,
+        neck: str = "bottleneck",
     ) -> None:
         super().__init__()
         if arch not in ARCHS:
@@ -41,22 +58,33 @@ class BaselineNet(nn.Module):
             first = self.backbone.layer4[0]
             (first.conv2 if arch == "resnet50" else first.conv1).stride = (1, 1)
             first.downsample[0].stride = (1, 1)
-        self.reduce = nn.Linear(width, embedding)
-        self.norm = nn.BatchNorm1d(embedding)
+        plain = neck == "bn"
+        self.backbone_width = width  # of what the ResNet gives, pooled
+        self.width = width if plain else embedding  # of the feature
+        self.reduce = nn.Identity() if plain else nn.Linear(width, embedding)
+        self.norm = nn.BatchNorm1d(self.width)
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(embedding, num_classes)
-        nn.init.kaiming_normal_(self.reduce.weight, mode="fan_out")
-        nn.init.zeros_(self.reduce.bias)
-        nn.init.normal_(self.norm.weight, 1.0, 0.02)
+        self.classifier = nn.Linear(self.width, num_classes, bias=not plain)
+        if isinstance(self.reduce, nn.Linear):
+            nn.init.kaiming_normal_(self.reduce.weight, mode="fan_out")
+            nn.init.zeros_(self.reduce.bias)
+            nn.init.normal_(self.norm.weight, 1.0, 0.02)
+        else:
+            self.norm.bias.requires_grad_(False)
         nn.init.normal_(self.classifier.weight, std=0.001)
-        nn.init.zeros_(self.classifier.bias)
+        if not plain:
+            nn.init.zeros_(self.classifier.bias)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Maps (B, 3, H, W) normalised images to (B, embedding) features after BN."""
-        return self.norm(self.reduce(self.backbone(images)))
+        """Maps (B, 3, H, W) normalised images to (B, width) features after BN."""
+        return self.neck(self.backbone(images))
+
+    def neck(self, pooled: torch.Tensor) -> torch.Tensor:
+        """Maps what the ResNet gives, pooled, to (B, width) features."""
+        return self.norm(self.reduce(pooled))
 
     def logits(self, features: torch.Tensor) -> torch.Tensor:
-        """Maps (B, embedding) features to (B, num_classes) logits."""
+        """Maps (B, width) features to (B, num_classes) logits."""
         return self.classifier(self.dropout(features))
 
 
@@ -68,6 +96,7 @@ def build_model(
     embedding: int = 512,
     dropout: float = 0.5,
     last_stride: int = 2,
+    neck: str = "bottleneck",
 ) -> BaselineNet:
     """Builds the network, from scratch or on trained weights of the backbone.
 
@@ -79,16 +108,68 @@ def build_model(
         embedding: width of the feature.
         dropout: probability, between feature and classifier.
         last_stride: 1 or 2.
+        neck: "bottleneck" or "bn".
 
     Raises:
         ReIDError: an unknown arch, or weights that cannot be had, are no plain tensors, or are of another network.
     """
-    model = BaselineNet(arch, num_classes, embedding=embedding, dropout=dropout, last_stride=last_stride)
+    model = BaselineNet(arch, num_classes, embedding=embedding, dropout=dropout, last_stride=last_stride, neck=neck)
     if weights == "imagenet":
         _load_backbone(model, _imagenet_state(arch), f"the ImageNet weights of {arch}")
     elif weights != "none":
         _load_backbone(model, _file_state(Path(weights)), str(weights))
     return model
+
+
+def save_model(path: Path, model: BaselineNet, recipe: Recipe, pids: Sequence[int]) -> None:
+    """Writes a trained network with what it takes to use it, whole or not at all.
+
+    Args:
+        path: the file; its folder must exist.
+        model: the network.
+        recipe: the one that it was trained by.
+        pids: the person of each class.
+    """
+    content = {
+        "format": FORMAT,
+        "arch": model.arch,
+        "recipe": {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(recipe).items()},
+        "pids": [int(pid) for pid in pids],
+        "state_dict": {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()},
+    }
+    write_whole(path, content)
+
+
+def load_model(path: Path) -> tuple[BaselineNet, Recipe]:
+    """Reads a network that `save_model` wrote; nothing in the file is run.
+
+    Returns:
+        (the network in evaluation mode on the CPU, its recipe).
+
+    Raises:
+        ReIDError: no such file, or no file that `save_model` wrote.
+    """
+    if not path.is_file():
+        raise ReIDError(f"model {path} does not exist: train one first, and save it")
+    try:
+        content = _read(path)
+        if content["format"] != FORMAT:
+            raise ValueError
+        lists: dict[str, Any] = content["recipe"]
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in lists.items()}
+        recipe = Recipe(**values)
+        model = BaselineNet(
+            content["arch"],
+            len(content["pids"]),
+            embedding=recipe.embedding,
+            dropout=recipe.dropout,
+            last_stride=recipe.last_stride,
+            neck=recipe.neck,
+        )
+        model.load_state_dict(content["state_dict"])
+    except Exception as error:  # torch.load raises a dozen kinds for a broken, foreign or unsafe file
+        raise ReIDError(f"model {path} is no trained baseline: give a file that was saved with one") from error
+    return model.eval(), recipe
 
 
 def _imagenet_state(arch: str) -> dict[str, torch.Tensor]:
@@ -103,13 +184,17 @@ def _imagenet_state(arch: str) -> dict[str, torch.Tensor]:
         ) from error
 
 
+def _read(path: Path) -> Any:
+    with warnings.catch_warnings(action="ignore"):  # torch's remarks on old and odd files; what matters is raised
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
 def _file_state(path: Path) -> dict[str, torch.Tensor]:
     """Returns the tensors of a checkpoint, from under the usual wrappers."""
     if not path.is_file():
         raise ReIDError(f"weights {path} do not exist: expected imagenet, none or a file of weights")
     try:
-        with warnings.catch_warnings(action="ignore"):  # torch's remarks on old and odd files; what matters is raised
-            state = torch.load(path, map_location="cpu", weights_only=True)
+        state = _read(path)
     except Exception as error:  # torch.load raises a dozen kinds for a broken, foreign or unsafe file
         raise ReIDError(f"weights {path} are no file of plain tensors: expected a PyTorch state dict") from error
     for wrapper in ("state_dict", "model"):

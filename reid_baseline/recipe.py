@@ -1,6 +1,7 @@
 """How a baseline is trained: every number in one frozen object."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from reid_baseline.errors import ReIDError
 
@@ -13,29 +14,64 @@ class Recipe:
     size: tuple[int, int] = (256, 128)  # (height, width) in pixels
     epochs: int = 60
     batch_size: int = 32
-    lr_head: float = 0.05  # bottleneck and classifier
+    identities: int = 0  # persons in a batch, each with batch_size / identities images; 0 = images drawn one by one
+    optimizer: str = "sgd"  # "sgd" (Nesterov) or "adam"
+    lr_head: float = 0.05  # neck and classifier
     lr_backbone: float = 0.005
     momentum: float = 0.9  # Nesterov
     weight_decay: float = 5e-4
     schedule: str = "step"  # "step" (x0.1 at each of decay_at) or "cosine" (to 0)
     decay_at: tuple[float, ...] = (40 / 60,)  # fractions of the training, so that they follow a change of epochs
     warmup: float = 0.0  # fraction of the training in which the rate rises linearly from 0
+    warmup_start: float = 0.0  # of the warm-up, as a share of the full rate
     label_smoothing: float = 0.0
+    triplet_margin: float = 0.0  # batch-hard triplet loss on the features before the neck; 0 = without
+    center_weight: float = 0.0  # center loss on the same features; 0 = without
+    center_lr: float = 0.5  # of the centres, SGD
     padding: int = 10  # black pixels on each side before the random crop
     flip: float = 0.5  # probability
     erasing: float = 0.0  # probability of random erasing
-    embedding: int = 512  # width of the feature
+    neck: str = "bottleneck"  # "bottleneck" (Linear and BN) or "bn" (BN without shift on the pooled features)
+    embedding: int = 512  # width of the bottleneck's feature
     dropout: float = 0.5  # between feature and classifier
     last_stride: int = 2  # of the last ResNet stage
+    flip_test: bool = True  # add the feature of the mirrored image
+    synthetic_weight: float = 1.0  # of a generated image in the losses; a real one counts 1
+    synthetic_smoothing: float = 0.0  # label smoothing of generated images, where larger than the recipe's
+    real_per_synthetic: float = 0.0  # real images for each generated one in a batch; 0 = as they come
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
             raise ReIDError(f"recipe {self.name} has {self.epochs} epochs: expected at least 1")
         if self.batch_size < 2:
             raise ReIDError(f"recipe {self.name} has batches of {self.batch_size}: batch norm needs at least 2")
-        if self.schedule not in ("step", "cosine"):
-            raise ReIDError(f"schedule {self.schedule!r} is unknown: expected step or cosine")
+        choices = {"schedule": ("step", "cosine"), "optimizer": ("sgd", "adam"), "neck": ("bottleneck", "bn")}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ReIDError(f"{name} {getattr(self, name)!r} is unknown: expected {' or '.join(allowed)}")
+        if self.identities and (self.batch_size % self.identities or self.batch_size < 2 * self.identities):
+            raise ReIDError(
+                f"batches of {self.batch_size} do not divide among {self.identities} persons: expected 2 images or "
+                "more of each"
+            )
+        if self.identities and self.real_per_synthetic:
+            raise ReIDError(f"recipe {self.name} draws batches by person: real_per_synthetic goes with the others only")
+        if not 0 <= self.synthetic_smoothing < 1 or self.synthetic_weight < 0 or self.real_per_synthetic < 0:
+            raise ReIDError(
+                "synthetic_smoothing must lie in [0, 1), weight and real images per synthetic one at 0 or above"
+            )
 
+    def differences(self) -> dict[str, object]:
+        """What is not the default: names the recipe in records, also when fields are added later."""
+        return {name: value for name, default in DEFAULTS.items() if (value := getattr(self, name)) != default}
+
+    def care(self) -> dict[str, float]:
+        """How generated images are treated otherwise than real ones."""
+        return {name: getattr(self, name) for name in CARE if getattr(self, name) != DEFAULTS[name]}
+
+
+CARE = ("synthetic_weight", "synthetic_smoothing", "real_per_synthetic")  # fields that touch generated images only
+DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(Recipe)}
 
 PAPER = Recipe("paper")
 
@@ -51,4 +87,26 @@ QUICK = Recipe(
     padding=5,
 )
 
-RECIPES = {recipe.name: recipe for recipe in (PAPER, QUICK)}
+# The bag of tricks (Luo et al., CVPRW 2019), as its code sets it for Market-1501.
+STRONG = Recipe(
+    "strong",
+    epochs=120,
+    batch_size=64,
+    identities=16,
+    optimizer="adam",
+    lr_head=3.5e-4,
+    lr_backbone=3.5e-4,
+    decay_at=(40 / 120, 70 / 120),
+    warmup=10 / 120,
+    warmup_start=0.01,
+    label_smoothing=0.1,
+    triplet_margin=0.3,
+    center_weight=5e-4,
+    erasing=0.5,
+    neck="bn",
+    dropout=0.0,
+    last_stride=1,
+    flip_test=False,
+)
+
+RECIPES = {recipe.name: recipe for recipe in (PAPER, STRONG, QUICK)}

@@ -2,30 +2,43 @@
 
 import hashlib
 import os
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from reid_baseline.errors import ReIDError
-from reid_baseline.model import BaselineNet
 from reid_baseline.recipe import Recipe
 
 
 def fingerprint(
-    images: torch.Tensor, labels: torch.Tensor, recipe: Recipe, arch: str, weights: str, seed: int, precision: str
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    synthetic: torch.Tensor | None,
+    recipe: Recipe,
+    arch: str,
+    weights: str,
+    seed: int,
+    precision: str,
 ) -> str:
     """Returns a SHA-256 over all that decides the result of a training."""
-    digest = hashlib.sha256(repr((asdict(recipe), arch, weights, seed, precision, tuple(images.shape))).encode())
+    digest = hashlib.sha256(repr((recipe.differences(), arch, weights, seed, precision, tuple(images.shape))).encode())
     digest.update(images.permute(0, 2, 3, 1).contiguous().cpu().numpy().data)
     digest.update(labels.contiguous().cpu().numpy().data)
+    if synthetic is not None:
+        digest.update(synthetic.contiguous().cpu().numpy().data)
     return digest.hexdigest()
 
 
-def write_state(
-    path: Path, identity: str, model: BaselineNet, optimizer: torch.optim.Optimizer, epochs_done: int
-) -> None:
+def write_state(path: Path, identity: str, parts: Mapping[str, Any], epochs_done: int) -> None:
     """Writes the file whole or not at all.
+
+    Args:
+        path: the file.
+        identity: of the training, by `fingerprint`.
+        parts: networks and optimizers by name.
+        epochs_done: how far the training is.
 
     Raises:
         ReIDError: the folder is absent or cannot be written, or the disk is full.
@@ -34,13 +47,21 @@ def write_state(
         "format": "reid_baseline training state 1",
         "identity": identity,
         "epochs_done": epochs_done,
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
+        **{name: part.state_dict() for name, part in parts.items()},
     }
+    write_whole(path, state)
+
+
+def write_whole(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes a torch file beside `path`, then renames it.
+
+    Raises:
+        ReIDError: the folder is absent or cannot be written, or the disk is full.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            torch.save(state, file)
+            torch.save(dict(content), file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -51,8 +72,8 @@ def write_state(
         temporary.unlink(missing_ok=True)
 
 
-def read_state(path: Path, identity: str, model: BaselineNet, optimizer: torch.optim.Optimizer) -> int:
-    """Loads the state into model and optimizer and returns the epochs done.
+def read_state(path: Path, identity: str, parts: Mapping[str, Any]) -> int:
+    """Loads the state into the parts that `write_state` took and returns the epochs done.
 
     Raises:
         ReIDError: the file is unreadable, or of a training with other images or settings.
@@ -64,6 +85,6 @@ def read_state(path: Path, identity: str, model: BaselineNet, optimizer: torch.o
         raise ReIDError(f"{path} is no state of a baseline training: remove it to start anew") from error
     if written_for != identity:
         raise ReIDError(f"{path} is of a training with other images or settings: remove it to start anew")
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
     return int(state["epochs_done"])

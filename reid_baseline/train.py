@@ -6,19 +6,20 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
-import torch.nn.functional as F
+from torch import nn
 
 from reid_baseline.augmentation import augment
 from reid_baseline.device import autocast, pick_device
 from reid_baseline.errors import ReIDError
 from reid_baseline.features import check_images
+from reid_baseline.losses import CenterLoss, identification_loss, triplet_loss
 from reid_baseline.model import BaselineNet, build_model
-from reid_baseline.recipe import PAPER, QUICK, RECIPES, Recipe
+from reid_baseline.recipe import Recipe
 from reid_baseline.resume import fingerprint, read_state, write_state
-
-__all__ = ["PAPER", "QUICK", "RECIPES", "Recipe", "TrainProgress", "train_baseline"]
+from reid_baseline.sampling import draw_batches, steps_per_epoch
 
 REPORT_SECONDS = 1.0  # at most one report in this time, besides the one at the end of each epoch
 SAVE_SECONDS = 60.0  # at most one checkpoint in this time, besides the one at the end
@@ -43,6 +44,7 @@ def train_baseline(
     labels: torch.Tensor,
     recipe: Recipe,
     *,
+    synthetic: torch.Tensor | None = None,
     arch: str = "resnet50",
     weights: str | Path = "none",
     seed: int = 0,
@@ -57,6 +59,7 @@ def train_baseline(
         images: (N, 3, H, W) uint8 of the recipe's size, on any device.
         labels: (N,) int64, classes 0 to C - 1.
         recipe: the settings.
+        synthetic: (N,) bool, which images are generated, for recipes that treat these in their own way; None = none.
         arch: "resnet50" or "resnet18".
         weights: "imagenet", "none" or a file, see ``build_model``.
         seed: of initial weights, order, augmentation and dropout.
@@ -88,17 +91,22 @@ def train_baseline(
             embedding=recipe.embedding,
             dropout=recipe.dropout,
             last_stride=recipe.last_stride,
+            neck=recipe.neck,
         ).to(device)
         model.to(memory_format=torch.channels_last)
-        optimizer = make_optimizer(model, recipe)
-        identity = fingerprint(images, labels, recipe, arch, str(weights), seed, precision) if checkpoint else ""
-        first_epoch = read_state(checkpoint, identity, model, optimizer) if checkpoint and checkpoint.exists() else 0
-        run = _Run(model, optimizer, recipe, images, labels, device, precision, seed, progress, first_epoch)
+        objective = Objective(model, recipe, num_classes).to(device)
+        parts = {"model": model, "optimizer": make_optimizer(model, recipe), **objective.parts()}
+        identity = ""
+        if checkpoint:
+            identity = fingerprint(images, labels, synthetic, recipe, arch, str(weights), seed, precision)
+        first_epoch = read_state(checkpoint, identity, parts) if checkpoint and checkpoint.exists() else 0
+        data = (images, labels, synthetic)
+        run = _Run(objective, parts["optimizer"], recipe, data, device, precision, seed, progress, first_epoch)
         saved = time.monotonic()
         for epoch in range(first_epoch, recipe.epochs):
             run.epoch(epoch)
             if checkpoint and (time.monotonic() - saved > SAVE_SECONDS or epoch == recipe.epochs - 1):
-                write_state(checkpoint, identity, model, optimizer, epoch + 1)
+                write_state(checkpoint, identity, parts, epoch + 1)
                 saved = time.monotonic()
     return model.eval()
 
@@ -107,11 +115,10 @@ def train_baseline(
 class _Run:
     """One call of ``train_baseline``: what its epochs share."""
 
-    model: BaselineNet
+    objective: "Objective"
     optimizer: torch.optim.Optimizer
     recipe: Recipe
-    images: torch.Tensor
-    labels: torch.Tensor
+    data: tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]  # images, labels, which are synthetic
     device: torch.device
     precision: str
     seed: int
@@ -125,23 +132,26 @@ class _Run:
         epoch_seed = self.seed * 1_000_003 + epoch
         generator = torch.Generator().manual_seed(epoch_seed)
         torch.manual_seed(epoch_seed)  # dropout
-        self.model.train()
-        steps = steps_per_epoch(len(self.images), self.recipe)
+        self.objective.train()
+        images, labels, synthetic = self.data
+        usual = steps_per_epoch(len(images), self.recipe)
+        batches = draw_batches(labels.cpu(), synthetic, self.recipe, generator)
         sums = torch.zeros(2, device=self.device)  # loss, accuracy
-        for step, batch in enumerate(_batches(len(self.images), self.recipe, generator)):
-            iteration = epoch * steps + step
-            factor = rate_factor(iteration / (self.recipe.epochs * steps), self.recipe)
+        for step, batch in enumerate(batches):
+            done = epoch + step / len(batches)
             sums += train_step(
-                self.model,
+                self.objective,
                 self.optimizer,
-                augment(self.images[batch].to(self.device), self.recipe, generator),
-                self.labels[batch].to(self.device),
-                self.recipe,
-                factor,
+                augment(images[batch].to(self.device), self.recipe, generator),
+                labels[batch].to(self.device),
+                None if synthetic is None else synthetic[batch].to(self.device),
+                rate_factor(done / self.recipe.epochs, self.recipe),
                 self.precision,
             )
-            if step == steps - 1 or time.monotonic() - self.reported > REPORT_SECONDS:
-                self._report(epoch, iteration + 1, steps, *(sums / (step + 1)).tolist())
+            last = step == len(batches) - 1
+            if last or time.monotonic() - self.reported > REPORT_SECONDS:
+                iteration = (epoch + 1) * usual if last else epoch * usual + min(step + 1, usual)
+                self._report(epoch, iteration, usual, *(sums / (step + 1)).tolist())
 
     def _report(self, epoch: int, done: int, steps: int, loss: float, accuracy: float) -> None:
         if not math.isfinite(loss):
@@ -150,7 +160,7 @@ class _Run:
         if self.progress:
             done_here = done - self.first_epoch * steps
             step_seconds = (self.reported - self.began) / done_here
-            batch = min(self.recipe.batch_size, len(self.images))
+            batch = min(self.recipe.batch_size, len(self.data[0]))
             epochs = self.recipe.epochs
             left = (epochs * steps - done) * step_seconds
             self.progress(
@@ -158,57 +168,99 @@ class _Run:
             )
 
 
+class Objective(nn.Module):
+    """A network with the losses that its recipe trains it by.
+
+    Args:
+        model: the network.
+        recipe: weights and margins of the losses.
+        num_classes: training identities.
+    """
+
+    def __init__(self, model: BaselineNet, recipe: Recipe, num_classes: int) -> None:
+        super().__init__()
+        self.model, self.recipe = model, recipe
+        self.centers: CenterLoss | None = None
+        if recipe.center_weight:
+            self.centers = CenterLoss(num_classes, model.backbone_width)
+            self.center_optimizer = torch.optim.SGD(self.centers.parameters(), lr=recipe.center_lr)
+
+    def parts(self) -> dict[str, Any]:
+        """What a resumed training needs besides the network and its optimizer."""
+        return {} if self.centers is None else {"centers": self.centers, "center_optimizer": self.center_optimizer}
+
+    def forward(
+        self, images: torch.Tensor, labels: torch.Tensor, synthetic: torch.Tensor | None, precision: str
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, 3, H, W) normalised images, (B,) labels -> the loss and the (B, C) logits."""
+        recipe = self.recipe
+        with autocast(images.device, precision):
+            pooled = self.model.backbone(images)
+            logits = self.model.logits(self.model.neck(pooled)).float()
+        smoothing: torch.Tensor | float = recipe.label_smoothing
+        weights = None
+        if synthetic is not None and recipe.synthetic_smoothing > recipe.label_smoothing:
+            smoothing = torch.where(synthetic, recipe.synthetic_smoothing, recipe.label_smoothing)
+        if synthetic is not None and recipe.synthetic_weight != 1:
+            weights = torch.where(synthetic, recipe.synthetic_weight, 1.0)
+        loss = identification_loss(logits, labels, smoothing, weights)
+        if recipe.triplet_margin:
+            loss = loss + triplet_loss(pooled.float(), labels, recipe.triplet_margin, weights)
+        if self.centers is not None:
+            loss = loss + recipe.center_weight * self.centers(pooled.float(), labels)
+        return loss, logits
+
+    def move_centers(self) -> None:
+        """Takes the centres' step, which does not hang on the weight of their loss."""
+        if self.centers is not None and self.centers.centers.grad is not None:
+            self.centers.centers.grad /= self.recipe.center_weight
+            self.center_optimizer.step()
+            self.center_optimizer.zero_grad()
+
+
 def train_step(
-    model: BaselineNet,
+    objective: Objective,
     optimizer: torch.optim.Optimizer,
     images: torch.Tensor,
     labels: torch.Tensor,
-    recipe: Recipe,
+    synthetic: torch.Tensor | None,
     factor: float,
     precision: str,
 ) -> torch.Tensor:
     """Takes one step with all learning rates times ``factor``; returns (2,): loss and accuracy of the batch."""
     for group in optimizer.param_groups:
         group["lr"] = group["base_lr"] * factor
-    with autocast(images.device, precision):
-        logits = model.logits(model(images))
-    loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+    loss, logits = objective(images, labels, synthetic, precision)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
+    objective.move_centers()
     return torch.stack([loss.detach(), (logits.argmax(1) == labels).float().mean()])
 
 
 def make_optimizer(model: BaselineNet, recipe: Recipe) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum; the head and the backbone have learning rates of their own (``base_lr``)."""
-    backbone = list(model.backbone.parameters())
+    """SGD with Nesterov momentum, or Adam; the head and the backbone have learning rates of their own (``base_lr``)."""
     head = [*model.reduce.parameters(), *model.norm.parameters(), *model.classifier.parameters()]
+    groups = [
+        {"params": list(model.backbone.parameters()), "base_lr": recipe.lr_backbone},
+        {"params": [parameter for parameter in head if parameter.requires_grad], "base_lr": recipe.lr_head},
+    ]
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(groups, lr=recipe.lr_head, weight_decay=recipe.weight_decay)
     return torch.optim.SGD(
-        [{"params": backbone, "base_lr": recipe.lr_backbone}, {"params": head, "base_lr": recipe.lr_head}],
-        lr=recipe.lr_head,
-        momentum=recipe.momentum,
-        nesterov=True,
-        weight_decay=recipe.weight_decay,
+        groups, lr=recipe.lr_head, momentum=recipe.momentum, nesterov=True, weight_decay=recipe.weight_decay
     )
 
 
 def rate_factor(done: float, recipe: Recipe) -> float:
     """Returns what the learning rates are multiplied by when the fraction ``done`` (in [0, 1)) of the steps is done."""
     if done < recipe.warmup:
+        if recipe.warmup_start:
+            return recipe.warmup_start + (1 - recipe.warmup_start) * done / recipe.warmup
         return (done + 1e-3) / (recipe.warmup + 1e-3)
     if recipe.schedule == "cosine":
         return (1 + math.cos(math.pi * (done - recipe.warmup) / (1 - recipe.warmup))) / 2
     return 0.1 ** sum(done >= fraction for fraction in recipe.decay_at)
-
-
-def steps_per_epoch(images: int, recipe: Recipe) -> int:
-    """Returns the whole batches in an epoch; the odd images at its end are left out, as in the paper's baseline."""
-    return max(1, images // recipe.batch_size)
-
-
-def _batches(images: int, recipe: Recipe, generator: torch.Generator) -> list[torch.Tensor]:
-    order = torch.randperm(images, generator=generator)
-    return list(order.split(recipe.batch_size)[: steps_per_epoch(images, recipe)])
 
 
 def _check_labels(labels: torch.Tensor, images: int) -> int:

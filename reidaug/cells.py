@@ -47,8 +47,11 @@ class Cell:
 
 
 def make_cell(each: TrainingSet, seed: int, recipe: Any, setting: dict[str, Any], test_fingerprint: str) -> Cell:
-    from reid_baseline.train import steps_per_epoch
+    from reid_baseline.recipe import CARE, DEFAULTS
+    from reid_baseline.sampling import steps_per_epoch
 
+    if not each.painted:  # a recipe's care for generated images changes nothing here, nor does it name the result
+        recipe = replace(recipe, **{name: DEFAULTS[name] for name in CARE})
     if each.as_many_steps_as:
         steps = recipe.epochs * steps_per_epoch(each.as_many_steps_as, recipe)
         recipe = replace(recipe, epochs=max(1, round(steps / steps_per_epoch(len(each.files), recipe))))
@@ -67,8 +70,17 @@ class Work:
     weights: str
     device: Any
     test_fingerprint: str
+    save_models: bool
     progress: Progress
     say: Say
+
+    def lacks_model(self, cell: Cell) -> bool:
+        """Whether its trained network is asked for and not there."""
+        return self.save_models and not self.model_path(cell).exists()
+
+    def model_path(self, cell: Cell) -> Path:
+        """Where its trained network is kept."""
+        return self.study.path / "models" / f"{cell.key}.pt"
 
     def share_results(self, cells: Sequence[Cell]) -> None:
         """Gives each cell whose experiment is done under another name (equal images) a row of its own."""
@@ -111,7 +123,8 @@ class Work:
             lock = self.study.path / ".work" / f"{cell.key}.lock"
             try:
                 with locked(lock, f"evaluation of {cell.title()}"):
-                    if cell.key not in {row["key"] for row in read_results(self.study.results_path)}:
+                    done = {row["key"] for row in read_results(self.study.results_path)}
+                    if cell.key not in done or self.lacks_model(cell):
                         self._run_cell(cell, test)
             except HeldError as error:
                 self.say(f"{error}: passed over")
@@ -140,7 +153,7 @@ class Work:
     def _run_cell(self, cell: Cell, test: dict[str, tuple[Any, list[ImageRecord]]]) -> None:
         import torch
 
-        from reid_baseline import evaluate_ranking, extract_features, train_baseline
+        from reid_baseline import evaluate_ranking, extract_features, save_model, train_baseline
 
         start = time.monotonic()
         classes, labels = np.unique(cell.training_set.pids, return_inverse=True)
@@ -150,6 +163,7 @@ class Work:
                 self._load_training_images(cell.training_set),
                 torch.from_numpy(labels),
                 cell.recipe,
+                synthetic=_mark(cell.training_set.painted, len(labels)),
                 arch=self.arch,
                 weights=self.weights,
                 seed=cell.seed,
@@ -157,6 +171,9 @@ class Work:
                 checkpoint=unfinished,
                 progress=lambda now: advance(now.iteration, now.iterations, _training_note(now)),
             )
+        if self.save_models:
+            self.model_path(cell).parent.mkdir(exist_ok=True)
+            save_model(self.model_path(cell), model, cell.recipe, classes.tolist())
         features = {}
         for split, (images, _) in test.items():
             with self.progress(f"features of {split}") as advance:
@@ -196,6 +213,7 @@ class Work:
             "weights": cell.configuration["weights"],
             "epochs": self.recipe.epochs,
             "trained_epochs": cell.recipe.epochs,
+            "care": cell.recipe.care(),
             "seed": cell.seed,
             "mean_ap": float(ranking.mean_ap),
             "mean_ap_trapezoid": float(ranking.mean_ap_trapezoid),
@@ -218,6 +236,13 @@ class Work:
             "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "command": shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
         }
+
+
+def _mark(rows: Sequence[int], count: int) -> Any:
+    """(count,) bool tensor, true at some rows; None for none."""
+    import torch
+
+    return torch.isin(torch.arange(count), torch.tensor(rows)) if rows else None
 
 
 def _training_note(now: Any) -> str:

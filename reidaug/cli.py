@@ -39,10 +39,13 @@ from reidaug.options import (
     PerceptualOption,
     PortionOption,
     PresetOption,
+    RatioOption,
     RecipeOption,
+    SaveModelsOption,
     SeedOption,
     SeedsOption,
     SelfAttentionOption,
+    SmoothOption,
     SourceOption,
     Split,
     StartFromOption,
@@ -51,6 +54,7 @@ from reidaug.options import (
     TrainBatchOption,
     TrainPortionOption,
     VggOption,
+    WeightOption,
     WeightsOption,
     WidthOption,
 )
@@ -415,6 +419,10 @@ def evaluate(
     epochs: EpochsOption = None,
     seeds: SeedsOption = 1,
     controls: ControlsOption = None,
+    smooth_synthetic: SmoothOption = None,
+    real_per_synthetic: RatioOption = None,
+    synthetic_weight: WeightOption = None,
+    save_models: SaveModelsOption = False,
     device: DeviceOption = "auto",
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -438,6 +446,12 @@ def evaluate(
         seeds=seeds,
         device=device,
         controls=parse_controls(controls),
+        care={
+            "synthetic_smoothing": smooth_synthetic,
+            "real_per_synthetic": real_per_synthetic,
+            "synthetic_weight": synthetic_weight,
+        },
+        save_models=save_models,
     )
     rows = evaluate_study(Study(study), request, progress=progress, say=say)
     show_table(rows, "json" if json else "rich", Study(study))

@@ -1,7 +1,7 @@
 """Train and score the re-ID baseline on every training set of a study; keep each result under what it hangs on."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,15 @@ class EvaluationRequest:
     """What the user asked for; None = the default."""
 
     portion: str | None = None  # one portion of the study
-    recipe: str | None = None  # paper or quick
+    recipe: str | None = None  # paper, strong or quick
     arch: str = "resnet50"  # resnet50 or resnet18
     weights: str | None = None  # imagenet, none or a file
     epochs: int | None = None  # other than the recipe's
     seeds: int = 1  # seeds 0 .. seeds - 1
     device: str = "auto"  # auto, cpu, cuda, cuda:N
     controls: tuple[str, ...] = ()  # see `reidaug.controls`
+    care: Mapping[str, float | None] = field(default_factory=dict)  # of reid_baseline.CARE; None = the recipe's value
+    save_models: bool = False  # keep each trained network in STUDY/models
 
 
 def evaluate_study(study: Study, request: EvaluationRequest, progress: Progress, say: Say) -> list[dict[str, Any]]:
@@ -45,10 +47,11 @@ def evaluate_study(study: Study, request: EvaluationRequest, progress: Progress,
     test_fingerprint = dataset_fingerprint(data, ("query", "gallery"))
     setting = {"arch": request.arch, "weights": _weights_name(weights)}
     cells = [make_cell(each, seed, recipe, setting, test_fingerprint) for seed in range(request.seeds) for each in sets]
-    work = Work(study, data, recipe, request.arch, weights, device, test_fingerprint, progress, say)
+    saving = request.save_models
+    work = Work(study, data, recipe, request.arch, weights, device, test_fingerprint, saving, progress, say)
     work.share_results(cells)
     done = {row_place(row) for row in read_results(study.results_path)}
-    todo = [cell for cell in cells if cell.place() not in done]
+    todo = [cell for cell in cells if cell.place() not in done or work.lacks_model(cell)]
     if todo:
         work.announce(todo, len(cells))
         work.run(todo)
@@ -76,9 +79,9 @@ def _recipe(request: EvaluationRequest, device: str, say: Say) -> tuple[Any, str
         )
         say(f"recipe {name} ({why})")
     recipe = RECIPES[name]
-    if request.epochs is not None:
-        recipe = replace(recipe, epochs=request.epochs)
-    return recipe, request.weights or ("imagenet" if name == "paper" else "none")
+    changes: dict[str, Any] = {**request.care, "epochs": request.epochs}
+    recipe = replace(recipe, **{field: value for field, value in changes.items() if value is not None})
+    return recipe, request.weights or ("none" if name == "quick" else "imagenet")
 
 
 def _weights_name(weights: str) -> str:

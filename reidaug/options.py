@@ -45,15 +45,18 @@ SourceOption = Annotated[
 
 # reidaug evaluate
 RecipeOption = Annotated[
-    Literal["paper", "quick"] | None,
-    typer.Option("--recipe", help="paper: ImageNet weights, 60 epochs. quick: from scratch, for CPUs."),
+    Literal["paper", "strong", "quick"] | None,
+    typer.Option(
+        "--recipe",
+        help="paper: ImageNet weights, 60 epochs. strong: bag of tricks, 120 epochs. quick: from scratch, for CPUs.",
+    ),
 ]
 ArchOption = Annotated[
     Literal["resnet50", "resnet18"], typer.Option("--arch", help="resnet18 takes about a third of the time.")
 ]
 WeightsOption = Annotated[
     str | None,
-    typer.Option("--weights", help="imagenet, none, or a file. Default: imagenet for paper, none for quick."),
+    typer.Option("--weights", help="imagenet, none, or a file. Default: none for quick, else imagenet."),
 ]
 EpochsOption = Annotated[int | None, typer.Option("--epochs", min=1, help="Other than the recipe's.")]
 SeedsOption = Annotated[int, typer.Option("--seeds", min=1, help="Train each set with so many seeds, from 0 on.")]
@@ -64,6 +67,26 @@ ControlsOption = Annotated[
         help="Train on these too: none-matched (the reduced set for as many iterations as the full one), duplicate, "
         "source-copy, flip (missing images replaced by kept ones of the person); comma between, or all.",
     ),
+]
+_CARE = "Using generated images with care (off by default)"
+SmoothOption = Annotated[
+    float | None,
+    typer.Option(
+        "--smooth-synthetic", min=0.0, max=0.99, rich_help_panel=_CARE, help="Label smoothing of generated images."
+    ),
+]
+RatioOption = Annotated[
+    float | None,
+    typer.Option(
+        "--real-per-synthetic", min=0.0, rich_help_panel=_CARE, help="Real images for each generated one in a batch."
+    ),
+]
+WeightOption = Annotated[
+    float | None,
+    typer.Option("--synthetic-weight", min=0.0, rich_help_panel=_CARE, help="Of a generated image in the losses."),
+]
+SaveModelsOption = Annotated[
+    bool, typer.Option("--save-models", help="Keep each trained network in STUDY/models/, under its result's key.")
 ]
 
 # reidaug train; None = the preset's value

@@ -43,7 +43,8 @@ def append_result(path: Path, row: dict[str, Any]) -> None:
 def current_results(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The newest row of each cell of the table: a set that was made anew leaves the rows of its old images behind."""
     names = ("recipe", "arch", "weights", "epochs", "test_fingerprint", "set", "portion", "seed")
-    return list({tuple(row.get(name) for name in names): row for row in rows}.values())
+    cells = {(*(row.get(name) for name in names), json.dumps(row.get("care"), sort_keys=True)): row for row in rows}
+    return list(cells.values())
 
 
 def read_results(path: Path) -> list[dict[str, Any]]:

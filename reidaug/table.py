@@ -48,7 +48,7 @@ def format_table(rows: list[Row], style: str, queries: Path | None = None) -> Re
     if style == "csv":
         return _csv(rows)
     groups = []
-    for group in _groups(rows):
+    for group in _groups([{**row, "set": _label(row)} for row in rows]):
         compared = compare(group, queries or Path())
         grids = [summary_grid(group), *([comparison_grid(compared)] if compared else []), detail_grid(group)]
         groups.append((grids, notes(group)))
@@ -69,6 +69,14 @@ def _groups(rows: Iterable[Row]) -> list[list[Row]]:
         key = tuple(row.get(name) for name in ("recipe", "arch", "weights", "epochs", "test_fingerprint"))
         groups.setdefault(key, []).append(row)
     return list(groups.values())
+
+
+def _label(row: Row) -> str:
+    """The set, and how its generated images were treated where that is not as real ones."""
+    care = ", ".join(
+        f"{name.replace('synthetic_', '').replace('_', ' ')} {row['care'][name]:g}" for name in row.get("care") or {}
+    )
+    return f"{row['set']} ({care})" if care else str(row["set"])
 
 
 def _set_order(name: str) -> tuple[int, str]:

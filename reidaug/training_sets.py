@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ class TrainingSet:
     files: tuple[Path, ...]  # its images
     pids: tuple[int, ...]  # their persons
     synthetic: int = 0  # generated and copied images in it
+    painted: tuple[int, ...] = ()  # rows of `files` that a generator painted
     mirrored: tuple[int, ...] = ()  # rows of `files` that are mirrored left to right
     as_many_steps_as: int = 0  # train for the iterations that so many images take; 0 = its own
     provenance: dict[str, Any] = field(default_factory=dict)  # of synthetic images: see _provenance
@@ -67,6 +68,8 @@ def _completed_set(study: Study, portion: float, name: str) -> TrainingSet:
     manifest = read_manifest(root / "manifest.csv")
     synthetic = sum(row.synthetic for row in manifest)
     found = _set_in_folder(name, portion, root, synthetic=synthetic, provenance=_provenance(root.parent, synthetic))
+    painted = {row.name for row in manifest if row.action == "generate"}
+    found = replace(found, painted=tuple(i for i, path in enumerate(found.files) if path.name in painted))
     names, listed = {path.name for path in found.files}, {row.name for row in manifest}
     if names != listed:
         raise ReidAugError(

@@ -10,11 +10,14 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from reid_baseline import evaluate_ranking, extract_features, load_images, load_model
 from reidaug.cli import app
 from reidaug.files import locked
+from reidaug.market1501 import scan_split, split_folder
 from reidaug.results import read_results
 from reidaug.study import Study
 
@@ -117,6 +120,43 @@ def test_controls_stand_in_the_table_and_the_matched_one_takes_as_many_steps(stu
     table = runner.invoke(app, ["table", "--format", "markdown"]).stdout
     assert "| flip | 0.40 | none |" in table and "one seed: no claim" in table
     assert "flip: each missing image is its condition image mirrored" in table
+
+
+def test_care_for_generated_images_is_another_cell_and_theirs_alone(study: Study, tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path / "pona.pt", seed=0)
+    assert runner.invoke(app, ["synthesize", "--ckpt", str(checkpoint)]).exit_code == 0
+    plain = {row["set"]: row for row in json.loads(evaluate().stdout)["rows"]}
+    result = evaluate("--synthetic-weight", "0.5", "--smooth-synthetic", "0.2", "--real-per-synthetic", "2")
+    assert "to train: 1 of 3 baselines (pona (p = 0.40))" in result.stderr
+    careful = {row["set"]: row for row in json.loads(result.stdout)["rows"]}
+    assert careful["none"] == plain["none"] and careful["full"] == plain["full"]
+    assert careful["pona"]["key"] != plain["pona"]["key"] and plain["pona"]["care"] == {}
+    wanted = {"synthetic_weight": 0.5, "synthetic_smoothing": 0.2, "real_per_synthetic": 2.0}
+    assert careful["pona"]["care"] == wanted
+    table = runner.invoke(app, ["table", "--format", "markdown"]).stdout
+    assert "| pona |" in table and "| pona (weight 0.5, smoothing 0.2, real per synthetic 2) |" in table
+
+
+def test_trained_networks_are_kept_when_asked_for(study: Study, tiny_root: Path) -> None:
+    row = json.loads(evaluate("--save-models").stdout)["rows"][0]
+    model, recipe = load_model(study.path / "models" / f"{row['key']}.pt")
+    features = {}
+    for split in ("query", "gallery"):
+        records = scan_split(tiny_root, split)
+        folder = split_folder(tiny_root, split)
+        images = load_images([folder / record.name for record in records], recipe.size)
+        pids, camids = (np.array([getattr(record, name) for record in records]) for name in ("pid", "camid"))
+        features[split] = (extract_features(model, images, recipe, "cpu"), pids, camids)
+    arrays = [features[split][place] for place in range(3) for split in ("query", "gallery")]
+    assert evaluate_ranking(*arrays).mean_ap == pytest.approx(row["mean_ap"])
+    assert "nothing to train" in evaluate("--save-models").stderr
+
+
+def test_a_network_that_was_not_kept_is_trained_again_to_the_same_number(study: Study) -> None:
+    first = json.loads(evaluate().stdout)["rows"]
+    again = evaluate("--save-models")
+    assert "2 of 2 baselines" in again.stderr
+    assert [row["mean_ap"] for row in json.loads(again.stdout)["rows"]] == [row["mean_ap"] for row in first]
 
 
 def test_scores_by_query_lie_beside_the_results(study: Study) -> None:

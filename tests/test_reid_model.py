@@ -2,13 +2,15 @@
 
 import os
 import pickle
+from dataclasses import replace
+from pathlib import Path
 from urllib.error import URLError
 
 import pytest
 import torch
 import torchvision
 
-from reid_baseline import BaselineNet, ReIDError, build_model
+from reid_baseline import RECIPES, BaselineNet, ReIDError, build_model, load_model, save_model
 
 
 @pytest.fixture(autouse=True)
@@ -137,3 +139,21 @@ def test_imagenet_weights_in_the_cache_are_taken(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     network.fc = torch.nn.Identity()
     assert same_backbone(build_model("resnet18", 5, "imagenet"), network)
+
+
+def test_a_saved_network_comes_back_and_a_foreign_file_does_not(tmp_path):
+    recipe = replace(RECIPES["strong"], size=(32, 16))
+    model = BaselineNet("resnet18", 3, neck="bn", last_stride=1).eval()
+    save_model(tmp_path / "m.pt", model, recipe, [7, 9, 12])
+    loaded, its_recipe = load_model(tmp_path / "m.pt")
+    assert its_recipe == recipe
+    images = torch.randn(2, 3, 32, 16)
+    assert torch.equal(loaded(images), model(images))
+    (tmp_path / "cut.pt").write_bytes((tmp_path / "m.pt").read_bytes()[:2000])
+    torch.save({"format": "other"}, tmp_path / "other.pt")
+    (tmp_path / "bomb.pt").write_bytes(pickle.dumps(Path))
+    for name in ("cut", "other", "bomb"):
+        with pytest.raises(ReIDError, match=f"{name}.pt is no trained baseline"):
+            load_model(tmp_path / f"{name}.pt")
+    with pytest.raises(ReIDError, match="does not exist"):
+        load_model(tmp_path / "absent.pt")

@@ -7,7 +7,8 @@ import torch
 
 from reid_baseline import RECIPES, BaselineNet, ReIDError, evaluate_ranking, extract_features, train_baseline
 from reid_baseline import train as train_module
-from reid_baseline.train import make_optimizer, rate_factor, steps_per_epoch
+from reid_baseline.sampling import steps_per_epoch
+from reid_baseline.train import make_optimizer, rate_factor
 
 TINY = replace(
     RECIPES["quick"], size=(32, 16), epochs=3, batch_size=8, padding=2, lr_head=0.01, lr_backbone=0.01, warmup=0.2
@@ -56,6 +57,89 @@ def test_paper_recipe_is_the_published_baseline():
     assert all(group["nesterov"] and group["weight_decay"] == 5e-4 for group in optimizer.param_groups)
 
 
+def test_strong_recipe_is_the_bag_of_tricks():
+    strong = RECIPES["strong"]
+    assert (strong.size, strong.epochs, strong.batch_size, strong.identities) == ((256, 128), 120, 64, 16)
+    assert (strong.triplet_margin, strong.center_weight, strong.center_lr) == (0.3, 5e-4, 0.5)
+    assert (strong.label_smoothing, strong.erasing, strong.padding, strong.last_stride) == (0.1, 0.5, 10, 1)
+    assert (strong.neck, strong.dropout, strong.flip_test) == ("bn", 0.0, False)
+    rates = [3.5e-4 * rate_factor(epoch / 120, strong) for epoch in range(120)]
+    assert rates[0] == pytest.approx(3.5e-6) and rates[5] == pytest.approx(3.5e-4 * 0.505)
+    assert rates[10:] == pytest.approx([3.5e-4] * 30 + [3.5e-5] * 30 + [3.5e-6] * 50)
+    model = BaselineNet("resnet50", 7, neck="bn", last_stride=1)
+    assert model.classifier.bias is None and not model.norm.bias.requires_grad and model.width == 2048
+    optimizer = make_optimizer(model, strong)
+    assert isinstance(optimizer, torch.optim.Adam)
+    assert all(group["weight_decay"] == 5e-4 for group in optimizer.param_groups)
+    assert model.eval()(torch.zeros(1, 3, 64, 32)).shape == (1, 2048)
+
+
+STRONG_TINY = replace(
+    RECIPES["strong"], size=(32, 16), epochs=4, batch_size=8, identities=2, padding=2, erasing=0.2, lr_backbone=1e-3
+)
+
+
+def test_strong_recipe_learns_and_resumes_exactly(tmp_path, monkeypatch):
+    reports = []
+    recipe = replace(STRONG_TINY, epochs=12)
+    model = train(recipe, progress=reports.append)
+    images, labels = coloured_people(seed=1)
+    features = extract_features(model, images, recipe, "cpu")
+    assert features.shape == (32, 512)
+    cameras = torch.arange(len(labels)) % 2 + 1
+    assert evaluate_ranking(features, features, labels, labels, cameras, cameras).mean_ap > 0.9
+    assert reports[-1].iteration == reports[-1].iterations
+
+    whole = train(STRONG_TINY)
+    monkeypatch.setattr(train_module, "SAVE_SECONDS", -1.0)
+
+    def kill_in_epoch_three(report):
+        if report.epoch == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(STRONG_TINY, checkpoint=tmp_path / "t.pt", progress=kill_in_epoch_three)
+    assert same_weights(whole, train(STRONG_TINY, checkpoint=tmp_path / "t.pt"))
+
+
+def test_generated_images_without_weight_change_nothing():
+    """Two sets that differ only in images of weight 0, in batches of one real and one generated image each."""
+    images, labels = coloured_people()
+    synthetic = torch.arange(32) % 2 == 1
+    other = torch.where(synthetic[:, None, None, None], 255 - images, images)
+    recipe = replace(TINY, epochs=1, synthetic_weight=0.0)
+    models = [
+        train_baseline(each, labels, recipe, synthetic=synthetic, arch="resnet18", device="cpu", weights="none")
+        for each in (images, other)
+    ]
+    # Batch norm sees all images; the losses do not: the classifier's gradient is of real images only.
+    bias = [model.classifier.bias for model in models]
+    assert torch.allclose(*bias, atol=2e-3)
+    weighted = [
+        train_baseline(
+            each, labels, replace(recipe, synthetic_weight=1.0), synthetic=synthetic, arch="resnet18", device="cpu"
+        )
+        for each in (images, other)
+    ]
+    assert not same_weights(*weighted)
+
+
+def test_smoothing_of_generated_images_is_theirs_alone():
+    images, labels = coloured_people()
+    smooth = replace(TINY, epochs=1, synthetic_smoothing=0.5)
+
+    def trained(recipe, synthetic):
+        return train_baseline(images, labels, recipe, synthetic=synthetic, arch="resnet18", device="cpu")
+
+    nobody, everybody = torch.zeros(32, dtype=torch.bool), torch.ones(32, dtype=torch.bool)
+    plain = trained(replace(TINY, epochs=1), None)
+    assert all(
+        torch.allclose(a, b, atol=1e-4)
+        for a, b in zip(trained(smooth, nobody).parameters(), plain.parameters(), strict=True)
+    )
+    assert not same_weights(trained(smooth, everybody), plain)
+
+
 def test_step_decay_follows_a_change_of_epochs():
     paper = replace(RECIPES["paper"], epochs=30)
     assert [rate_factor(epoch / 30, paper) for epoch in (0, 19, 20, 29)] == pytest.approx([1, 1, 0.1, 0.1])
@@ -78,7 +162,16 @@ def test_quick_fits_a_cpu():
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"epochs": 0}, "0 epochs"), ({"batch_size": 1}, "batches of 1"), ({"schedule": "linear"}, "step or cosine")],
+    [
+        ({"epochs": 0}, "0 epochs"),
+        ({"batch_size": 1}, "batches of 1"),
+        ({"schedule": "linear"}, "step or cosine"),
+        ({"optimizer": "lion"}, "sgd or adam"),
+        ({"identities": 5}, "do not divide among 5 persons"),
+        ({"identities": 32}, "2 images or more"),
+        ({"identities": 4, "real_per_synthetic": 1.0}, "batches by person"),
+        ({"synthetic_smoothing": 1.0}, r"in \[0, 1\)"),
+    ],
 )
 def test_a_recipe_that_cannot_work_is_refused(change, message):
     with pytest.raises(ReIDError, match=message):

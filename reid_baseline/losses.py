@@ -1,0 +1,56 @@
+"""What a baseline is trained by: identification, and for the strong recipe triplets and centres."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def identification_loss(logits: Tensor, labels: Tensor, smoothing: Tensor | float, weights: Tensor | None) -> Tensor:
+    """Cross entropy with label smoothing (Szegedy et al., CVPR 2016), where images may differ in it and in weight.
+
+    Args:
+        logits: (B, C).
+        labels: (B,) int64.
+        smoothing: share of the label that is spread over all C classes, in [0, 1); one number or (B,).
+        weights: (B,), None = all equal; the loss is the weighted mean.
+    """
+    if weights is None and isinstance(smoothing, float):
+        return F.cross_entropy(logits, labels, label_smoothing=smoothing)
+    log_shares = logits.log_softmax(dim=1)
+    right = log_shares.gather(1, labels[:, None])[:, 0]
+    losses = -((1 - smoothing) * right + smoothing * log_shares.mean(dim=1))
+    return losses.mean() if weights is None else (weights * losses).sum() / weights.sum()
+
+
+def triplet_loss(features: Tensor, labels: Tensor, margin: float, weights: Tensor | None = None) -> Tensor:
+    """Batch-hard triplet loss (Hermans et al., arXiv:1703.07737) on euclidean distances.
+
+    Args:
+        features: (B, D), not normalised; every label should stand there twice or more.
+        labels: (B,).
+        margin: by which the farthest image of a person must be nearer than the nearest of another.
+        weights: (B,) of the anchors, None = all equal.
+    """
+    distances = torch.cdist(features, features, compute_mode="donot_use_mm_for_euclid_dist")
+    same = labels[:, None] == labels[None, :]
+    farthest = distances.masked_fill(~same, -torch.inf).amax(dim=1)
+    nearest = distances.masked_fill(same, torch.inf).amin(dim=1)
+    losses = F.relu(farthest - nearest + margin)  # no other person in the batch: nearest is infinite, the loss 0
+    return losses.mean() if weights is None else (weights * losses).sum() / weights.sum()
+
+
+class CenterLoss(nn.Module):
+    """Squared distance of each feature to its class's centre, which is learnt (Wen et al., ECCV 2016).
+
+    Args:
+        num_classes: C.
+        width: D, of a feature.
+    """
+
+    def __init__(self, num_classes: int, width: int) -> None:
+        super().__init__()
+        self.centers = nn.Parameter(torch.randn(num_classes, width))
+
+    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+        """(B, D), (B,) -> the mean over the batch."""
+        return (features - self.centers[labels]).square().sum(dim=1).mean()
