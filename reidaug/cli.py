@@ -183,6 +183,7 @@ def demo(
     result = run_demo(out, device=device, progress=progress, say=say)
     show_table(result.rows, "json" if json else "rich", result.study)
     say(f"picture: {result.picture}   folder: {out}   all of it took {duration(result.seconds)}")
+    say(f"what must be beaten too: reidaug evaluate --study {result.study.path} {result.again} --controls all")
 
 
 @app.command()

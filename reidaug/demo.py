@@ -36,6 +36,7 @@ class DemoResult:
     study: Study
     picture: Path
     seconds: float  # of this run
+    again: str  # the options of `reidaug evaluate` that it used
 
 
 def run_demo(
@@ -69,7 +70,7 @@ def run_demo(
     draw_comparison(study, PORTION, "pona", picture)
     request = EvaluationRequest(recipe="quick", arch=ARCH, device=device)
     rows = evaluate_study(study, request, progress=progress, say=say)
-    return DemoResult(rows, study, picture, time.monotonic() - start)
+    return DemoResult(rows, study, picture, time.monotonic() - start, f"--recipe quick --arch {ARCH}")
 
 
 def draw_comparison(study: Study, portion: float, name: str, path: Path) -> None:
