@@ -467,13 +467,24 @@ def table(
     debug: DebugOption = False,
 ) -> None:
     """Print the mAP table again, from the results of the study."""
-    from reidaug.results import current_results, read_results
     from reidaug.study import Study
 
-    rows = current_results(read_results(Study(study).results_path))
-    if not rows:
-        raise ReidAugError(f"no results in {study}: run `reidaug evaluate` first, or name the study with --study")
-    show_table(rows, "json" if json else format, Study(study))
+    show_table(results_of(study), "json" if json else format, Study(study))
+
+
+@app.command()
+@reports_errors
+def plot(
+    study: StudyOption = DEFAULT_STUDY,
+    out: Annotated[Path, typer.Option(help="The picture; written as PNG and as SVG.")] = Path("map.png"),
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Draw mAP over the kept portion, from the results of the study; bands are one deviation over seeds."""
+    from reidaug.plot import plot_results
+
+    files = plot_results(results_of(study), out)
+    report({"files": [str(path) for path in files]}, json)
 
 
 @app.command()
@@ -490,6 +501,17 @@ def doctor(json: JsonOption = False, debug: DebugOption = False) -> None:
         stdout().print(doctor_table(checks))
     if not all(check.ok for check in checks):
         raise typer.Exit(1)
+
+
+def results_of(study: Path) -> list[dict[str, Any]]:
+    """The newest result of each cell of a study."""
+    from reidaug.results import current_results, read_results
+    from reidaug.study import Study
+
+    rows = current_results(read_results(Study(study).results_path))
+    if not rows:
+        raise ReidAugError(f"no results in {study}: run `reidaug evaluate` first, or name the study with --study")
+    return rows
 
 
 def show_table(rows: list[dict[str, Any]], format: TableFormat, study: Any) -> None:

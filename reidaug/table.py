@@ -48,7 +48,7 @@ def format_table(rows: list[Row], style: str, queries: Path | None = None) -> Re
     if style == "csv":
         return _csv(rows)
     groups = []
-    for group in _groups([{**row, "set": _label(row)} for row in rows]):
+    for group in group_rows(rows):
         compared = compare(group, queries or Path())
         grids = [summary_grid(group), *([comparison_grid(compared)] if compared else []), detail_grid(group)]
         groups.append((grids, notes(group)))
@@ -62,12 +62,12 @@ def format_table(rows: list[Row], style: str, queries: Path | None = None) -> Re
     return "\n\n".join(_latex(grids[0], remarks) for grids, remarks in groups)
 
 
-def _groups(rows: Iterable[Row]) -> list[list[Row]]:
-    """Rows that may stand in one table: same recipe, network, weights, length and test images."""
+def group_rows(rows: Iterable[Row]) -> list[list[Row]]:
+    """Rows that may stand in one table: same recipe, network, weights, length and test images; sets by their label."""
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         key = tuple(row.get(name) for name in ("recipe", "arch", "weights", "epochs", "test_fingerprint"))
-        groups.setdefault(key, []).append(row)
+        groups.setdefault(key, []).append({**row, "set": _label(row)})
     return list(groups.values())
 
 

@@ -1,0 +1,81 @@
+"""mAP over the kept portion, one line a training set, as a picture."""
+
+import io
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from reidaug.controls import CONTROLS
+from reidaug.errors import ReidAugError
+from reidaug.files import atomic_write
+from reidaug.table import group_rows
+
+Line = dict[float, list[float]]  # portion -> mAP in per cent, one a seed
+
+
+def plot_results(rows: Sequence[dict[str, Any]], out: Path) -> list[Path]:
+    """Draws mAP (trapezoid AP) over the portion; bands show one standard deviation over seeds.
+
+    Sets of one recipe, network and test data share axes; the full set is a horizontal line.
+
+    Args:
+        rows: result rows, as in ``results.jsonl``.
+        out: the picture without its ending, or with .png or .svg; both are written.
+
+    Returns:
+        The files written.
+
+    Raises:
+        ReidAugError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ReidAugError("plot needs matplotlib: pip install 'reidaug[plot]'") from None
+
+    groups = group_rows(rows)
+    figure = Figure(figsize=(6.4, 4.2 * len(groups)), layout="constrained")
+    for axes, group in zip(figure.subplots(len(groups), squeeze=False)[:, 0], groups, strict=True):
+        _draw(axes, group)
+    written = []
+    for ending, canvas in ((".png", FigureCanvasAgg), (".svg", FigureCanvasSVG)):
+        content = io.BytesIO()
+        canvas(figure).print_figure(
+            content, format=ending[1:], dpi=150, metadata={"Date": None} if ending == ".svg" else {}
+        )
+        path = out.with_suffix(ending) if out.suffix in (".png", ".svg") else out.with_name(out.name + ending)
+        atomic_write(path, content.getvalue())
+        written.append(path)
+    return written
+
+
+def lines_of(rows: Sequence[dict[str, Any]]) -> dict[str, Line]:
+    """mAP in per cent by set and portion; the full set's stands at portion 1 under "full"."""
+    lines: dict[str, Line] = {}
+    for row in rows:
+        lines.setdefault(row["set"], {}).setdefault(row["portion"], []).append(100 * row["mean_ap_trapezoid"])
+    return lines
+
+
+def _draw(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
+    lines = lines_of(rows)
+    for name, line in sorted(lines.items(), key=lambda item: (item[0] not in CONTROLS, item[0])):
+        portions = sorted(line)
+        means = [statistics.fmean(line[portion]) for portion in portions]
+        spreads = [statistics.stdev(line[p]) if len(line[p]) > 1 else 0.0 for p in portions]
+        low, high = ([m + sign * s for m, s in zip(means, spreads, strict=True)] for sign in (-1, 1))
+        if name == "full":
+            axes.axhline(means[0], color="black", linestyle="--", linewidth=1, label="full")
+            axes.axhspan(low[0], high[0], color="black", alpha=0.12, linewidth=0)
+            continue
+        drawn = axes.plot(portions, means, marker="o", linestyle=":" if name in CONTROLS else "-", label=name)[0]
+        axes.fill_between(portions, low, high, color=drawn.get_color(), alpha=0.2, linewidth=0)
+    first, seeds = rows[0], len({row["seed"] for row in rows})
+    axes.set_xlabel("kept portion p of the training images")
+    axes.set_ylabel("mAP in % (trapezoid AP)")
+    axes.set_title(f"{first['recipe']}, {first['arch']}, {seeds} seed{'s' if seeds > 1 else ''}", fontsize=10)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)

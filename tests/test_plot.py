@@ -1,0 +1,59 @@
+"""The picture of mAP over the portion."""
+
+import json
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from reidaug.cli import app
+from reidaug.plot import lines_of
+from tests.test_table import row
+
+pytest.importorskip("matplotlib")
+ROWS = [
+    *(row(name, p, ap, seed=seed) for name, p, ap in (("none", 0.2, 0.3), ("pona", 0.2, 0.4)) for seed in (0, 1)),
+    *(row("none", 0.4, 0.5, seed=seed) for seed in (0, 1)),
+    row("duplicate", 0.2, 0.35),
+    row("full", 1.0, 0.7),
+]
+
+
+def study(folder: Path, rows: list[dict[str, object]]) -> Path:
+    text = "".join(json.dumps({**each, "key": str(i)}) + "\n" for i, each in enumerate(rows))
+    (folder / "results.jsonl").write_text(text)
+    return folder
+
+
+def test_points_are_the_results() -> None:
+    lines = lines_of(ROWS)
+    assert lines["none"] == {0.2: [30, 30], 0.4: [50, 50]}
+    assert lines["full"] == {1.0: [70]}
+
+
+def test_png_and_svg_name_every_set(tmp_path: Path) -> None:
+    arguments = ["plot", "--study", str(study(tmp_path, ROWS)), "--out", str(tmp_path / "map.png"), "--json"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    files = [str(tmp_path / f"map{ending}") for ending in (".png", ".svg")]
+    assert json.loads(result.stdout)["files"] == files
+    with Image.open(files[0]) as picture:
+        assert picture.width == 960 and len(picture.convert("RGB").getcolors(1 << 24)) > 20
+    comments = Path(files[1]).read_text()
+    ElementTree.fromstring(comments)
+    assert all(f"<!-- {name} -->" in comments for name in ("none", "pona", "duplicate", "full"))
+    first = Path(files[1]).read_bytes()
+    CliRunner().invoke(app, arguments)
+    assert len(Path(files[1]).read_bytes()) == len(first)
+
+
+def test_no_results_and_no_matplotlib_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = CliRunner().invoke(app, ["plot", "--study", str(tmp_path)])
+    assert result.exit_code == 1 and "run `reidaug evaluate` first" in result.stderr
+    for name in ("matplotlib.figure", "matplotlib.backends.backend_agg"):
+        monkeypatch.setitem(sys.modules, name, None)
+    result = CliRunner().invoke(app, ["plot", "--study", str(study(tmp_path, ROWS))])
+    assert result.exit_code == 1 and "pip install 'reidaug[plot]'" in result.stderr
