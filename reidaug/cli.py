@@ -460,6 +460,56 @@ def evaluate(
 
 @app.command()
 @reports_errors
+def sweep(
+    portions: Annotated[str, typer.Option(help="Portions to keep, comma between.")] = "0.2,0.4,0.6,0.8",
+    ckpt: Annotated[
+        list[Path] | None, typer.Option("--ckpt", help="A generator; give it several times to compare several.")
+    ] = None,
+    data: DataOption = None,
+    study: StudyOption = DEFAULT_STUDY,
+    keep: KeepOption = "per-identity",
+    source: SourceOption = "nearest",
+    recipe: RecipeOption = None,
+    arch: ArchOption = "resnet50",
+    weights: WeightsOption = None,
+    epochs: EpochsOption = None,
+    seeds: SeedsOption = 3,
+    controls: ControlsOption = None,
+    seed: SeedOption = 0,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Shrink, synthesize and evaluate for several portions and generators: the paper's Table VI in one command.
+
+    Says first what will be done and about how long it takes; run it again and it does only what is missing. Under
+    torchrun or as a SLURM array on one study, each process does its share of the training sets.
+    """
+    from reidaug.controls import parse_controls
+    from reidaug.evaluate import EvaluationRequest
+    from reidaug.shrink import ShrinkConfig
+    from reidaug.study import Study, resolve_data
+    from reidaug.sweep import SweepRequest, parse_portions
+    from reidaug.sweep import sweep as run_sweep
+
+    wanted = parse_portions(portions)
+    evaluation = EvaluationRequest(
+        recipe=recipe,
+        arch=arch,
+        weights=weights,
+        epochs=epochs,
+        seeds=seeds,
+        device=device,
+        controls=parse_controls(controls),
+    )
+    request = SweepRequest(wanted, tuple(ckpt or ()), ShrinkConfig(wanted[0], keep, source, seed), evaluation)
+    the_study = Study(study)
+    rows = run_sweep(the_study, resolve_data(data, the_study), request, progress, say)
+    show_table(rows, "json" if json else "rich", the_study)
+
+
+@app.command()
+@reports_errors
 def table(
     study: StudyOption = DEFAULT_STUDY,
     format: Annotated[TableFormat, typer.Option(help="How to write it.")] = "rich",

@@ -1,6 +1,6 @@
 """Train and score the re-ID baseline on every training set of a study; keep each result under what it hangs on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ class EvaluationRequest:
     """What the user asked for; None = the default."""
 
     portion: str | None = None  # one portion of the study
+    portions: tuple[float, ...] = ()  # some portions of the study; empty = `portion`, or all
     recipe: str | None = None  # paper, strong or quick
     arch: str = "resnet50"  # resnet50 or resnet18
     weights: str | None = None  # imagenet, none or a file
@@ -30,8 +31,21 @@ class EvaluationRequest:
     save_models: bool = False  # keep each trained network in STUDY/models
 
 
-def evaluate_study(study: Study, request: EvaluationRequest, progress: Progress, say: Say) -> list[dict[str, Any]]:
+def evaluate_study(
+    study: Study,
+    request: EvaluationRequest,
+    progress: Progress,
+    say: Say,
+    only: Callable[[TrainingSet], bool] = lambda _: True,
+) -> list[dict[str, Any]]:
     """Trains what has no result yet; returns the rows of all the cells asked for.
+
+    Args:
+        study: where the sets and the results lie.
+        request: what is asked for.
+        progress: makes a progress display for a piece of work.
+        say: shows one line.
+        only: which training sets are this process's.
 
     Raises:
         ReidAugError: no study, no data, or a cell is being trained by another process (after all others are done).
@@ -39,11 +53,12 @@ def evaluate_study(study: Study, request: EvaluationRequest, progress: Progress,
     """
     from reid_baseline.device import pick_device
 
-    portions = chosen_portions(study, request.portion)
+    portions = request.portions or chosen_portions(study, request.portion)
     data = study.data_of(portions[0])  # find_training_sets checks that its images are unchanged
     device = pick_device(request.device)
-    recipe, weights = _recipe(request, str(device), say)
-    sets = _with_controls(study, find_training_sets(study, portions, data, say), request.controls)
+    recipe, weights = choose_recipe(request, str(device), say)
+    found = _with_controls(study, find_training_sets(study, portions, data, say), request.controls)
+    sets = [each for each in found if only(each)]
     test_fingerprint = dataset_fingerprint(data, ("query", "gallery"))
     setting = {"arch": request.arch, "weights": _weights_name(weights)}
     cells = [make_cell(each, seed, recipe, setting, test_fingerprint) for seed in range(request.seeds) for each in sets]
@@ -68,7 +83,8 @@ def _with_controls(study: Study, sets: Sequence[TrainingSet], names: Sequence[st
     return [*sets, *(make_control(study, each.portion, name, each, full) for each in reduced for name in names)]
 
 
-def _recipe(request: EvaluationRequest, device: str, say: Say) -> tuple[Any, str]:
+def choose_recipe(request: EvaluationRequest, device: str, say: Say) -> tuple[Any, str]:
+    """The recipe and the first weights that the request comes to; a default is said in a line."""
     from reid_baseline import RECIPES
 
     name = request.recipe

@@ -63,6 +63,7 @@ def shrink(
     *,
     copy: bool = False,
     force: bool = False,
+    wait: bool = False,
     annotations_path: Path | None = None,
 ) -> ShrinkReport:
     """Write the plan and the reduced set of a portion, whole or not at all; remember the data set in the study.
@@ -75,6 +76,7 @@ def shrink(
         config: portion, ways and seed.
         copy: copy query and gallery instead of linking them.
         force: replace a portion that was shrunk with other settings, with all of its sets.
+        wait: wait for another process that shrinks the same portion.
         annotations_path: the training keypoint file; None looks in the data set and beside it.
 
     Raises:
@@ -95,7 +97,7 @@ def shrink(
     report = _report(plan, annotations, config, data_root.absolute(), study)
     images = images_fingerprint(split_folder(data_root, "train"), [record.name for record in records])
     settings = {**asdict(config), "data": str(report.data), "images": images, "copy": copy}
-    with locked(study.path / f".{portion_name(config.portion)}.lock", f"portion {config.portion:.2f}"):
+    with locked(study.path / f".{portion_name(config.portion)}.lock", f"portion {config.portion:.2f}", wait):
         if not force and _is_made(study, config.portion, plan, settings):
             report = replace(report, existed=True)
         else:

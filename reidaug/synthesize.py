@@ -105,8 +105,11 @@ def synthesize(
     checkpoint_path: Path,
     options: SynthesisOptions,
     advance: Callable[[int, int], None],
+    shard: tuple[int, int] | None = None,
 ) -> SynthesisReport:
     """Completes the training set of one portion; goes on where an earlier run stopped.
+
+    `shard` is (rank, world): which share of the images to paint; None = what torchrun or SLURM say.
 
     Raises:
         ReidAugError: no plan, a set of another generator under this name, broken input images, or a held lock.
@@ -119,7 +122,7 @@ def synthesize(
     plan = [row for row in read_plan(study.plan_path(portion)) if row.action != "drop"]
     data = study.unchanged_data_of(portion)
     checkpoint = pona.load_checkpoint(checkpoint_path)
-    shard = shard_from_environment(os.environ)
+    shard = shard or shard_from_environment(os.environ)
     root = study.set_root(portion, options.name)
     what = f"synthesis of {options.name} at p = {portion:.2f}"
     with locked(root.parent / ".lock-claim", what, wait=True):  # before the share's own lock: see _claim

@@ -1,0 +1,152 @@
+"""The paper's Table VI in one go: shrink, synthesize and evaluate for several portions and generators."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from reidaug.cells import Progress
+from reidaug.console import duration
+from reidaug.errors import ReidAugError
+from reidaug.evaluate import EvaluationRequest, choose_recipe, evaluate_study
+from reidaug.market1501 import scan_split
+from reidaug.results import current_results, read_results
+from reidaug.shrink import ShrinkConfig, shrink
+from reidaug.study import Study, parse_portion
+from reidaug.synthesize import RESERVED_NAMES, SynthesisOptions, shard_from_environment, synthesize
+from reidaug.training_sets import TrainingSet
+
+Unit = tuple[str, float]  # a training set: name and portion
+
+
+@dataclass(frozen=True)
+class SweepRequest:
+    """What the user asked for."""
+
+    portions: tuple[float, ...]
+    checkpoints: tuple[Path, ...]  # each gives a set of its file's name
+    shrinking: ShrinkConfig  # its portion is replaced
+    evaluation: EvaluationRequest
+
+    def names(self) -> list[str]:
+        """The sets that the checkpoints give.
+
+        Raises:
+            ReidAugError: two of one name, or a name that is taken.
+        """
+        names = [path.stem for path in self.checkpoints]
+        for name in names:
+            if names.count(name) > 1 or name in RESERVED_NAMES:
+                raise ReidAugError(f"--ckpt: {name!r} is the name of another set; rename the file, it names the row")
+        return names
+
+    def units(self) -> list[Unit]:
+        """Every training set, in an order that all processes agree on."""
+        sets = ["none", *self.evaluation.controls, *self.names()]
+        return [*((name, portion) for portion in self.portions for name in sets), ("full", 1.0)]
+
+
+def parse_portions(text: str) -> tuple[float, ...]:
+    """``"0.2,0.4"`` -> portions, ascending.
+
+    Raises:
+        ReidAugError: none, or one that is no portion.
+    """
+    portions = tuple(sorted({parse_portion(part) for part in text.split(",") if part.strip()}))
+    if not portions:
+        raise ReidAugError("--portions is empty: expected some, such as 0.2,0.4,0.6,0.8")
+    return portions
+
+
+def sweep(
+    study: Study, data: Path, request: SweepRequest, progress: Progress, say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Does what is missing, and returns the rows of the sweep that are there at the end.
+
+    Several processes (torchrun, a SLURM array) on one study share the training sets: each paints and evaluates every
+    world-th of them, with all of its seeds.
+
+    Raises:
+        ReidAugError, PoNAError, ReIDError: of the three steps.
+    """
+    rank, world = shard_from_environment(os.environ)
+    units = request.units()
+    own = set(units[rank::world])
+    _announce(data, request, units, own, say)
+    for portion in request.portions:
+        shrink(data, study, replace(request.shrinking, portion=portion), wait=True)
+    for name, checkpoint in zip(request.names(), request.checkpoints, strict=True):
+        for portion in request.portions:
+            if (name, portion) in own:
+                with progress(f"painting {name}, p = {portion:.2f}") as advance:
+                    options = SynthesisOptions(name=name, device=request.evaluation.device)
+                    say(synthesize(study, portion, checkpoint, options, advance, shard=(0, 1)).sentence())
+
+    def is_own(each: TrainingSet) -> bool:
+        return (each.name, each.portion) in own
+
+    evaluation = replace(request.evaluation, portions=request.portions)
+    evaluate_study(study, evaluation, progress, say, only=is_own)
+    rows = [row for row in current_results(read_results(study.results_path)) if (row["set"], row["portion"]) in units]
+    missing = len(units) - len({(row["set"], row["portion"]) for row in rows})
+    if missing:
+        say(f"{missing} of {len(units)} training sets are with other processes: `reidaug table` shows them when done")
+    return rows
+
+
+def _announce(
+    data: Path, request: SweepRequest, units: Sequence[Unit], own: set[Unit], say: Callable[[str], None]
+) -> None:
+    """What will be done and about how long it takes, from a few timed steps, as if nothing were done yet."""
+    from reid_baseline import estimate_seconds
+    from reid_baseline.device import pick_device
+
+    device = pick_device(request.evaluation.device)
+    recipe, _ = choose_recipe(request.evaluation, str(device), say)
+    records = scan_split(data, "train")
+    images = {unit: len(records) if unit[0] != "none" else round(unit[1] * len(records)) for unit in units}
+    test_images = sum(len(scan_split(data, split)) for split in ("query", "gallery"))
+    seeds = request.evaluation.seeds
+    seconds = estimate_seconds(
+        recipe,
+        images=seeds * sum(images[unit] for unit in own),
+        num_classes=len({record.pid for record in records}),
+        test_images=seeds * test_images * len(own),
+        arch=request.evaluation.arch,
+        device=device,
+    )
+    painted = [unit for unit in own if unit[0] in request.names()]
+    count = sum(round((1 - portion) * len(records)) for _, portion in painted)
+    if painted:
+        seconds += sum(
+            _seconds_per_image(path, data, device) * round((1 - portion) * len(records))
+            for name, path in zip(request.names(), request.checkpoints, strict=True)
+            for unit_name, portion in painted
+            if unit_name == name
+        )
+    share = "" if len(own) == len(units) else f" (this process: {len(own)})"
+    say(
+        f"sweep: {len(units)} training sets{share} x {seeds} seed{'s' if seeds > 1 else ''} = {len(own) * seeds} "
+        f"baselines to train and {count:,} images to paint, on {device}: about {duration(seconds)} where nothing is "
+        "done yet"
+    )
+
+
+def _seconds_per_image(checkpoint: Path, data: Path, device: Any) -> float:
+    """Times one batch of a generator."""
+    import torch
+
+    import pona
+    from reidaug.market1501 import read_images, split_folder
+
+    generator = pona.fold_norms(pona.load_checkpoint(checkpoint).generator)
+    folder = split_folder(data, "train")
+    names = [record.name for record in scan_split(data, "train")[:8]]
+    images = torch.from_numpy(read_images([folder / name for name in names])).permute(0, 3, 1, 2)
+    keypoints = torch.full((len(images), 18, 2), 8.0)
+    for _ in range(2):  # the first one warms up
+        start = time.perf_counter()
+        pona.generate_images(generator, images, keypoints, keypoints, device=device)
+    return (time.perf_counter() - start) / len(images)

@@ -1,0 +1,72 @@
+"""The whole table in one command, alone and shared between processes."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from reidaug.cli import app
+from reidaug.errors import ReidAugError
+from reidaug.results import read_results
+from reidaug.study import Study
+from reidaug.sweep import parse_portions
+
+from .test_synthesize import write_checkpoint
+
+SMALL = ["--recipe", "quick", "--arch", "resnet18", "--epochs", "1", "--device", "cpu", "--seeds", "1"]
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def in_own_folder(tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REIDAUG_DATA", str(tiny_root))
+    monkeypatch.delenv("REIDAUG_STUDY", raising=False)
+    write_checkpoint(tmp_path / "one.pt", seed=0)
+    write_checkpoint(tmp_path / "two.pt", seed=1)
+
+
+def sweep(*arguments: str) -> Result:
+    return runner.invoke(app, ["sweep", *SMALL, "--json", *arguments])
+
+
+def cells(result: Result) -> set[tuple[str, float]]:
+    assert result.exit_code == 0, result.output
+    return {(row["set"], row["portion"]) for row in json.loads(result.stdout)["rows"]}
+
+
+def test_one_command_gives_the_whole_table_and_does_nothing_twice() -> None:
+    arguments = ["--portions", "0.4,0.6", "--ckpt", "one.pt", "--ckpt", "two.pt", "--controls", "source-copy"]
+    first = sweep(*arguments)
+    sets = ("none", "source-copy", "one", "two")
+    assert cells(first) == {*((name, p) for p in (0.4, 0.6) for name in sets), ("full", 1.0)}
+    assert (
+        "sweep: 9 training sets x 1 seed = 9 baselines to train and 72 images to paint, on cpu: about" in first.stderr
+    )
+    again = sweep(*arguments)
+    assert json.loads(again.stdout) == json.loads(first.stdout) and "nothing to train" in again.stderr
+
+
+def test_processes_share_the_sets_and_the_last_one_sees_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["--portions", "0.4", "--ckpt", "one.pt"]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    first = sweep(*arguments)
+    assert cells(first) == {("none", 0.4), ("full", 1.0)}
+    assert "1 of 3 training sets are with other processes" in first.stderr
+    assert not (Path("study") / "p0.40" / "one").exists()
+    monkeypatch.setenv("RANK", "1")
+    assert cells(sweep(*arguments)) == {("none", 0.4), ("one", 0.4), ("full", 1.0)}
+    assert len(read_results(Study(Path("study")).results_path)) == 3
+
+
+def test_portions_and_names_that_cannot_be() -> None:
+    assert parse_portions("0.8, 0.2,0.2") == (0.2, 0.8)
+    with pytest.raises(ReidAugError, match="--portions is empty"):
+        parse_portions(" ,")
+    Path("full.pt").write_bytes(Path("one.pt").read_bytes())
+    for arguments in (["--ckpt", "one.pt", "--ckpt", "./one.pt"], ["--ckpt", "full.pt"]):
+        result = sweep("--portions", "0.4", *arguments)
+        assert result.exit_code == 1 and "name of another set" in result.stderr
+    assert sweep("--portions", "0.4,1.5").exit_code == 1
