@@ -1,11 +1,13 @@
 """The loop around the training steps: schedule, reports, files."""
 
 import json
+import math
 import platform
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import torch
 from lightning_fabric import Fabric
 
 from pona.checkpoint import read_torch, save_checkpoint, write_torch
-from pona.errors import PoNAError
+from pona.errors import PoNAError, StoppedElsewhere
 from pona.generate import prefers_bf16
 from pona.presets import TrainConfig
 from pona.trainer import Trainer
@@ -48,6 +50,7 @@ class Run:
         progress: Callable[[TrainProgress], None] | None,
     ) -> None:
         self.trainer, self.config, self.out = trainer, trainer.config, out
+        self.processes = trainer.processes
         self.trained_on, self.protocol, self.origin, self.progress = trained_on, protocol, origin, progress
         self.validation: Validation | None = None
         self.last_validation: dict[str, float] | None = None
@@ -58,15 +61,18 @@ class Run:
 
     def start(self, resume: bool) -> None:
         """Takes up `<out>.last` or begins a new log; finds out now whether the folder can be written."""
-        if resume and self.state_path.exists():
-            state = read_torch(self.state_path)
-            self._check_same_run(state)
-            self.trainer.load_state_dict(state["state"])
-            self.last_validation = state["validation"]
-            self._cut_log(self.trainer.iteration)
+        if self.processes.first(lambda: resume and self.state_path.exists()):
+            self.processes.every(self._take_up)
+            self.processes.first(lambda: self._cut_log(self.trainer.iteration))
             return
         self._save_state()
-        self.log_path.write_text("")
+        self.processes.first(lambda: self.log_path.write_text(""))
+
+    def _take_up(self) -> None:
+        state = read_torch(self.state_path)
+        self._check_same_run(state)
+        self.trainer.load_state_dict(state["state"])
+        self.last_validation = state["validation"]
 
     def loop(self, interrupted: threading.Event) -> None:
         """Steps until the schedule ends."""
@@ -78,27 +84,27 @@ class Run:
             try:
                 losses = trainer.step(config.learning_rate * rate_factor(min(1.0, self._fraction()), config.decay))
             except torch.OutOfMemoryError:
-                smaller = max(2, config.batch_size // 2)
+                smaller = max(2, config.batch_size // 2 // self.processes.count * self.processes.count)
                 raise PoNAError(f"out of memory with batches of {config.batch_size}: try {smaller}") from None
             self._count(losses)
-            trainer.seconds = time.monotonic() - started
-            ended, stopped = self._fraction() >= 1, interrupted.is_set()
+            trainer.seconds, stopped = self.processes.agree(time.monotonic() - started, interrupted.is_set())
+            ended = self._fraction() >= 1
             due = trainer.iteration % config.validate_every == 0 or ended or stopped
             if trainer.iteration % config.log_every and not due:
                 continue
             now = time.monotonic()
             means = self._means()
             speed = (trainer.iteration - reported) * config.batch_size / max(now - reported_at, 1e-9)
-            measured = self._validate() if due else None
-            trainer.seconds = time.monotonic() - started
-            self._report(means, speed, measured)
+            measured = self.processes.first(self._validate) if due else None
+            trainer.seconds, _ = self.processes.agree(time.monotonic() - started, False)
+            self.processes.first(partial(self._report, means, speed, measured))
             if due:
                 self._save(finished=ended)
             reported_at, reported = time.monotonic(), trainer.iteration
             if stopped and not ended:
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt if self.processes.is_first else StoppedElsewhere("interrupted")
         # What a finished run leaves is the checkpoint and its log.
-        self.state_path.unlink(missing_ok=True)
+        self.processes.first(lambda: self.state_path.unlink(missing_ok=True))
 
     def _fraction(self) -> float:
         """Share of the run that is over."""
@@ -114,15 +120,19 @@ class Run:
 
     def _means(self) -> dict[str, float]:
         """The mean losses since the last call; the only place where the loop waits for the device."""
+        self.processes.mean_(list(self._sums.values()))
         means = {name: float(total) / self._counted for name, total in self._sums.items()}
         self._sums, self._counted = {}, 0
-        wrong = [name for name, value in means.items() if not torch.isfinite(torch.tensor(value))]
+        self.processes.first(lambda: self._check_finite(means))
+        return means
+
+    def _check_finite(self, means: dict[str, float]) -> None:
+        wrong = [name for name, value in means.items() if not math.isfinite(value)]
         if wrong:
             raise PoNAError(
                 f"training diverged before iteration {self.trainer.iteration}: loss {', '.join(wrong)} is not finite; "
                 f"{self.out.name} keeps the last good weights; try a smaller learning rate or precision fp32"
             )
-        return means
 
     def _validate(self) -> dict[str, float] | None:
         if self.validation is None:
@@ -154,7 +164,9 @@ class Run:
 
     def _save(self, finished: bool) -> None:
         best = self._best()
-        save_checkpoint(self.out, best, best.config, self._training(finished), half=self.config.half)
+        self.processes.first(
+            lambda: save_checkpoint(self.out, best, best.config, self._training(finished), half=self.config.half)
+        )
         if not finished:
             self._save_state()
 
@@ -167,7 +179,7 @@ class Run:
             "validation": self.last_validation,
             "state": self.trainer.state_dict(),
         }
-        write_torch(self.state_path, content)
+        self.processes.first(lambda: write_torch(self.state_path, content))
 
     def _check_same_run(self, state: Any) -> None:
         if not isinstance(state, dict) or state.get("format") != STATE_FORMAT:
@@ -176,6 +188,8 @@ class Run:
         changed = [f"{name} {theirs.get(name)} -> {own[name]}" for name in own if theirs.get(name) != own[name]]
         if state["fingerprint"] != self.trained_on.get("fingerprint"):
             changed.append("other training images")
+        if (devices := 1 + len(state["state"].get("others", []))) != self.processes.count:
+            changed.append(f"devices {devices} -> {self.processes.count}")
         changed += [f"another {name} file" for name, value in self.origin.items() if state["origin"].get(name) != value]
         if changed:
             raise PoNAError(
@@ -198,6 +212,7 @@ class Run:
             "finished": finished,
             "seconds": round(trainer.seconds, 1),
             "batch_size": self.config.batch_size,
+            "devices": self.processes.count,
             "seed": self.config.seed,
             "weights": f"moving average, decay {self.config.ema}" if self.config.ema else "last",
             "perceptual": trainer.perceptual.kind if trainer.perceptual is not None else "none",

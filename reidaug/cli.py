@@ -257,7 +257,9 @@ def train(
         float | None,
         typer.Option(min=0.1, help="Length as time: the rate falls with the clock, so two such runs differ."),
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Pairs per iteration.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Pairs per iteration, of all devices together; they share them.")
+    ] = None,
     width: Annotated[int | None, typer.Option(min=8, help="Channels of the first layer.")] = None,
     perceptual: Annotated[Perceptual, typer.Option(help="Perceptual loss.")] = "vgg19",
     vgg_weights: Annotated[Path | None, typer.Option(help="VGG-19 weights of the perceptual loss.")] = None,
@@ -266,6 +268,9 @@ def train(
     ] = None,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="So many GPUs of this machine (with --device cpu: processes) train it.")
+    ] = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -273,7 +278,11 @@ def train(
 
     Protocol `paper` trains on all training images, also those that a study takes away. With --portion (protocol
     `strict`) it sees the kept images of that portion only. The checkpoint records what it saw, and tables say so.
+
+    Several GPUs: --devices N, or on one or more machines `torchrun --nproc-per-node N -m reidaug train ...`, or srun
+    with as many tasks. The batch stays as large as on one and is shared; each process holds all images in memory.
     """
+    from pona.launch import is_first_process
     from reidaug.train import TrainRequest, train_generator
 
     request = TrainRequest(
@@ -291,10 +300,12 @@ def train(
         start_from=start_from,
         seed=seed,
         device=device,
+        devices=devices,
     )
-    with progress("training the generator") as advance:
+    with progress("training the generator", shown=is_first_process()) as advance:
         summary = train_generator(request, say=say, advance=advance)
-    report(summary, json)
+    if summary is not None:
+        report(summary, json)
 
 
 @app.command()

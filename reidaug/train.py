@@ -1,6 +1,7 @@
 """Train a generator on a Market-1501 folder, or on the kept images of a study."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,27 +37,102 @@ class TrainRequest:
     start_from: Path | None = None  # checkpoint whose weights the generator starts from
     seed: int = 0  # of every draw
     device: str = "auto"  # auto, cpu, cuda, cuda:N
+    devices: int | None = None  # processes on this machine; None = as torchrun or SLURM started them, else one
 
 
-def train_generator(request: TrainRequest, *, say: Callable[[str], None], advance: Advance) -> dict[str, Any]:
+def train_generator(request: TrainRequest, *, say: Callable[[str], None], advance: Advance) -> dict[str, Any] | None:
     """Trains, and returns what the checkpoint is, in plain values.
+
+    On several devices each process runs this; all but the first stay silent and return None.
 
     Raises:
         ReidAugError: no data, no keypoints, or no pairs left; the message says how many images were lost to what.
         PoNAError: a missing perceptual loss, divergence, or a file that cannot be written.
     """
+    from pona.errors import StoppedElsewhere
+    from pona.launch import is_first_process, launch, said_once
+
+    try:
+        with said_once():
+            config = _configuration(request)
+            processes = launch(config, request.device, request.devices)
+        if not processes.is_first:
+            say, advance = _silent, _silent
+        with processes, processes.together():
+            return _train(request, config, processes, say, advance)
+    except StoppedElsewhere:
+        return None
+    except KeyboardInterrupt:
+        if is_first_process():
+            raise
+        return None
+
+
+def _train(
+    request: TrainRequest, config: Any, processes: Any, say: Callable[[str], None], advance: Advance
+) -> dict[str, Any] | None:
     import pona
-    from pona.losses import find_vgg_weights
     from pona.train import TrainProgress, train
 
-    config = _configuration(request)
+    job = processes.every(lambda: _prepare(request, config, processes.is_first, say))
+
+    def report(now: TrainProgress) -> None:
+        losses = "  ".join(f"{name} {value:.3f}" for name, value in now.losses.items())
+        advance(now.iteration, now.iterations, f"{losses}  {now.images_per_second:.1f} images/s")
+        if now.validation:
+            say(_validation_line(now.iteration, now.validation))
+
+    with ExitStack() as stack:
+        lock = request.out.with_name(f".{request.out.name}.lock")
+        processes.first(lambda: stack.enter_context(locked(lock, f"the training of {request.out}")))
+        train(
+            job.images,
+            config,
+            request.out,
+            validation=job.validation,
+            trained_on=job.trained_on,
+            protocol=job.protocol,
+            vgg_weights=request.vgg_weights,
+            progress=report,
+            initial=request.start_from,
+            processes=processes,
+        )
+    if not processes.is_first:
+        return None
+    training = pona.load_checkpoint(request.out).training
+    names_of_interest = (
+        "preset",
+        "iteration",
+        "batch_size",
+        "perceptual",
+        "protocol",
+        "weights",
+        "validation",
+        "seconds",
+    )
+    return {"checkpoint": str(request.out), **{name: training.get(name) for name in names_of_interest}}
+
+
+@dataclass(frozen=True)
+class _Job:
+    images: Any  # pona.PoseImages
+    validation: Any | None  # pona.PoseImages of other people
+    trained_on: dict[str, Any]
+    protocol: str
+
+
+def _prepare(request: TrainRequest, config: Any, is_first: bool, say: Callable[[str], None]) -> _Job:
+    """Reads what is trained on."""
+    import pona
+    from pona.losses import find_vgg_weights
+
     if not request.out.absolute().parent.is_dir():
         raise ReidAugError(f"--out {request.out}: there is no folder {request.out.absolute().parent}; make it first")
     study = Study(request.study)
     names, data, portion = _training_names(request, study)
     folder = split_folder(data, "train")
     images, used = load_pose_images(folder, names, read_annotations(find_annotations(data, "train")))
-    validation = _validation_images(data)
+    validation = _validation_images(data) if is_first else None
     if config.perceptual == "optional" and find_vgg_weights(request.vgg_weights) is None:
         say("no VGG-19 weights: training without the perceptual loss (--vgg-weights FILE brings it back)")
     trained_on = describe_training_images(folder, used, portion)
@@ -71,38 +147,11 @@ def train_generator(request: TrainRequest, *, say: Callable[[str], None], advanc
         f"training on {len(used):,} images, {len(images.pairs):,} pairs, protocol {protocol}"
         + (f" (kept images of p = {portion:.2f})" if portion else " (all training images)")
     )
+    return _Job(images, validation, trained_on, protocol)
 
-    def report(now: TrainProgress) -> None:
-        losses = "  ".join(f"{name} {value:.3f}" for name, value in now.losses.items())
-        advance(now.iteration, now.iterations, f"{losses}  {now.images_per_second:.1f} images/s")
-        if now.validation:
-            say(_validation_line(now.iteration, now.validation))
 
-    with locked(request.out.with_name(f".{request.out.name}.lock"), f"the training of {request.out}"):
-        train(
-            images,
-            config,
-            request.out,
-            validation=validation,
-            trained_on=trained_on,
-            protocol=protocol,
-            vgg_weights=request.vgg_weights,
-            device=request.device,
-            progress=report,
-            initial=request.start_from,
-        )
-    training = pona.load_checkpoint(request.out).training
-    names_of_interest = (
-        "preset",
-        "iteration",
-        "batch_size",
-        "perceptual",
-        "protocol",
-        "weights",
-        "validation",
-        "seconds",
-    )
-    return {"checkpoint": str(request.out), **{name: training.get(name) for name in names_of_interest}}
+def _silent(*_: Any) -> None:
+    pass
 
 
 def _configuration(request: TrainRequest) -> Any:
