@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -109,7 +110,7 @@ def _layout(devices: int | None) -> tuple[int, int, ClusterEnvironment]:
     return local, world // local, environment
 
 
-def _ddp_options(config: TrainConfig) -> dict[str, bool]:
+def _ddp_options(config: TrainConfig) -> dict[str, Any]:
     # Buffers are not copied before each forward: a discriminator has two before its backward, which would find BN's
     # statistics changed. The trainer makes them equal itself. Newer versions of torch have another name for it.
     names = inspect.signature(DistributedDataParallel).parameters

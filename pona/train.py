@@ -40,6 +40,7 @@ def train(
     resume: bool = True,
     initial: Path | None = None,
     processes: Processes | None = None,
+    compiled: bool = False,
 ) -> Path:
     """Trains a generator and writes it to `out`.
 
@@ -68,6 +69,8 @@ def train(
             on join this run's record: what a generator has once seen, it has seen.
         processes: who works on this run, already launched; `device` is then not looked at. None = this process alone,
             or as many as torchrun or SLURM started.
+        compiled: use torch.compile, where `pona.compiler.why_not_compile` knows no reason against; the first step then
+            takes minutes, and results differ by rounding.
 
     Returns:
         `out`.
@@ -95,7 +98,7 @@ def train(
         cuda = [own.fabric.device] if own.fabric.device.type == "cuda" else []
         with torch.random.fork_rng(devices=cuda), _interrupts() as interrupted:
             torch.manual_seed(config.seed)
-            trainer = Trainer(own, config, data, perceptual)
+            trainer = Trainer(own, config, data, perceptual, compiled)
             if start is not None:
                 own.every(partial(trainer.start_from, start.generator))
             run = Run(trainer, out, trained_on, protocol, origin, progress)

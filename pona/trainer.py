@@ -32,11 +32,18 @@ class Trainer:
         config: the run.
         data: training images, the same in every process; moved to the device.
         perceptual: the perceptual loss, moved to the device; None = without.
+        compiled: pass generator and discriminators through torch.compile.
     """
 
     def __init__(
-        self, processes: Processes, config: TrainConfig, data: PoseImages, perceptual: PerceptualLoss | None
+        self,
+        processes: Processes,
+        config: TrainConfig,
+        data: PoseImages,
+        perceptual: PerceptualLoss | None,
+        compiled: bool = False,
     ) -> None:
+        self.compiled = compiled
         self.processes, self.fabric, self.config = processes, processes.fabric, config
         fabric = self.fabric
         self.data = data.to(fabric.device)
@@ -150,6 +157,8 @@ class Trainer:
         network = network.to(memory_format=torch.channels_last)
         if self._syncs_norms():
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        if self.compiled:
+            network.compile()  # in place: the names of the weights stay
         # Adam moves a weight by about its rate per step, whatever the gradient: gammas, which start at 0 and are all
         # that lets the pose through, would stay near 0 for thousands of steps.
         is_scalar = {name: name.endswith(("gamma", "beta")) for name, _ in network.named_parameters()}

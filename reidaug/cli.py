@@ -271,6 +271,9 @@ def train(
     devices: Annotated[
         int | None, typer.Option(min=1, help="So many GPUs of this machine (with --device cpu: processes) train it.")
     ] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Use torch.compile: minutes to start, then perhaps faster; try it first.")
+    ] = False,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -301,6 +304,7 @@ def train(
         seed=seed,
         device=device,
         devices=devices,
+        compiled=compiled,
     )
     with progress("training the generator", shown=is_first_process()) as advance:
         summary = train_generator(request, say=say, advance=advance)

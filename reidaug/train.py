@@ -38,6 +38,7 @@ class TrainRequest:
     seed: int = 0  # of every draw
     device: str = "auto"  # auto, cpu, cuda, cuda:N
     devices: int | None = None  # processes on this machine; None = as torchrun or SLURM started them, else one
+    compiled: bool = False  # torch.compile, where there is a compiler
 
 
 def train_generator(request: TrainRequest, *, say: Callable[[str], None], advance: Advance) -> dict[str, Any] | None:
@@ -74,7 +75,7 @@ def _train(
     import pona
     from pona.train import TrainProgress, train
 
-    job = processes.every(lambda: _prepare(request, config, processes.is_first, say))
+    job = processes.every(lambda: _prepare(request, config, processes, say))
 
     def report(now: TrainProgress) -> None:
         losses = "  ".join(f"{name} {value:.3f}" for name, value in now.losses.items())
@@ -96,6 +97,7 @@ def _train(
             progress=report,
             initial=request.start_from,
             processes=processes,
+            compiled=job.compiled,
         )
     if not processes.is_first:
         return None
@@ -119,11 +121,13 @@ class _Job:
     validation: Any | None  # pona.PoseImages of other people
     trained_on: dict[str, Any]
     protocol: str
+    compiled: bool
 
 
-def _prepare(request: TrainRequest, config: Any, is_first: bool, say: Callable[[str], None]) -> _Job:
+def _prepare(request: TrainRequest, config: Any, processes: Any, say: Callable[[str], None]) -> _Job:
     """Reads what is trained on."""
     import pona
+    from pona.compiler import why_not_compile
     from pona.losses import find_vgg_weights
 
     if not request.out.absolute().parent.is_dir():
@@ -132,7 +136,7 @@ def _prepare(request: TrainRequest, config: Any, is_first: bool, say: Callable[[
     names, data, portion = _training_names(request, study)
     folder = split_folder(data, "train")
     images, used = load_pose_images(folder, names, read_annotations(find_annotations(data, "train")))
-    validation = _validation_images(data) if is_first else None
+    validation = _validation_images(data) if processes.is_first else None
     if config.perceptual == "optional" and find_vgg_weights(request.vgg_weights) is None:
         say("no VGG-19 weights: training without the perceptual loss (--vgg-weights FILE brings it back)")
     trained_on = describe_training_images(folder, used, portion)
@@ -147,7 +151,10 @@ def _prepare(request: TrainRequest, config: Any, is_first: bool, say: Callable[[
         f"training on {len(used):,} images, {len(images.pairs):,} pairs, protocol {protocol}"
         + (f" (kept images of p = {portion:.2f})" if portion else " (all training images)")
     )
-    return _Job(images, validation, trained_on, protocol)
+    lacking = why_not_compile(processes.fabric.device.type) if request.compiled else None
+    if lacking:
+        say(f"{lacking}: training without --compile")
+    return _Job(images, validation, trained_on, protocol, request.compiled and not lacking)
 
 
 def _silent(*_: Any) -> None:
