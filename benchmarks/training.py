@@ -181,7 +181,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
 
-    config = replace(mini, width=args.width, batch_size=args.batch_size)
+    config = replace(mini, width=args.width, batch_size=args.batch_size, dropout=True)  # both the same work
     random = torch.Generator().manual_seed(0)
     data = PoseImages(
         torch.randint(256, (IMAGES, 3, 128, 64), dtype=torch.uint8, generator=random),

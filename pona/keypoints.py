@@ -68,7 +68,8 @@ def render_heatmaps(keypoints: Tensor, size: tuple[int, int] = (128, 64), sigma:
 
     The value at distance d from the joint is exp(-d^2 / (2 sigma^2)), as the authors' code computes it; eq. 1 of the
     paper (Li et al., PoNA, IEEE TIP 2020) prints exp(-d^2 / sigma^2). With `sigma=None` a joint is a one-pixel impulse
-    at its rounded place: the authors' DeepFashion code stores heatmaps as integers, so that only the peak survives.
+    at its rounded place: the authors' DeepFashion code stores heatmaps as integers, so that only the peak survives (and
+    nothing of a joint between pixels, which the public files do not hold: their keypoints are whole numbers).
 
     Args:
         keypoints: ... x 18 x 2 (or an array of that shape), (x, y) in pixels, NaN = missing.

@@ -82,6 +82,13 @@ def said_once() -> Iterator[None]:
         raise StoppedElsewhere(str(error)) from None
 
 
+def precision_name(fabric: Fabric, config: TrainConfig) -> str:
+    """What a run computes in: "fp32" or "bf16"."""
+    if config.precision != "auto":
+        return config.precision
+    return "bf16" if prefers_bf16(fabric.device) else "fp32"
+
+
 def _resolve(device: str) -> tuple[str, int | None]:
     """("cpu" or "cuda", which one or None)."""
     kind, _, index = device.partition(":")

@@ -12,10 +12,14 @@ class HalfDropout(nn.Module):
     Half is a special case: every byte of a random 64-bit number decides one element.
     """
 
+    enabled = True  # a short training of the generator does without
+
     def forward(self, x: Tensor) -> Tensor:
         """B x C x H x W -> B x C x H x W."""
-        if not self.training or x.device.type != "cpu":
-            return F.dropout(x, 0.5, self.training)
+        if not (self.training and self.enabled):
+            return x
+        if x.device.type != "cpu":
+            return F.dropout(x, 0.5)
         batch, channels, height, width = x.shape
         words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
         kept = words.view(torch.int8)[: x.numel()] < 0

@@ -21,6 +21,7 @@ class TrainConfig:
     fusion: str = "head"  # generator: "head", "middle", "tail" or "none" (Table V)
     self_attention: bool = True  # generator (Table IV)
     cross_attention: bool = True  # generator (Table IV)
+    dropout: bool = True  # in the generator's blocks, 0.5 while it trains; no part of its architecture
     sigma: float | None = 6.0  # heatmaps, pixels; None = one-pixel impulses, as the authors' DeepFashion code has them
     discriminator_width: int = 64  # channels after the first convolution; 0 = no discriminators
     discriminator_variant: str = "code"  # "code" (spectral norm, ReLU) or "paper" (self-attention, LeakyReLU 0.2)
@@ -111,6 +112,7 @@ PRESETS: dict[str, TrainConfig] = {
         perceptual="optional",
         batch_size=16,
         iterations=4_000,
+        dropout=False,  # with it, a quarter more iterations for the same L1 on unseen people
         decay=0.5,
         attention_rate=20.0,  # the paper's 87,500 iterations give gammas time to grow, a short run does not
         flip=True,

@@ -6,35 +6,23 @@ import platform
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning_fabric
 import torch
-from lightning_fabric import Fabric
 
 from pona.checkpoint import read_torch, save_checkpoint, write_torch
-from pona.errors import PoNAError, StoppedElsewhere
-from pona.generate import prefers_bf16
-from pona.presets import TrainConfig
+from pona.errors import PoNAError, StoppedElsewhere, is_out_of_memory
+from pona.generator import PoNAGenerator
+from pona.launch import precision_name
+from pona.progress import Losses, TrainProgress
 from pona.trainer import Trainer
-from pona.validation import Validation
+from pona.validation import Samples, Validation
 
 STATE_FORMAT = "pona-training-state"
-
-
-@dataclass(frozen=True)
-class TrainProgress:
-    """Where a run stands."""
-
-    iteration: int  # done
-    iterations: int  # in all; an estimate where a time budget ends the run
-    losses: dict[str, float]  # means since the last report: l1 (images -1..1), gan, perceptual, discriminator_*
-    images_per_second: float  # training pairs, since the last report
-    seconds_left: float  # estimate
-    validation: dict[str, float] | None  # l1, l1_copy, l1_mean (0..1); None where this report has none
 
 
 class Run:
@@ -54,10 +42,12 @@ class Run:
         self.trained_on, self.protocol, self.origin, self.progress = trained_on, protocol, origin, progress
         self.validation: Validation | None = None
         self.last_validation: dict[str, float] | None = None
+        self.best: dict[str, float] | None = None  # iteration and validation l1 of the best weights so far
+        self.best_path = out.with_name(f"{out.stem}.best{out.suffix}")
         self.state_path = out.with_name(out.name + ".last")
         self.log_path = out.with_name(out.name + ".jsonl")
-        self._sums: dict[str, torch.Tensor] = {}
-        self._counted = 0
+        self._samples: Samples | None = None  # of the last validation
+        self._losses = Losses()
 
     def start(self, resume: bool) -> None:
         """Takes up `<out>.last` or begins a new log; finds out now whether the folder can be written."""
@@ -72,7 +62,7 @@ class Run:
         state = read_torch(self.state_path)
         self._check_same_run(state)
         self.trainer.load_state_dict(state["state"])
-        self.last_validation = state["validation"]
+        self.last_validation, self.best = state["validation"], state["best"]
 
     def loop(self, interrupted: threading.Event) -> None:
         """Steps until the schedule ends."""
@@ -83,10 +73,12 @@ class Run:
         while not ended:
             try:
                 losses = trainer.step(config.learning_rate * rate_factor(min(1.0, self._fraction()), config.decay))
-            except torch.OutOfMemoryError:
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
                 smaller = max(2, config.batch_size // 2 // self.processes.count * self.processes.count)
                 raise PoNAError(f"out of memory with batches of {config.batch_size}: try {smaller}") from None
-            self._count(losses)
+            self._losses.add(losses)
             trainer.seconds, stopped = self.processes.agree(time.monotonic() - started, interrupted.is_set())
             ended = self._fraction() >= 1
             due = trainer.iteration % config.validate_every == 0 or ended or stopped
@@ -113,16 +105,9 @@ class Run:
         by_time = trainer.seconds / (60 * config.minutes) if config.minutes else 0.0
         return max(by_count, by_time)
 
-    def _count(self, losses: dict[str, torch.Tensor]) -> None:
-        for name, loss in losses.items():
-            self._sums[name] = self._sums[name] + loss if name in self._sums else loss.clone()
-        self._counted += 1
-
     def _means(self) -> dict[str, float]:
-        """The mean losses since the last call; the only place where the loop waits for the device."""
-        self.processes.mean_(list(self._sums.values()))
-        means = {name: float(total) / self._counted for name, total in self._sums.items()}
-        self._sums, self._counted = {}, 0
+        """The mean losses since the last call, over all processes."""
+        means = self._losses.means(self.processes)
         self.processes.first(lambda: self._check_finite(means))
         return means
 
@@ -138,11 +123,14 @@ class Run:
         if self.validation is None:
             return None
         fabric = self.trainer.fabric
-        self.last_validation = self.validation(self._best(), fabric.device, precision_name(fabric, self.config))
+        shown: list[Samples] = []
+        precision = precision_name(fabric, self.config)
+        self.last_validation = self.validation(self._saved(), fabric.device, precision, shown.append)
         self.trainer.generator.train()  # generating has put it in eval mode where no average is kept
+        self._samples = shown[0]
         return self.last_validation
 
-    def _best(self) -> Any:
+    def _saved(self) -> Any:
         """The generator that is saved."""
         return self.trainer.average if self.config.ema else self.trainer.generator.module
 
@@ -157,18 +145,27 @@ class Run:
             validation=measured,
         )
         line = asdict(report) | {"seconds": round(trainer.seconds, 1)}
+        del line["samples"]
         with self.log_path.open("a") as log:
             log.write(json.dumps(line) + "\n")
         if self.progress is not None:
-            self.progress(report)
+            self.progress(replace(report, samples=self._samples if measured else None))
 
     def _save(self, finished: bool) -> None:
-        best = self._best()
-        self.processes.first(
-            lambda: save_checkpoint(self.out, best, best.config, self._training(finished), half=self.config.half)
-        )
+        """The weights, the best ones under a name of their own, and the state to go on from; in this order."""
+        self.processes.first(lambda: self._save_generators(finished))
         if not finished:
             self._save_state()
+
+    def _save_generators(self, finished: bool) -> None:
+        generator, measured = self._saved(), self.last_validation
+        if measured is not None and (self.best is None or measured["l1"] < self.best["l1"]):
+            self.best = {"iteration": self.trainer.iteration, "l1": measured["l1"]}
+            self._save_weights(self.best_path, generator, finished)
+        self._save_weights(self.out, generator, finished)
+
+    def _save_weights(self, path: Path, generator: PoNAGenerator, finished: bool) -> None:
+        save_checkpoint(path, generator, generator.config, self._training(finished), half=self.config.half)
 
     def _save_state(self) -> None:
         content = {
@@ -177,6 +174,7 @@ class Run:
             "fingerprint": self.trained_on.get("fingerprint"),
             "origin": self.origin,
             "validation": self.last_validation,
+            "best": self.best,
             "state": self.trainer.state_dict(),
         }
         self.processes.first(lambda: write_torch(self.state_path, content))
@@ -220,6 +218,7 @@ class Run:
             "trained_on": self.trained_on,
             "origin": self.origin,
             "validation": self.last_validation,
+            "best": self.best,
             "image_size": list(trainer.data.images.shape[2:]),
             "precision": precision_name(trainer.fabric, self.config),
             "device": str(trainer.fabric.device),
@@ -240,9 +239,3 @@ def rate_factor(fraction: float, decay: float) -> float:
         decay: share of the run with a falling rate, 0..1.
     """
     return 1.0 if fraction <= 1 - decay else (1 - fraction) / decay
-
-
-def precision_name(fabric: Fabric, config: TrainConfig) -> str:
-    if config.precision != "auto":
-        return config.precision
-    return "bf16" if prefers_bf16(fabric.device) else "fp32"

@@ -19,7 +19,8 @@ from pona.launch import launch
 from pona.losses import PerceptualLoss, find_vgg_weights
 from pona.presets import PRESETS, TrainConfig
 from pona.processes import Processes
-from pona.run import Run, TrainProgress
+from pona.progress import TrainProgress
+from pona.run import Run
 from pona.trainer import Trainer
 from pona.validation import Validation
 

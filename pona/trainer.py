@@ -14,6 +14,7 @@ from pona.discriminator import APPEARANCE_CHANNELS, POSE_CHANNELS, Discriminator
 from pona.errors import PoNAError
 from pona.generator import PoNAGenerator
 from pona.image_pool import ImagePool
+from pona.layers import HalfDropout
 from pona.losses import PerceptualLoss, adversarial_loss
 from pona.presets import TrainConfig
 from pona.processes import Processes
@@ -50,6 +51,9 @@ class Trainer:
         self.iteration = 0
         self.seconds = 0.0  # of training before this moment, over all resumed parts
         generator = PoNAGenerator.from_config(config.generator_config())
+        for module in generator.modules():
+            if isinstance(module, HalfDropout):
+                module.enabled = config.dropout
         self.generator, self.generator_optimizer = self._set_up(generator)
         self.average = copy.deepcopy(self.generator.module).eval().requires_grad_(False)
         self.discriminators: dict[str, Any] = {}

@@ -1,17 +1,33 @@
 """How far generated images of unseen persons are from the true ones, against two guesses that cost nothing."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from pona.data import PoseImages
+from pona.errors import PoNAError
 from pona.generate import generate_images
 from pona.generator import PoNAGenerator
+from pona.metrics import l1, mask_ssim, ssim
 
 CHUNK = 32
+SAMPLES = 12  # pairs in a training picture
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What a person looks at while a generator learns: always the same pairs of held-out identities."""
+
+    condition_images: Tensor  # uint8, K x 3 x H x W
+    target_keypoints: Tensor  # K x 18 x 2, (x, y) in pixels, NaN = missing
+    generated_images: Tensor  # uint8, K x 3 x H x W
+    target_images: Tensor  # uint8, K x 3 x H x W
 
 
 class Validation:
-    """L1 on fixed pairs of held-out identities, as a share of full scale (0..1).
+    """L1, SSIM and mask-SSIM (`pona.metrics`) on fixed pairs of held-out identities.
 
     The two guesses are "copy the condition image" and "the mean of the training images".
 
@@ -19,22 +35,46 @@ class Validation:
         data: held-out images.
         training_images: uint8, N x 3 x H x W; their mean is the second guess.
         count: number of pairs, evenly spaced.
+
+    Raises:
+        PoNAError: where the two are of different sizes.
     """
 
     def __init__(self, data: PoseImages, training_images: Tensor, count: int) -> None:
         self.data = data
-        rows = torch.linspace(0, len(data.pairs) - 1, min(count, len(data.pairs))).round().long()
-        self.pairs = data.pairs[rows]
+        self.pairs = data.pairs[_spread(len(data.pairs), count)]
+        self.targets = data.images[self.pairs[:, 1]]
+        self.target_keypoints = data.keypoints[self.pairs[:, 1]]
         mean = mean_image(training_images)
-        targets = data.images[self.pairs[:, 1]]
-        self._baselines = {
-            "l1_copy": mean_l1(data.images[self.pairs[:, 0]], targets),
-            "l1_mean": mean_l1(mean.expand_as(targets), targets),
-        }
+        if mean.shape != data.images.shape[1:]:
+            raise PoNAError(
+                f"training images are {tuple(mean.shape[1:])} pixels, those of the held-out identities "
+                f"{tuple(data.images.shape[2:])}: expected one size (height, width)"
+            )
+        self._guesses = self._measure(data.images[self.pairs[:, 0]], "_copy")
+        self._guesses |= self._measure(mean.expand_as(self.targets), "_mean")
 
-    def __call__(self, generator: PoNAGenerator, device: torch.device, precision: str = "auto") -> dict[str, float]:
-        """`l1`, `l1_copy`, `l1_mean` (lower is better)."""
-        return {"l1": mean_l1(self.generate(generator, device, precision), self._targets()), **self._baselines}
+    def __call__(
+        self,
+        generator: PoNAGenerator,
+        device: torch.device,
+        precision: str = "auto",
+        show: Callable[[Samples], None] | None = None,
+    ) -> dict[str, float]:
+        """`l1` (0..1, lower is better), `ssim`, `mask_ssim` (higher is better), and each with `_copy` and `_mean`.
+
+        Args:
+            generator: set to eval mode.
+            device: where to generate.
+            precision: as in `generate_images`.
+            show: gets some of the images.
+        """
+        generated = self.generate(generator, device, precision)
+        if show is not None:
+            rows = _spread(len(self.pairs), SAMPLES)
+            conditions = self.data.images[self.pairs[rows, 0]]
+            show(Samples(conditions, self.target_keypoints[rows], generated[rows], self.targets[rows]))
+        return self._measure(generated, "") | self._guesses
 
     def generate(self, generator: PoNAGenerator, device: torch.device, precision: str = "auto") -> Tensor:
         """The generated images, uint8, count x 3 x H x W."""
@@ -52,19 +92,21 @@ class Validation:
         ]
         return torch.cat(parts)
 
-    def _targets(self) -> Tensor:
-        return self.data.images[self.pairs[:, 1]]
-
-
-def mean_l1(images: Tensor, others: Tensor) -> float:
-    """Mean absolute difference of two uint8 image tensors of one shape, 0..1."""
-    total = sum(
-        (a.float() - b.float()).abs().double().sum() for a, b in zip(images.split(64), others.split(64), strict=True)
-    )
-    return float(total) / images.numel() / 255
+    def _measure(self, images: Tensor, suffix: str) -> dict[str, float]:
+        measured = {
+            "l1": l1(images, self.targets),
+            "ssim": ssim(images, self.targets),
+            "mask_ssim": mask_ssim(images, self.targets, self.target_keypoints),
+        }
+        return {name + suffix: float(values.mean()) for name, values in measured.items()}
 
 
 def mean_image(images: Tensor) -> Tensor:
     """uint8, N x 3 x H x W -> uint8, 3 x H x W."""
     total = sum(part.sum(dim=0, dtype=torch.float64) for part in images.split(512))
     return (total / len(images)).round().to(torch.uint8)
+
+
+def _spread(length: int, count: int) -> Tensor:
+    """Up to `count` rows, evenly spaced over `length`."""
+    return torch.linspace(0, length - 1, min(count, length)).round().long()

@@ -51,6 +51,12 @@ class Annotations:
         keypoints[rows >= 0] = self.keypoints[rows[rows >= 0]]
         return keypoints
 
+    def only(self, names: Iterable[str]) -> "Annotations":
+        """The rows of some images, in file order; those that have none are passed over."""
+        wanted = set(names)
+        rows = np.array([row for row, name in enumerate(self.names) if name in wanted], dtype=np.int64)
+        return Annotations(tuple(self.names[row] for row in rows), self.keypoints[rows])
+
 
 @dataclass(frozen=True)
 class RowProblem:
@@ -119,6 +125,12 @@ def read_annotations(path: Path) -> Annotations:
     if not annotations.names:
         raise ReidAugError(f"{path} has a header but no rows")
     return annotations
+
+
+def line_of(path: Path, name: str) -> int:
+    """The line of an image that stands in a keypoint CSV, from 1: for messages, as it reads the file again."""
+    lines = path.read_text(encoding="utf-8-sig").split("\n")
+    return next(number for number, line in enumerate(lines, start=1) if line.split(":")[0].strip() == name)
 
 
 def write_annotations(path: Path, names: Iterable[str], keypoints: np.ndarray) -> None:

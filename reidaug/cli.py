@@ -6,13 +6,56 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, ParamSpec
+from typing import Annotated, Any, ParamSpec
 
 import typer
 
 from reidaug import __version__
 from reidaug.console import duration, print_json, progress, say, stdout
 from reidaug.errors import ReidAugError
+from reidaug.options import (
+    AdversarialOption,
+    ArchOption,
+    AverageOption,
+    BlocksOption,
+    CheckpointOption,
+    CompileOption,
+    ControlsOption,
+    CopyOption,
+    CrossAttentionOption,
+    DataOption,
+    DebugOption,
+    DeviceOption,
+    DevicesOption,
+    DiscriminatorOption,
+    DropoutOption,
+    EpochsOption,
+    EveryOption,
+    FusionOption,
+    IterationsOption,
+    JsonOption,
+    KeepOption,
+    LearningRateOption,
+    MinutesOption,
+    PairsOption,
+    PerceptualOption,
+    PortionOption,
+    PresetOption,
+    RecipeOption,
+    SeedOption,
+    SeedsOption,
+    SelfAttentionOption,
+    SourceOption,
+    Split,
+    StartFromOption,
+    TableFormat,
+    TensorboardOption,
+    TrainBatchOption,
+    TrainPortionOption,
+    VggOption,
+    WeightsOption,
+    WidthOption,
+)
 
 app = typer.Typer(
     name="reidaug",
@@ -72,16 +115,6 @@ def one_line(error: Exception) -> str:
     return f"unexpected {type(error).__name__}: {first[:200]} (run again with --debug for the whole trace)"
 
 
-Keep = Literal["per-identity", "uniform"]
-Source = Literal["nearest", "random"]
-Split = Literal["train", "test"]
-Preset = Literal["market", "deepfashion", "mini"]
-Perceptual = Literal["vgg19", "none"]
-RecipeName = Literal["paper", "quick"]
-Arch = Literal["resnet50", "resnet18"]
-TableFormat = Literal["rich", "markdown", "csv", "latex", "json"]
-
-
 def load_settings(context: typer.Context, study: Path) -> Path:
     """Puts the values of ``study.toml`` below flags and environment, and above the defaults."""
     from reidaug.study import Study
@@ -111,24 +144,6 @@ StudyOption = Annotated[
         help="The study folder: plans, image sets and results. Its study.toml may hold any option, as in seed = 1.",
     ),
 ]
-DataOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--data",
-        envvar="REIDAUG_DATA",
-        help="The Market-1501 root. Without it: what the study remembers, else ./Market-1501-v15.09.15.",
-    ),
-]
-PortionOption = Annotated[
-    str | None, typer.Option("--portion", help="One portion of the study, such as 0.4. Without it: all of them.")
-]
-DeviceOption = Annotated[
-    str, typer.Option("--device", help="auto, cpu, cuda or cuda:N. auto takes a GPU if there is one.")
-]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show the whole trace of an error.")]
-CheckpointOption = Annotated[Path, typer.Option("--ckpt", help="The generator: a file that `reidaug train` wrote.")]
 DEFAULT_STUDY = Path("study")
 
 
@@ -164,7 +179,7 @@ def demo(
     from reidaug.demo import run_demo
 
     result = run_demo(out, device=device, progress=progress, say=say)
-    show_table(result.rows, "json" if json else "rich")
+    show_table(result.rows, "json" if json else "rich", result.study)
     say(f"picture: {result.picture}   folder: {out}   all of it took {duration(result.seconds)}")
 
 
@@ -241,39 +256,36 @@ def pairs(
 @app.command()
 @reports_errors
 def train(
-    out: Annotated[Path, typer.Option(help="The generator checkpoint to write; OUT.last and OUT.jsonl stand beside.")],
+    out: Annotated[
+        Path, typer.Option(help="The checkpoint to write, such as pona.pt; what belongs to it lies beside.")
+    ],
     data: DataOption = None,
     study: StudyOption = DEFAULT_STUDY,
-    portion: Annotated[
-        str | None, typer.Option(help="Train on the kept images of this portion of the study only (protocol strict).")
-    ] = None,
-    preset: Annotated[
-        Preset, typer.Option(help="market and deepfashion: the paper's. mini: for a machine without a GPU.")
-    ] = "market",
-    iterations: Annotated[
-        int | None, typer.Option(min=1, help="Length; the learning rate falls to 0 at the last.")
-    ] = None,
-    minutes: Annotated[
-        float | None,
-        typer.Option(min=0.1, help="Length as time: the rate falls with the clock, so two such runs differ."),
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Pairs per iteration, of all devices together; they share them.")
-    ] = None,
-    width: Annotated[int | None, typer.Option(min=8, help="Channels of the first layer.")] = None,
-    perceptual: Annotated[Perceptual, typer.Option(help="Perceptual loss.")] = "vgg19",
-    vgg_weights: Annotated[Path | None, typer.Option(help="VGG-19 weights of the perceptual loss.")] = None,
-    start_from: Annotated[
-        Path | None, typer.Option(help="Start from this generator's weights; what it saw counts as seen.")
-    ] = None,
+    portion: TrainPortionOption = None,
+    pairs: PairsOption = None,
+    preset: PresetOption = "market",
+    start_from: StartFromOption = None,
+    width: WidthOption = None,
+    blocks: BlocksOption = None,
+    fusion: FusionOption = None,
+    self_attention: SelfAttentionOption = None,
+    cross_attention: CrossAttentionOption = None,
+    discriminator: DiscriminatorOption = None,
+    adversarial: AdversarialOption = None,
+    perceptual: PerceptualOption = "vgg19",
+    vgg_weights: VggOption = None,
+    dropout: DropoutOption = None,
+    iterations: IterationsOption = None,
+    minutes: MinutesOption = None,
+    batch_size: TrainBatchOption = None,
+    learning_rate: LearningRateOption = None,
+    ema: AverageOption = None,
+    validate_every: EveryOption = None,
+    tensorboard: TensorboardOption = False,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
-    devices: Annotated[
-        int | None, typer.Option(min=1, help="So many GPUs of this machine (with --device cpu: processes) train it.")
-    ] = None,
-    compiled: Annotated[
-        bool, typer.Option("--compile", help="Use torch.compile: minutes to start, then perhaps faster; try it first.")
-    ] = False,
+    devices: DevicesOption = None,
+    compiled: CompileOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -281,6 +293,13 @@ def train(
 
     Protocol `paper` trains on all training images, also those that a study takes away. With --portion (protocol
     `strict`) it sees the kept images of that portion only. The checkpoint records what it saw, and tables say so.
+
+    With --out pona.pt: pona.pt is the newest generator and can be used at any time, pona.best.pt the one with the
+    lowest L1 on people of the test split, whom it never sees. pona.pt.jsonl is the log; pona.pt.pictures/ shows what is
+    painted of these people; pona.pt.last is what an interrupted training goes on from.
+
+    With --preset deepfashion, --data is the public DeepFashion folder: train/, fasion-resize-annotation-train.csv and
+    fasion-resize-pairs-train.csv, and for validation the same of test.
 
     Several GPUs: --devices N, or on one or more machines `torchrun --nproc-per-node N -m reidaug train ...`, or srun
     with as many tasks. The batch stays as large as on one and is shared; each process holds all images in memory.
@@ -293,18 +312,32 @@ def train(
         data=data,
         study=study,
         portion=portion,
+        pairs=pairs,
         preset=preset,
-        iterations=iterations,
-        minutes=minutes,
-        batch_size=batch_size,
-        width=width,
+        start_from=start_from,
         perceptual=perceptual,
         vgg_weights=vgg_weights,
-        start_from=start_from,
-        seed=seed,
+        tensorboard=tensorboard,
         device=device,
         devices=devices,
         compiled=compiled,
+        changes={
+            "width": width,
+            "blocks": blocks,
+            "fusion": fusion,
+            "self_attention": self_attention,
+            "cross_attention": cross_attention,
+            "discriminator_variant": discriminator,
+            "adversarial": adversarial,
+            "dropout": dropout,
+            "iterations": iterations,
+            "minutes": minutes,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "ema": ema,
+            "validate_every": validate_every,
+            "seed": seed,
+        },
     )
     with progress("training the generator", shown=is_first_process()) as advance:
         summary = train_generator(request, say=say, advance=advance)
@@ -318,14 +351,10 @@ def shrink(
     portion: Annotated[str, typer.Option(help="The share of training images to keep: 0.01 to 0.99, two decimals.")],
     data: DataOption = None,
     study: StudyOption = DEFAULT_STUDY,
-    keep: Annotated[
-        Keep, typer.Option(help="per-identity keeps at least one image of everyone; uniform is the paper's plain draw.")
-    ] = "per-identity",
-    source: Annotated[
-        Source, typer.Option(help="Condition image of a missing one: the kept image nearest in pose, or any.")
-    ] = "nearest",
+    keep: KeepOption = "per-identity",
+    source: SourceOption = "nearest",
     seed: SeedOption = 0,
-    copy: Annotated[bool, typer.Option("--copy", help="Copy query and gallery instead of linking them.")] = False,
+    copy: CopyOption = False,
     force: Annotated[bool, typer.Option("--force", help="Replace this portion and all of its image sets.")] = False,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -357,7 +386,7 @@ def synthesize(
     portion: PortionOption = None,
     name: Annotated[str, typer.Option(help="Name of the image set: its folder and its row in the table.")] = "pona",
     batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 32,
-    copy: Annotated[bool, typer.Option("--copy", help="Copy query and gallery instead of linking them.")] = False,
+    copy: CopyOption = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace the set if it was made with another generator.")
     ] = False,
@@ -391,15 +420,12 @@ def synthesize(
 def evaluate(
     study: StudyOption = DEFAULT_STUDY,
     portion: PortionOption = None,
-    recipe: Annotated[
-        RecipeName | None, typer.Option(help="paper: ImageNet weights, 60 epochs. quick: from scratch, for CPUs.")
-    ] = None,
-    arch: Annotated[Arch, typer.Option(help="resnet18 takes about a third of the time.")] = "resnet50",
-    weights: Annotated[
-        str | None, typer.Option(help="imagenet, none, or a file. Default: imagenet for paper, none for quick.")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Other than the recipe's.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Train each set with so many seeds, from 0 on.")] = 1,
+    recipe: RecipeOption = None,
+    arch: ArchOption = "resnet50",
+    weights: WeightsOption = None,
+    epochs: EpochsOption = None,
+    seeds: SeedsOption = 1,
+    controls: ControlsOption = None,
     device: DeviceOption = "auto",
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -410,6 +436,7 @@ def evaluate(
     configuration in STUDY/results.jsonl, so a second run does only what is missing. Default recipe: paper with ImageNet
     weights on a GPU, else quick.
     """
+    from reidaug.controls import parse_controls
     from reidaug.evaluate import EvaluationRequest, evaluate_study
     from reidaug.study import Study
 
@@ -421,9 +448,10 @@ def evaluate(
         epochs=epochs,
         seeds=seeds,
         device=device,
+        controls=parse_controls(controls),
     )
     rows = evaluate_study(Study(study), request, progress=progress, say=say)
-    show_table(rows, "json" if json else "rich")
+    show_table(rows, "json" if json else "rich", Study(study))
 
 
 @app.command()
@@ -441,7 +469,7 @@ def table(
     rows = current_results(read_results(Study(study).results_path))
     if not rows:
         raise ReidAugError(f"no results in {study}: run `reidaug evaluate` first, or name the study with --study")
-    show_table(rows, "json" if json else format)
+    show_table(rows, "json" if json else format, Study(study))
 
 
 @app.command()
@@ -460,16 +488,16 @@ def doctor(json: JsonOption = False, debug: DebugOption = False) -> None:
         raise typer.Exit(1)
 
 
-def show_table(rows: list[dict[str, Any]], format: TableFormat) -> None:
-    """Prints result rows in the wanted format on stdout."""
+def show_table(rows: list[dict[str, Any]], format: TableFormat, study: Any) -> None:
+    """Prints result rows of a study in the wanted format on stdout."""
     from reidaug.table import format_table
 
     if format == "json":
         print_json({"rows": rows})
     elif format == "rich":
-        stdout().print(format_table(rows, "rich"))
+        stdout().print(format_table(rows, "rich", study.queries_path))
     else:
-        print(format_table(rows, format))
+        print(format_table(rows, format, study.queries_path))
 
 
 def report(values: dict[str, Any], as_json: bool) -> None:

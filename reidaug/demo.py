@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from reidaug.reports import shrink_summary
 from reidaug.shrink import ShrinkConfig, shrink
 from reidaug.study import Study
 from reidaug.synthesize import SynthesisOptions, synthesize
+from reidaug.train import shipped_checkpoint
 
 PORTION = 0.4
 PEOPLE = MannequinConfig(train_ids=60, test_ids=40, images=12, seed=0)  # the shipped generator saw others: seed 1
@@ -33,13 +33,9 @@ class DemoResult:
     """What the demo found."""
 
     rows: list[dict[str, Any]]  # result rows, as in results.jsonl
+    study: Study
     picture: Path
     seconds: float  # of this run
-
-
-def shipped_checkpoint() -> Path:
-    """The generator that comes with the package: trained on rendered people that the demo does not use."""
-    return Path(str(resources.files("reidaug") / "demo-pona.pt"))
 
 
 def run_demo(
@@ -73,7 +69,7 @@ def run_demo(
     draw_comparison(study, PORTION, "pona", picture)
     request = EvaluationRequest(recipe="quick", arch=ARCH, device=device)
     rows = evaluate_study(study, request, progress=progress, say=say)
-    return DemoResult(rows, picture, time.monotonic() - start)
+    return DemoResult(rows, study, picture, time.monotonic() - start)
 
 
 def draw_comparison(study: Study, portion: float, name: str, path: Path) -> None:

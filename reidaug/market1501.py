@@ -188,8 +188,9 @@ def read_images(paths: Sequence[Path], size: tuple[int, int] | None = None, *, r
         pixels = read_image(paths[row])
         if pixels.shape[:2] != (height, width):
             if not resize:
-                found = f"{pixels.shape[0]} x {pixels.shape[1]}"
-                raise ReidAugError(f"{paths[row]} is {found} pixels (height x width), expected {height} x {width}")
+                found = f"{paths[row]} is {pixels.shape[0]} x {pixels.shape[1]} pixels (height x width)"
+                other = f", expected {height} x {width}" if size else f" but {paths[0]} is {height} x {width}"
+                raise ReidAugError(f"{found}{other}; images must be of one size")
             pixels = np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
         images[row] = pixels
 

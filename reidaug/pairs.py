@@ -6,7 +6,7 @@ nor distractor; every ordered pair of one person, in the order of the keypoint f
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -114,11 +114,15 @@ def pairs_file(data: Path, split: str, out: Path, count: int | None = None, seed
     return len(chosen), len(pairs)
 
 
-def read_pairs(path: Path) -> list[tuple[str, str]]:
+def read_pairs(path: Path, check_name: Callable[[str], object] = parse_name) -> list[tuple[str, str]]:
     """Read a pairs CSV.
 
+    Args:
+        path: the CSV.
+        check_name: raises ReidAugError for a name that the data set cannot have; by default that of Market-1501.
+
     Returns:
-        (condition, target) image names.
+        (condition, target) image names; the first stands in line 2.
 
     Raises:
         ReidAugError: no such file, another header, no rows, or a broken row (with its line number).
@@ -136,7 +140,12 @@ def read_pairs(path: Path) -> list[tuple[str, str]]:
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != 2:
             raise ReidAugError(f"{path} line {number}: {len(row)} fields, expected two image names")
-        pairs.append((parse_name(row[0]).name, parse_name(row[1]).name))
+        try:
+            check_name(row[0])
+            check_name(row[1])
+        except ReidAugError as error:
+            raise ReidAugError(f"{path} line {number}: {error}") from None
+        pairs.append((row[0], row[1]))
     if not pairs:
         raise ReidAugError(f"{path} has a header but no pairs")
     return pairs

@@ -11,23 +11,32 @@ from reidaug.market1501 import images_fingerprint, in_threads
 DIGEST_BYTES = 6  # of SHA-256: 48 bits, no chance collision among millions of images
 
 
-def describe_training_images(folder: Path, names: Sequence[str], portion: float | None) -> dict[str, Any]:
+def describe_training_images(
+    folder: Path, names: Sequence[str], portion: float | None, pairs: Sequence[tuple[str, str]] | None = None
+) -> dict[str, Any]:
     """What a checkpoint records of its training images.
 
     Args:
         folder: where they lie.
         names: their file names.
         portion: of the study whose kept images they are; None for a whole training set.
+        pairs: (condition, target) names where they were read from a file; None where they are all pairs.
 
     Returns:
-        fingerprint, names, portion, and ``digests``: the digest of each file, joined and in base64.
+        fingerprint, names, portion, and ``digests``: the digest of each file, joined and in base64. With pairs also
+        ``pairs``, their own fingerprint; that of the whole covers it, so that other pairs are another training.
     """
-    return {
+    record = {
         "fingerprint": images_fingerprint(folder, names),
         "names": list(names),
         "digests": _encode(_digests(folder, names)),
         "portion": portion,
     }
+    if pairs is not None:
+        own = hashlib.sha256("".join(f"{condition},{target}\n" for condition, target in pairs).encode())
+        both = hashlib.sha256(f"{record['fingerprint']}\0{own.hexdigest()}".encode())
+        record |= {"fingerprint": both.hexdigest()[:16], "pairs": own.hexdigest()[:16]}
+    return record
 
 
 def add_training_images(record: dict[str, Any], earlier: Mapping[str, Any]) -> dict[str, Any]:

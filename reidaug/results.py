@@ -47,7 +47,7 @@ def current_results(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def read_results(path: Path) -> list[dict[str, Any]]:
-    """All rows in the order of their writing, the newest of each key.
+    """All rows in the order of their writing, the newest of each key and name.
 
     A line that is no JSON object and is followed by others was cut by a crash and holds no result: it is passed over.
 
@@ -56,7 +56,7 @@ def read_results(path: Path) -> list[dict[str, Any]]:
     """
     if not path.exists():
         return []
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[tuple[str, str, float], dict[str, Any]] = {}
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
         try:
             row = json.loads(line)
@@ -64,5 +64,10 @@ def read_results(path: Path) -> list[dict[str, Any]]:
             continue
         if not isinstance(row, dict) or not row.keys() >= REQUIRED or not isinstance(row["key"], str):
             raise ReidAugError(f"{path} line {number} is not a result row: remove the line, or name another --study")
-        rows[row["key"]] = row
+        rows[row_place(row)] = row
     return list(rows.values())
+
+
+def row_place(row: dict[str, Any]) -> tuple[str, str, float]:
+    """What makes a row one of its kind: two training sets of equal images share a key, not a line of the table."""
+    return row["key"], row["set"], row["portion"]

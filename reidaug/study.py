@@ -39,6 +39,11 @@ class Study:
         """One JSON object per evaluation."""
         return self.path / "results.jsonl"
 
+    @property
+    def queries_path(self) -> Path:
+        """The folder of each evaluation's scores by query."""
+        return self.path / "queries"
+
     def portion_dir(self, portion: float) -> Path:
         """The folder of a portion."""
         return self.path / portion_name(portion)

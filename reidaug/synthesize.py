@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from reidaug.annotations import Annotations, find_annotations, read_annotations, write_annotations
+from reidaug.controls import CONTROLS
 from reidaug.errors import ReidAugError
 from reidaug.files import atomic_write, link_or_copy_folder, locked
 from reidaug.market1501 import (
@@ -29,7 +30,7 @@ from reidaug.provenance import count_seen
 from reidaug.study import Study
 
 JPEG_QUALITY = 95
-RESERVED_NAMES = ("none", "full")
+RESERVED_NAMES = ("none", "full", *CONTROLS)
 
 
 @dataclass(frozen=True)
@@ -146,9 +147,7 @@ def synthesize(
 
 def _check_name(name: str) -> None:
     if name in RESERVED_NAMES or not name.replace("-", "").replace("_", "").isalnum():
-        raise ReidAugError(
-            f"--name {name!r}: give letters, digits, - and _, and neither of {', '.join(RESERVED_NAMES)}"
-        )
+        raise ReidAugError(f"--name {name!r}: give letters, digits, - and _, and none of {', '.join(RESERVED_NAMES)}")
 
 
 def _claim(root: Path, checkpoint_path: Path, options: SynthesisOptions, what: str) -> dict[str, Any]:
@@ -193,7 +192,8 @@ def _by_action(plan: Sequence[PlanRow]) -> list[list[PlanRow]]:
 def _origin(training: Mapping[str, Any]) -> dict[str, Any]:
     """What the table says about the generator."""
     names = ("preset", "iteration", "iterations", "batch_size", "protocol", "perceptual")
-    return {name: training.get(name) for name in names}
+    start = (training.get("trained_on") or {}).get("start") or {}
+    return {**{name: training.get(name) for name in names}, "started_from": start.get("file")}
 
 
 def _fill(

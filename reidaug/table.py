@@ -2,12 +2,17 @@
 
 import csv
 import io
+import operator
 import statistics
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table as RichTable
+
+from reidaug.comparison import LEVEL, Comparison, compare
+from reidaug.controls import CONTROLS, MATCHED
 
 Row = dict[str, Any]
 Grid = tuple[str, list[str], list[list[str]]]  # title, header, lines
@@ -32,26 +37,29 @@ CSV_FIELDS = [
 ]
 
 
-def format_table(rows: list[Row], style: str) -> RenderableType:
+def format_table(rows: list[Row], style: str, queries: Path | None = None) -> RenderableType:
     """The results as text, or as a rich renderable.
 
     Args:
         rows: result rows, as in ``results.jsonl``.
         style: rich, markdown, csv or latex.
+        queries: the folder of the per-query scores; None = no intervals over query identities.
     """
     if style == "csv":
         return _csv(rows)
-    groups = [(summary_grid(group), detail_grid(group), notes(group)) for group in _groups(rows)]
+    groups = []
+    for group in _groups(rows):
+        compared = compare(group, queries or Path())
+        grids = [summary_grid(group), *([comparison_grid(compared)] if compared else []), detail_grid(group)]
+        groups.append((grids, notes(group)))
     if style == "rich":
         parts: list[RenderableType] = []
-        for summary, detail, remarks in groups:
-            parts += [_rich(summary), _rich(detail), *remarks, ""]
+        for grids, remarks in groups:
+            parts += [*map(_rich, grids), *remarks, ""]
         return Group(*parts)
     if style == "markdown":
-        return "\n\n".join(
-            "\n\n".join([_markdown(s), _markdown(d), "\n".join(f"- {n}" for n in ns)]) for s, d, ns in groups
-        )
-    return "\n\n".join(_latex(summary, lines) for summary, _, lines in groups)
+        return "\n\n".join("\n\n".join([*map(_markdown, gs), "\n".join(f"- {n}" for n in ns)]) for gs, ns in groups)
+    return "\n\n".join(_latex(grids[0], remarks) for grids, remarks in groups)
 
 
 def _groups(rows: Iterable[Row]) -> list[list[Row]]:
@@ -64,7 +72,8 @@ def _groups(rows: Iterable[Row]) -> list[list[Row]]:
 
 
 def _set_order(name: str) -> tuple[int, str]:
-    return ({"none": 0, "full": 2}.get(name, 1), name)
+    """The reduced set, controls, augmented sets, the full set."""
+    return (3 if name == "full" else 0 if name == "none" else 1 if name in CONTROLS else 2, name)
 
 
 def summary_grid(rows: list[Row]) -> Grid:
@@ -73,7 +82,7 @@ def summary_grid(rows: list[Row]) -> Grid:
     As in the paper, the full set stands at p = 1.00. ``gap recovered`` is (augmented - none) / (full - none).
     """
     cells: dict[tuple[str, float], list[float]] = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: int(row["seed"])):
         cells.setdefault((row["set"], row["portion"]), []).append(100 * row["mean_ap_trapezoid"])
     names = sorted({name for name, _ in cells if name != "full"}, key=_set_order)
     portions = sorted({portion for name, portion in cells if name != "full"})
@@ -94,6 +103,18 @@ def summary_grid(rows: list[Row]) -> Grid:
     return title, ["augmentation", *(f"p = {p:.2f}" for p in portions), "p = 1.00"], lines
 
 
+def comparison_grid(compared: Iterable[Comparison]) -> Grid:
+    """One line for each difference: points of mAP, spread over seeds, interval over query identities, verdict."""
+    lines = []
+    for each in compared:
+        spread = "-" if each.spread is None else f"{each.spread:.1f}"
+        interval = "-" if each.interval is None else "{:+.1f} to {:+.1f}".format(*each.interval)
+        line = [each.name, f"{each.portion:.2f}", each.reference, f"{each.gain:+.1f}", spread, interval, each.verdict]
+        lines.append(line)
+    header = ["set", "p", "against", "points", "spread of seeds", f"{LEVEL} % over queries", "verdict"]
+    return "differences in mAP (trapezoid AP)", header, lines
+
+
 def _mean(values: list[float]) -> str:
     if not values:
         return "-"
@@ -102,10 +123,15 @@ def _mean(values: list[float]) -> str:
 
 
 def _gap(augmented: list[float], none: list[float], full: list[float]) -> str:
+    """(augmented - none) / (full - none) of the means, and its deviation over seeds where all three have the same."""
     if not augmented or not none or statistics.fmean(full) <= statistics.fmean(none):
         return "-"
     lower = statistics.fmean(none)
-    return f"{100 * (statistics.fmean(augmented) - lower) / (statistics.fmean(full) - lower):.0f} %"
+    text = f"{100 * (statistics.fmean(augmented) - lower) / (statistics.fmean(full) - lower):.0f}"
+    if len(augmented) > 1 and len(augmented) == len(none) == len(full) and all(map(operator.lt, none, full)):
+        gaps = [100 * (a - n) / (f - n) for a, n, f in zip(augmented, none, full, strict=True)]
+        text += f" ± {statistics.stdev(gaps):.0f}"
+    return f"{text} %"
 
 
 def detail_grid(rows: list[Row]) -> Grid:
@@ -123,7 +149,7 @@ def detail_grid(rows: list[Row]) -> Grid:
 
 
 def _seen(row: Row) -> str:
-    if not row["synthetic"]:
+    if not row["synthetic"] or row["set"] in CONTROLS:
         return "-"
     return "unknown" if row.get("seen_missing") is None else f"{row['seen_missing']:,} of {row['missing']:,}"
 
@@ -139,20 +165,29 @@ def notes(rows: list[Row]) -> list[str]:
         verdict = "none of them" if seen == 0 else f"{seen:,} of them: its training saw what it paints"
         lines.append(
             f"{name}, p = {portion:.2f}: of {row['missing']:,} missing images the generator was trained on {verdict}"
-            f" (protocol {row.get('protocol') or 'unknown'})"
+            f" (protocol {row.get('protocol') or 'unknown'}{_start(row)})"
         )
     for name, portion in sorted({(r["set"], r["portion"]) for r in rows if _seen(r) == "unknown"}):
         lines.append(f"{name}, p = {portion:.2f}: the generator's checkpoint does not say what it was trained on")
-    if any(row["portion"] < 1 for row in rows):
+    names = {row["set"] for row in rows}
+    if "none" in names and MATCHED not in names:
         lines.append(
-            "equal epochs, not equal iterations: none at p takes p times the steps of the completed and full sets"
+            "equal epochs, not equal iterations: none at p takes p times the steps of the completed and full sets "
+            f"(--controls {MATCHED} gives it as many)"
         )
+    if controls := [f"{name}: {CONTROLS[name]}" for name in CONTROLS if name in names]:
+        lines.append(f"controls, which cost nothing: {'; '.join(controls)}")
     without = max(row.get("queries_without_match", 0) for row in rows)
     if without:
         lines.append(f"{without} queries have no right gallery image and do not count")
     if len({row["seed"] for row in rows}) == 1:
         lines.append("one seed: small differences may be chance; --seeds 3 shows the spread")
     return lines
+
+
+def _start(row: Row) -> str:
+    start = (row.get("generator") or {}).get("started_from")
+    return f", its training started from {start}" if start else ""
 
 
 def _rich(grid: Grid) -> RichTable:

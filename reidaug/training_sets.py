@@ -2,32 +2,39 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from reidaug.errors import ReidAugError
-from reidaug.market1501 import dataset_fingerprint, scan_split
+from reidaug.market1501 import dataset_fingerprint, scan_split, split_folder
 from reidaug.plan import read_manifest
 from reidaug.study import Study
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """A training set of the study, or the full one."""
+    """A training set of the study, the full one, or a control."""
 
-    name: str  # none, full, or the name given to synthesize
+    name: str  # none, full, the name given to synthesize, or that of a control
     portion: float  # 1.0 for the full set
-    root: Path  # Market-1501 root
     fingerprint: str  # names and bytes of its training images
-    synthetic: int  # generated and copied images in it
-    provenance: dict[str, Any]  # missing, seen_missing, protocol, generator; empty where nothing is generated
+    files: tuple[Path, ...]  # its images
+    pids: tuple[int, ...]  # their persons
+    synthetic: int = 0  # generated and copied images in it
+    mirrored: tuple[int, ...] = ()  # rows of `files` that are mirrored left to right
+    as_many_steps_as: int = 0  # train for the iterations that so many images take; 0 = its own
+    provenance: dict[str, Any] = field(default_factory=dict)  # of synthetic images: see _provenance
+
+    def title(self) -> str:
+        """For people."""
+        return f"{self.name}, p = {self.portion:.2f}"
 
 
 def find_training_sets(
     study: Study, portions: Sequence[float], data: Path, say: Callable[[str], None]
 ) -> list[TrainingSet]:
-    """Every complete set of some portions, and the full set.
+    """Every complete set of some portions, and the full set at the end.
 
     Args:
         study: where they lie.
@@ -43,34 +50,42 @@ def find_training_sets(
         if study.unchanged_data_of(portion) != data:
             raise ReidAugError(f"p = {portion:.2f} is of {study.data_of(portion)}, not of {data}: give --portion")
         for name in study.sets(portion):
-            sets.append(_training_set(study, portion, name))
+            sets.append(_completed_set(study, portion, name))
         for name in study.unfinished_sets(portion):
             say(f"{name}, p = {portion:.2f}, is not complete and is left out: run `reidaug synthesize` again")
-    sets.append(TrainingSet("full", 1.0, data, dataset_fingerprint(data, ("train",)), 0, {}))
-    return sets
+    return [*sets, _set_in_folder("full", 1.0, data)]
 
 
-def _training_set(study: Study, portion: float, name: str) -> TrainingSet:
+def _set_in_folder(name: str, portion: float, root: Path, **more: Any) -> TrainingSet:
+    records, folder = scan_split(root, "train"), split_folder(root, "train")
+    files, pids = tuple(folder / record.name for record in records), tuple(record.pid for record in records)
+    return TrainingSet(name, portion, dataset_fingerprint(root, ("train",)), files, pids, **more)
+
+
+def _completed_set(study: Study, portion: float, name: str) -> TrainingSet:
     root = study.set_root(portion, name)
     manifest = read_manifest(root / "manifest.csv")
-    names = {record.name for record in scan_split(root, "train")}
-    listed = {row.name for row in manifest}
+    synthetic = sum(row.synthetic for row in manifest)
+    found = _set_in_folder(name, portion, root, synthetic=synthetic, provenance=_provenance(root.parent, synthetic))
+    names, listed = {path.name for path in found.files}, {row.name for row in manifest}
     if names != listed:
         raise ReidAugError(
             f"{root} holds {len(names)} training images, its manifest lists {len(listed)}: "
             f"{len(names ^ listed)} differ; make the set again"
         )
-    provenance = {}
-    record = root.parent / "synthesis.json"
-    if record.exists():
-        content = json.loads(record.read_text())
-        missing = sum(row.synthetic for row in manifest)
-        training = content.get("training", {})
-        provenance = {
-            "missing": missing,
-            "seen_missing": content.get("seen_missing"),
-            "protocol": training.get("protocol"),
-            "generator": {"sha256": content.get("sha256"), **training},
-        }
-    fingerprint = dataset_fingerprint(root, ("train",))
-    return TrainingSet(name, portion, root, fingerprint, sum(row.synthetic for row in manifest), provenance)
+    return found
+
+
+def _provenance(folder: Path, missing: int) -> dict[str, Any]:
+    """missing, seen_missing, protocol and generator, as the synthesis recorded them; empty where there was none."""
+    record = folder / "synthesis.json"
+    if not record.exists():
+        return {}
+    content = json.loads(record.read_text())
+    training = content.get("training", {})
+    return {
+        "missing": missing,
+        "seen_missing": content.get("seen_missing"),
+        "protocol": training.get("protocol"),
+        "generator": {"sha256": content.get("sha256"), **training},
+    }

@@ -1,5 +1,6 @@
 """Evaluation: every set of the study and the full one, each once, keyed by data and configuration."""
 
+import csv
 import json
 import os
 import shutil
@@ -96,7 +97,35 @@ def test_equal_sets_share_one_training_and_both_stand_in_the_table(study: Study)
     shutil.copytree(none, none.with_name("twin"), symlinks=True)
     rows = json.loads(evaluate().stdout)["rows"]
     assert [row["set"] for row in rows] == ["none", "twin", "full"]
-    assert rows[0]["mean_ap"] == rows[1]["mean_ap"] and len(study.results_path.read_text().splitlines()) == 2
+    assert rows[0]["mean_ap"] == rows[1]["mean_ap"] and rows[0]["key"] == rows[1]["key"] != rows[2]["key"]
+    assert "nothing to train" in evaluate().stderr
+    again = json.loads(runner.invoke(app, ["table", "--json"]).stdout)["rows"]
+    assert sorted(row["set"] for row in again) == ["full", "none", "twin"]
+
+
+def test_controls_stand_in_the_table_and_the_matched_one_takes_as_many_steps(study: Study) -> None:
+    result = evaluate("--controls", "none-matched,flip", "--epochs", "2")
+    assert result.exit_code == 0, result.output
+    by_set = {row["set"]: row for row in json.loads(result.stdout)["rows"]}
+    assert by_set.keys() == {"none", "none-matched", "flip", "full"}
+    assert by_set["flip"]["images"] == by_set["full"]["images"] == 36
+    batches = {name: row["images"] // 32 or 1 for name, row in by_set.items()}
+    matched = by_set["none-matched"]
+    assert matched["images"] == by_set["none"]["images"]
+    assert matched["trained_epochs"] * batches["none"] == 2 * batches["full"]
+    assert matched["epochs"] == 2  # of the table that it stands in
+    table = runner.invoke(app, ["table", "--format", "markdown"]).stdout
+    assert "| flip | 0.40 | none |" in table and "one seed: no claim" in table
+    assert "flip: each missing image is its condition image mirrored" in table
+
+
+def test_scores_by_query_lie_beside_the_results(study: Study) -> None:
+    rows = json.loads(evaluate().stdout)["rows"]
+    for row in rows:
+        lines = list(csv.DictReader((study.queries_path / f"{row['key']}.csv").open()))
+        assert len(lines) == 8
+        counted = [float(line["ap_trapezoid"]) for line in lines if line["ap_trapezoid"]]
+        assert sum(counted) / len(counted) == pytest.approx(row["mean_ap_trapezoid"], abs=1e-5)
 
 
 def test_set_that_lost_an_image_is_refused(study: Study) -> None:

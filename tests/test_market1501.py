@@ -152,6 +152,9 @@ def test_another_size_is_refused_or_resized(tiny_root: Path) -> None:
         ReidAugError, match=re.escape(f"{paths[1]} is 96 x 48 pixels (height x width), expected 128 x 64")
     ):
         read_images(paths, size=(128, 64))
+    both = f"{paths[1]} is 96 x 48 pixels (height x width) but {paths[0]} is 128 x 64"
+    with pytest.raises(ReidAugError, match=re.escape(both)):
+        read_images(paths)
     resized = read_images(paths, size=(128, 64), resize=True)
     np.testing.assert_array_equal(resized[0], read_image(paths[0]))
     assert resized.shape == (3, 128, 64, 3)

@@ -77,7 +77,7 @@ def test_file_goes_there_and_back(tmp_path: Path) -> None:
     ("content", "expected"),
     [
         *[(b"", "header"), (b"a,b\n", "header"), (b"from,to\n", "no pairs"), (b"from,to\nx.jpg\n", "line 2")],
-        *[(b"from,to\n../x.jpg,y.jpg\n", "does not parse"), (b"\xff\xfe\x00", "not a text file")],
+        *[(b"from,to\n../x.jpg,y.jpg\n", "line 2: image name .* does not parse"), (b"\xff\xfe\x00", "not a text file")],
     ],
 )
 def test_broken_files_are_refused(tmp_path: Path, content: bytes, expected: str) -> None:
@@ -86,6 +86,15 @@ def test_broken_files_are_refused(tmp_path: Path, content: bytes, expected: str)
         read_pairs(tmp_path / "p.csv")
     with pytest.raises(ReidAugError, match="no pairs file"):
         read_pairs(tmp_path / "absent.csv")
+
+
+def test_names_of_another_data_set_take_another_check(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("from,to\nfront.jpg,back.jpg\nside.jpg,back.jpg\n")
+    with pytest.raises(ReidAugError, match=r"line 2: .*does not parse"):
+        read_pairs(tmp_path / "p.csv")
+    seen: list[str] = []
+    assert read_pairs(tmp_path / "p.csv", seen.append) == [("front.jpg", "back.jpg"), ("side.jpg", "back.jpg")]
+    assert seen == ["front.jpg", "back.jpg", "side.jpg", "back.jpg"]
 
 
 def test_pairs_file_takes_root_or_the_folder_around_it(tiny_root: Path, tmp_path: Path) -> None:

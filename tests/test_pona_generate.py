@@ -5,7 +5,6 @@ import torch
 
 from pona import PoNAError, PoNAGenerator, fold_norms, generate_images, render_heatmaps
 from pona.data import to_float, to_uint8
-from pona.validation import Validation, mean_image, mean_l1
 from tests.test_pona_data import small_data
 from tests.test_pona_generator import wake
 
@@ -68,16 +67,3 @@ def test_unknown_precision_is_refused() -> None:
     data = small_data()
     with pytest.raises(PoNAError, match="'fp32' or 'bf16'"):
         generate_images(generator(), data.images, data.keypoints, data.keypoints, device="cpu", precision="fp8")
-
-
-def test_l1_and_its_two_guesses() -> None:
-    data = small_data(6)
-    a, b = data.images, data.images.flip(0)
-    assert mean_l1(a, a) == 0
-    assert mean_l1(a, b) == pytest.approx((a.double() - b.double()).abs().mean().item() / 255)
-    assert torch.equal(mean_image(a), a.double().mean(0).round().to(torch.uint8))
-    measured = Validation(data, data.images, count=30)(generator(), torch.device("cpu"), "fp32")
-    copied = mean_l1(data.images[data.pairs[:, 0]], data.images[data.pairs[:, 1]])
-    assert measured["l1_copy"] == pytest.approx(copied)
-    assert 0 < measured["l1_mean"] < measured["l1_copy"]
-    assert measured["l1"] > 0.1

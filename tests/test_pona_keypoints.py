@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -50,6 +51,17 @@ def test_impulse_is_one_pixel() -> None:
 
 def test_impulse_outside_the_image_leaves_nothing() -> None:
     assert render_heatmaps(one_joint(70, 60), sigma=None).sum() == 0
+
+
+@settings(max_examples=20, deadline=None)
+@given(x=st.integers(-45, 220), y=st.integers(-3, 260))
+def test_impulses_are_what_remains_of_heatmaps_stored_as_integers(x: int, y: int) -> None:
+    """The DeepFashion heatmaps of PATN's and PoNA's code: exp(-d^2 / 72) cast to uint8, keypoints in whole pixels."""
+    xs, ys = np.meshgrid(np.arange(176), np.arange(256))
+    stored = np.exp(-((xs - x) ** 2 + (ys - y) ** 2) / (2 * 6**2)).astype(np.uint8)
+    heatmap = render_heatmaps(one_joint(x, y), size=(256, 176), sigma=None)[0, 0]
+    np.testing.assert_array_equal(heatmap.numpy(), stored)
+    assert stored.sum() == (0 <= x < 176 and 0 <= y < 256)
 
 
 @settings(max_examples=30, deadline=None)

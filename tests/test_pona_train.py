@@ -12,6 +12,7 @@ import torch
 
 import pona.trainer
 from pona import PoNAError, PoseImages, load_checkpoint
+from pona.launch import launch
 from pona.layers import HalfDropout
 from pona.run import rate_factor
 from pona.train import PRESETS, TrainConfig, TrainProgress, train
@@ -153,6 +154,41 @@ def test_finished_run_is_not_run_again_nor_overwritten(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path / "g.pt").training["seed"] == 1
 
 
+def test_best_weights_are_kept_under_their_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = iter([0.3, 0.2, 0.25])
+
+    class Measured(pona.train.Validation):
+        def __call__(self, *arguments: Any) -> dict[str, float]:
+            return super().__call__(*arguments) | {"l1": next(figures)}
+
+    monkeypatch.setattr(pona.train, "Validation", Measured)
+    reports: list[TrainProgress] = []
+    data = small_data(6, 32, 16)
+    run(tmp_path / "g.pt", data=data, validation=data, progress=reports.append)
+    best, last = load_checkpoint(tmp_path / "g.best.pt"), load_checkpoint(tmp_path / "g.pt")
+    assert best.training["iteration"] == 4 and last.training["iteration"] == 6
+    assert best.training["best"] == last.training["best"] == {"iteration": 4, "l1": 0.2}
+    assert not equal(best.generator.state_dict(), last.generator.state_dict())
+    assert [report.iteration for report in reports if report.samples is not None] == [2, 4, 6]
+    assert all("samples" not in json.loads(line) for line in (tmp_path / "g.pt.jsonl").read_text().splitlines())
+
+
+def test_best_so_far_survives_a_kill(tmp_path: Path) -> None:
+    data = small_data(6, 32, 16)
+    run(tmp_path / "whole.pt", data=data, validation=data)
+
+    def kill(progress: TrainProgress) -> None:
+        if progress.iteration == 5:
+            raise OSError("killed")
+
+    with pytest.raises(OSError, match="killed"):
+        run(tmp_path / "cut.pt", data=data, validation=data, progress=kill)
+    run(tmp_path / "cut.pt", data=data, validation=data)
+    whole, cut = (load_checkpoint(tmp_path / f"{name}.best.pt") for name in ("whole", "cut"))
+    assert whole.training["best"] == cut.training["best"]
+    assert equal(whole.generator.state_dict(), cut.generator.state_dict())
+
+
 def test_state_of_another_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "g.pt", progress=lambda _: os.kill(os.getpid(), signal.SIGINT))
@@ -185,12 +221,33 @@ def test_divergence_is_said_and_the_last_good_weights_stay(tmp_path: Path, monke
     assert all(tensor.isfinite().all() for tensor in weights(tmp_path / "g.pt").values())
 
 
-def test_out_of_memory_names_the_batch_to_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"
+        ),
+        MemoryError(),
+    ],
+)
+def test_out_of_memory_names_the_batch_to_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     def full(*_: Any) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
+        raise error
 
     monkeypatch.setattr(pona.trainer.Trainer, "step", full)
     with pytest.raises(PoNAError, match="batches of 4: try 2"):
+        run(tmp_path / "g.pt")
+
+
+def test_another_runtime_error_is_not_called_out_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(pona.trainer.Trainer, "step", broken)
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
         run(tmp_path / "g.pt")
 
 
@@ -202,14 +259,28 @@ def test_out_of_memory_names_the_batch_to_try(tmp_path: Path, monkeypatch: pytes
         {"gan_weight": 0.0},
         {"ema": 0.0},
         {"precision": "fp32"},
+        {"dropout": True},
         {"precision": "bf16"},
         {"cross_attention": False, "self_attention": False, "fusion": "none"},
     ],
 )
 def test_every_switch_trains(tmp_path: Path, change: dict[str, Any]) -> None:
     config = replace(TINY, iterations=2, **change)
-    run(tmp_path / "g.pt", config, validation=small_data())
+    data = small_data(6, 32, 16)
+    run(tmp_path / "g.pt", config, data=data, validation=data)
     assert load_checkpoint(tmp_path / "g.pt").config == config.generator_config()
+
+
+def test_dropout_is_the_training_s_not_the_network_s(tmp_path: Path) -> None:
+    processes, config = launch(replace(TINY, precision="fp32"), "cpu"), replace(TINY, precision="fp32")
+    batch = {}
+    for dropout in (True, False):
+        trainer = pona.trainer.Trainer(processes, replace(config, dropout=dropout), small_data(), None)
+        block = trainer.generator.module.blocks[0].image_conv1.train()
+        x = torch.ones(2, 16, 4, 2)
+        batch[dropout] = [block(x), block(x)]
+        assert trainer.average.config == config.generator_config()
+    assert torch.equal(*batch[False]) and not torch.equal(*batch[True])
 
 
 def test_attention_rate_moves_gammas_and_nothing_else_faster(tmp_path: Path) -> None:

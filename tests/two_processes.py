@@ -23,12 +23,13 @@ from tests.test_pona_train import RECORD, TINY
 
 # Nothing in it is drawn per process or hangs on how a batch is cut, but for the pairs.
 PLAIN = replace(TINY, norm="instance", discriminator_norm="none", pool_size=0, precision="fp32", self_attention=True)
+DATA = small_data(6, 32, 16)
 
 
 def one_step(processes: Processes, config: TrainConfig) -> dict[str, torch.Tensor]:
     """Gradients of all networks in the first step, without dropout."""
     torch.manual_seed(0)
-    trainer = Trainer(processes, config, small_data(), None)
+    trainer = Trainer(processes, config, DATA, None)
     with no_dropout():
         trainer.step(1e-4)
     networks = {"generator": trainer.generator, **trainer.discriminators}
@@ -80,8 +81,8 @@ def main(folder: Path) -> None:
     Run.start = spied  # type: ignore[method-assign]
 
     def run(name: str, config: TrainConfig = TINY, progress: Callable[[TrainProgress], None] | None = None) -> str:
-        options: dict[str, Any] = {"trained_on": RECORD, "processes": processes, "validation": small_data()}
-        return outcome(lambda: train(small_data(), config, folder / name, progress=progress, **options))
+        options: dict[str, Any] = {"trained_on": RECORD, "processes": processes, "validation": DATA}
+        return outcome(lambda: train(DATA, config, folder / name, progress=progress, **options))
 
     found["whole"] = run("whole.pt")
     found["weights"] = same_everywhere(trainers[-1].generator.state_dict())

@@ -1,0 +1,139 @@
+"""How near a generated image comes to the true one: L1, SSIM and mask-SSIM, as the field's tables are made."""
+
+import numpy as np
+import torch
+from skimage.draw import disk, polygon
+from skimage.metrics import structural_similarity
+from skimage.morphology import dilation, erosion
+from torch import Tensor
+
+from pona.errors import PoNAError
+
+WINDOW = 11  # pixels; the Gaussian window that scikit-image makes of sigma 1.5
+RADIUS = 4  # pixels; half the width of a limb, and the radius of a joint
+
+# The trunk is filled by four of these: hip to hip, shoulder to hip on both sides, and neck to both hips.
+MASK_LIMBS = (
+    (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13),
+    (1, 0), (0, 14), (14, 16), (0, 15), (15, 17), (1, 16), (1, 17), (8, 11), (11, 5), (8, 2), (16, 17),
+)  # fmt: skip
+
+
+def l1(generated: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute difference of each image, as a share of full scale.
+
+    Args:
+        generated: uint8, N x 3 x H x W.
+        target: the same shape.
+
+    Returns:
+        float64, N; 0 (equal) to 1 (black on white).
+
+    Raises:
+        PoNAError: for other shapes or types.
+    """
+    _check(generated, target)
+    parts = zip(generated.split(64), target.split(64), strict=True)
+    return torch.cat([(a.float() - b.float()).abs().mean(dim=(1, 2, 3)).double() / 255 for a, b in parts])
+
+
+def ssim(generated: Tensor, target: Tensor) -> Tensor:
+    """SSIM (Wang et al., IEEE TIP 2004, doi:10.1109/TIP.2003.819861) of each image, as the tables of PATN and PoNA.
+
+    Gaussian window of sigma 1.5, on RGB, with the range of the generated image's own values as data range. The tables
+    were made with a window of 13 taps (scikit-image 0.14), newer versions take 11. SSIM with a window of 51 and data
+    range 1, as GFLA prints it, is another scale.
+
+    Args:
+        generated: uint8, N x 3 x H x W; H and W of at least 11.
+        target: the same shape.
+
+    Returns:
+        float64, N; -1 to 1 (equal).
+
+    Raises:
+        PoNAError: for other shapes or types, or smaller images.
+    """
+    _check(generated, target, WINDOW)
+    return torch.tensor([_ssim(a, b) for a, b in zip(_arrays(generated), _arrays(target), strict=True)]).double()
+
+
+def mask_ssim(generated: Tensor, target: Tensor, target_keypoints: Tensor) -> Tensor:
+    """SSIM of each image with everything but the person blacked out in both (Ma et al., NeurIPS 2017).
+
+    Args:
+        generated: uint8, N x 3 x H x W.
+        target: the same shape.
+        target_keypoints: N x 18 x 2, (x, y) in pixels, NaN = missing.
+
+    Returns:
+        float64, N; -1 to 1 (equal). Most of an image is black, so that figures lie far above those of `ssim`.
+
+    Raises:
+        PoNAError: for other shapes or types, or smaller images.
+    """
+    _check(generated, target, WINDOW)
+    size = (target.shape[2], target.shape[3])
+    masks = torch.stack([torch.from_numpy(pose_mask(joints, size)) for joints in target_keypoints.cpu().numpy()])
+    return ssim(generated.cpu() * masks[:, None], target.cpu() * masks[:, None])
+
+
+def pose_mask(keypoints: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The places that belong to a person: bars for limbs, discs for joints, holes closed (PATN's mask).
+
+    Args:
+        keypoints: (18, 2), (x, y) in pixels, NaN = missing.
+        size: (height, width) in pixels.
+
+    Returns:
+        (H, W) bool.
+    """
+    mask = np.zeros(size, dtype=bool)
+    points = keypoints[:, ::-1].astype(np.float64)  # (row, column)
+    seen = np.asarray(np.isfinite(points).all(axis=1))
+    for start, end in MASK_LIMBS:
+        along = points[start] - points[end]
+        length = float(np.hypot(along[0], along[1]))
+        if seen[start] and seen[end] and length:
+            across = RADIUS * np.array([-along[1], along[0]]) / length
+            corners = np.stack(
+                [points[start] + across, points[start] - across, points[end] - across, points[end] + across]
+            )
+            mask[tuple(polygon(corners[:, 0], corners[:, 1], shape=size))] = True
+    for joint in points[seen]:
+        mask[disk(tuple(joint), RADIUS, shape=size)] = True
+    square = np.ones((5, 5), dtype=bool)
+    return np.asarray(erosion(dilation(mask, square), square))
+
+
+def _ssim(generated: np.ndarray, target: np.ndarray) -> float:
+    data_range = float(generated.max()) - float(generated.min())
+    return float(
+        structural_similarity(
+            target,
+            generated,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            channel_axis=-1,
+            data_range=data_range or 1.0,  # an image of one colour has no range
+        )
+    )
+
+
+def _arrays(images: Tensor) -> np.ndarray:
+    return images.permute(0, 2, 3, 1).cpu().numpy()
+
+
+def _check(generated: Tensor, target: Tensor, smallest: int = 1) -> None:
+    for name, images in (("generated", generated), ("target", target)):
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+            raise PoNAError(f"{name} images are {images.dtype} {tuple(images.shape)}, expected uint8 (N, 3, H, W)")
+        if min(images.shape[2:]) < smallest:
+            raise PoNAError(
+                f"{name} images are {tuple(images.shape[2:])} pixels, expected at least {smallest} each way"
+            )
+    if generated.shape != target.shape:
+        raise PoNAError(
+            f"generated images are {tuple(generated.shape)}, target images {tuple(target.shape)}: not equal"
+        )

@@ -1,0 +1,227 @@
+"""One baseline after another: train it, score it, keep the row."""
+
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reidaug import __version__
+from reidaug.comparison import write_query_scores
+from reidaug.console import Advance, duration
+from reidaug.errors import HeldError, ReidAugError
+from reidaug.files import locked
+from reidaug.market1501 import ImageRecord, scan_split, split_folder
+from reidaug.results import append_result, read_results, result_key, row_place
+from reidaug.study import Study
+from reidaug.training_sets import TrainingSet
+
+HOURS_TO_WARN = 3.0  # of a whole evaluation on a CPU, before `quick` is named
+Progress = Callable[[str], AbstractContextManager[Advance]]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One baseline to be trained."""
+
+    training_set: TrainingSet
+    seed: int
+    recipe: Any  # reid_baseline.Recipe; a control may have epochs of its own
+    configuration: dict[str, Any]  # what the result hangs on besides images and seed
+    key: str  # names the result
+
+    def title(self) -> str:
+        """For people."""
+        return f"{self.training_set.title()}, seed {self.seed}"
+
+    def place(self) -> tuple[str, str, float]:
+        """Where its result stands: equal training sets share a key, and each has its own line in the table."""
+        return self.key, self.training_set.name, self.training_set.portion
+
+
+def make_cell(each: TrainingSet, seed: int, recipe: Any, setting: dict[str, Any], test_fingerprint: str) -> Cell:
+    from reid_baseline.train import steps_per_epoch
+
+    if each.as_many_steps_as:
+        steps = recipe.epochs * steps_per_epoch(each.as_many_steps_as, recipe)
+        recipe = replace(recipe, epochs=max(1, round(steps / steps_per_epoch(len(each.files), recipe))))
+    configuration = {"recipe": asdict(recipe), **setting}
+    return Cell(each, seed, recipe, configuration, result_key(each.fingerprint, test_fingerprint, configuration, seed))
+
+
+@dataclass(frozen=True)
+class Work:
+    """Everything that all cells of one evaluation share."""
+
+    study: Study
+    data: Path
+    recipe: Any
+    arch: str
+    weights: str
+    device: Any
+    test_fingerprint: str
+    progress: Progress
+    say: Say
+
+    def share_results(self, cells: Sequence[Cell]) -> None:
+        """Gives each cell whose experiment is done under another name (equal images) a row of its own."""
+        rows = read_results(self.study.results_path)
+        there, by_key = {row_place(row) for row in rows}, {row["key"]: row for row in rows}
+        for cell in cells:
+            if cell.place() not in there and cell.key in by_key:
+                each = cell.training_set
+                own = {"set": each.name, "portion": each.portion, "synthetic": each.synthetic, **each.provenance}
+                append_result(self.study.results_path, {**by_key[cell.key], **own})
+                there.add(cell.place())
+
+    def announce(self, todo: Sequence[Cell], total: int) -> None:
+        """What will be trained, on what device, and about how long that takes."""
+        from reid_baseline import estimate_seconds
+
+        test_images = sum(len(scan_split(self.data, split)) for split in ("query", "gallery"))
+        trained = {cell.key: cell for cell in todo}.values()
+        seconds = estimate_seconds(
+            self.recipe,
+            images=sum(len(c.training_set.files) * c.recipe.epochs // self.recipe.epochs for c in trained),
+            num_classes=max(len(set(cell.training_set.pids)) for cell in trained),
+            test_images=test_images * len(trained),
+            arch=self.arch,
+            device=self.device,
+        )
+        names = ", ".join(dict.fromkeys(f"{c.training_set.name} (p = {c.training_set.portion:.2f})" for c in todo))
+        self.say(
+            f"to train: {len(trained)} of {total} baselines ({names}); recipe {self.recipe.name}, {self.arch}, weights "
+            f"{self.weights}, {self.recipe.epochs} epochs, on {self.device}: about {duration(seconds)}"
+        )
+        if self.recipe.name != "quick" and str(self.device) == "cpu" and seconds > HOURS_TO_WARN * 3600:
+            self.say("that is long on a CPU: `--recipe quick` trains from scratch at 128 x 64 in far less")
+
+    def run(self, todo: Sequence[Cell]) -> None:
+        """Trains and scores cell by cell; one that another process trains is passed over and named at the end."""
+        test = self._load_test_images()
+        held: list[HeldError] = []
+        for cell in todo:
+            lock = self.study.path / ".work" / f"{cell.key}.lock"
+            try:
+                with locked(lock, f"evaluation of {cell.title()}"):
+                    if cell.key not in {row["key"] for row in read_results(self.study.results_path)}:
+                        self._run_cell(cell, test)
+            except HeldError as error:
+                self.say(f"{error}: passed over")
+                held.append(error)
+        if held:
+            raise ReidAugError(f"{len(held)} of the baselines are not done: {held[0]}; run again when that has ended")
+
+    def _load_test_images(self) -> dict[str, tuple[Any, list[ImageRecord]]]:
+        from reid_baseline import load_images
+
+        images = {}
+        for split in ("query", "gallery"):
+            records = scan_split(self.data, split)
+            folder = split_folder(self.data, split)
+            images[split] = (load_images([folder / record.name for record in records], self.recipe.size), records)
+        return images
+
+    def _load_training_images(self, each: TrainingSet) -> Any:
+        from reid_baseline import load_images
+
+        images = load_images(each.files, self.recipe.size)
+        rows = list(each.mirrored)
+        images[rows] = images[rows].flip(3)
+        return images
+
+    def _run_cell(self, cell: Cell, test: dict[str, tuple[Any, list[ImageRecord]]]) -> None:
+        import torch
+
+        from reid_baseline import evaluate_ranking, extract_features, train_baseline
+
+        start = time.monotonic()
+        classes, labels = np.unique(cell.training_set.pids, return_inverse=True)
+        unfinished = self.study.path / ".work" / f"{cell.key}.pt"
+        with self.progress(f"training on {cell.title()}") as advance:
+            model = train_baseline(
+                self._load_training_images(cell.training_set),
+                torch.from_numpy(labels),
+                cell.recipe,
+                arch=self.arch,
+                weights=self.weights,
+                seed=cell.seed,
+                device=self.device,
+                checkpoint=unfinished,
+                progress=lambda now: advance(now.iteration, now.iterations, _training_note(now)),
+            )
+        features = {}
+        for split, (images, _) in test.items():
+            with self.progress(f"features of {split}") as advance:
+                features[split] = extract_features(model, images, self.recipe, self.device, advance)
+        pids, camids = (
+            {split: np.array([getattr(record, name) for record in found]) for split, (_, found) in test.items()}
+            for name in ("pid", "camid")
+        )
+        ranking = evaluate_ranking(
+            *(features["query"], features["gallery"], pids["query"], pids["gallery"]),
+            *(camids["query"], camids["gallery"]),
+        )
+        write_query_scores(
+            self.study.queries_path / f"{cell.key}.csv",
+            test["query"][1],
+            ranking.average_precision,
+            ranking.average_precision_trapezoid,
+        )
+        row = self._row(cell, ranking, len(classes), time.monotonic() - start)
+        append_result(self.study.results_path, row)
+        unfinished.unlink(missing_ok=True)
+        self.say(
+            f"{cell.title()}: mAP {100 * ranking.mean_ap_trapezoid:.1f} (trapezoid), rank-1 {100 * ranking.rank(1):.1f}"
+        )
+
+    def _row(self, cell: Cell, ranking: Any, identities: int, seconds: float) -> dict[str, Any]:
+        import torch
+        import torchvision
+
+        each = cell.training_set
+        return {
+            "key": cell.key,
+            "set": each.name,
+            "portion": each.portion,
+            "recipe": self.recipe.name,
+            "arch": self.arch,
+            "weights": cell.configuration["weights"],
+            "epochs": self.recipe.epochs,
+            "trained_epochs": cell.recipe.epochs,
+            "seed": cell.seed,
+            "mean_ap": float(ranking.mean_ap),
+            "mean_ap_trapezoid": float(ranking.mean_ap_trapezoid),
+            "mean_inp": float(ranking.mean_inp),
+            "rank1": ranking.rank(1),
+            "rank5": ranking.rank(5),
+            "rank10": ranking.rank(10),
+            "queries": int(ranking.queries),
+            "queries_without_match": int(ranking.queries_without_match),
+            "images": len(each.files),
+            "identities": identities,
+            "synthetic": each.synthetic,
+            **each.provenance,
+            "training_fingerprint": each.fingerprint,
+            "test_fingerprint": self.test_fingerprint,
+            "configuration": cell.configuration,
+            "versions": {"reidaug": __version__, "torch": torch.__version__, "torchvision": torchvision.__version__},
+            "device": torch.cuda.get_device_name(self.device) if str(self.device).startswith("cuda") else "cpu",
+            "seconds": round(seconds, 1),
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "command": shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+        }
+
+
+def _training_note(now: Any) -> str:
+    return (
+        f"epoch {now.epoch} of {now.epochs}, loss {now.loss:.2f}, accuracy {100 * now.accuracy:.0f} %, "
+        f"{now.images_per_second:.0f} images/s, {duration(now.seconds_left)} left"
+    )

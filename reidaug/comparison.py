@@ -1,0 +1,121 @@
+"""Is a difference between two training sets more than chance: spread over seeds, bootstrap over query identities."""
+
+import csv
+import io
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reidaug.controls import CONTROLS
+from reidaug.files import atomic_write
+from reidaug.market1501 import ImageRecord
+
+DRAWS = 2000  # of the bootstrap
+LEVEL = 95  # per cent, of its intervals
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One training set against another of the same portion; trapezoid mAP in per cent, means over seeds."""
+
+    name: str
+    portion: float
+    reference: str  # the set that it is held against
+    gain: float  # points
+    spread: float | None  # of the gain over seeds, as one standard deviation; None = one seed
+    interval: Interval | None  # of the gain, over query identities; None = no per-query figures
+    verdict: str
+
+
+def write_query_scores(path: Path, queries: Sequence[ImageRecord], plain: np.ndarray, trapezoid: np.ndarray) -> None:
+    """Writes one row a query: name, pid, camid, and both APs (fractions; empty for a query that does not count)."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["name", "pid", "camid", "ap", "ap_trapezoid"])
+    for record, *scores in zip(queries, plain, trapezoid, strict=True):
+        shown = ["" if np.isnan(score) else f"{score:.6f}" for score in scores]
+        writer.writerow([record.name, record.pid, record.camid, *shown])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, text.getvalue())
+
+
+def compare(rows: Sequence[dict[str, Any]], queries: Path) -> list[Comparison]:
+    """Each augmented set against ``none``, and against the best control that is there; each control against ``none``.
+
+    Args:
+        rows: results of one recipe and test set.
+        queries: the folder of the per-query scores.
+    """
+    by_set: dict[tuple[str, float], list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: int(row["seed"])):
+        by_set.setdefault((row["set"], row["portion"]), []).append(row)
+    found = []
+    for (name, portion), own in by_set.items():
+        controls = [each for each in CONTROLS if (each, portion) in by_set]
+        references = ["none"] if ("none", portion) in by_set and name not in ("none", "full") else []
+        if references and controls and name not in CONTROLS:
+            references.append(max(controls, key=lambda each: _mean(by_set[each, portion])))
+        found += [_compare(name, portion, own, each, by_set[each, portion], queries) for each in references]
+    return found
+
+
+def _compare(
+    name: str, portion: float, own: list[dict[str, Any]], reference: str, others: list[dict[str, Any]], queries: Path
+) -> Comparison:
+    gain = _mean(own) - _mean(others)
+    spread = None
+    if len(own) > 1 and len(others) > 1:
+        spread = float(np.hypot(_deviation(own), _deviation(others)))
+    interval = _bootstrap(_query_scores(own, queries), _query_scores(others, queries))
+    if spread is None:
+        verdict = "one seed: no claim"
+    elif abs(gain) <= spread:
+        verdict = "within the spread of seeds"
+    elif interval is not None and interval[0] <= 0 <= interval[1]:
+        verdict = "within the interval of queries"
+    else:
+        verdict = "higher" if gain > 0 else "lower"
+    return Comparison(name, portion, reference, gain, spread, interval, verdict)
+
+
+def _mean(rows: Sequence[dict[str, Any]]) -> float:
+    return statistics.fmean(100 * row["mean_ap_trapezoid"] for row in rows)
+
+
+def _deviation(rows: Sequence[dict[str, Any]]) -> float:
+    return statistics.stdev(100 * row["mean_ap_trapezoid"] for row in rows)
+
+
+def _query_scores(rows: Sequence[dict[str, Any]], queries: Path) -> dict[str, tuple[str, float]] | None:
+    """Query name -> (pid, AP in per cent, mean over seeds); None where a file is missing."""
+    scores: dict[str, tuple[str, list[float]]] = {}
+    for row in rows:
+        path = queries / f"{row['key']}.csv"
+        if not path.is_file():
+            return None
+        for line in csv.DictReader(path.read_text().splitlines()):
+            if line["ap_trapezoid"]:
+                scores.setdefault(line["name"], (line["pid"], []))[1].append(100 * float(line["ap_trapezoid"]))
+    return {name: (pid, statistics.fmean(values)) for name, (pid, values) in scores.items()}
+
+
+def _bootstrap(
+    own: dict[str, tuple[str, float]] | None, others: dict[str, tuple[str, float]] | None
+) -> Interval | None:
+    """The interval of the difference when query identities are drawn anew, with replacement, the same for both sets."""
+    if not own or not others or own.keys() != others.keys():
+        return None
+    names = list(own)
+    pids, places = np.unique([own[name][0] for name in names], return_inverse=True)
+    differences = np.array([own[name][1] - others[name][1] for name in names])
+    sums, counts = np.bincount(places, differences), np.bincount(places)
+    draws = np.random.RandomState(0).multinomial(len(pids), np.full(len(pids), 1 / len(pids)), size=DRAWS)
+    means = (draws @ sums) / (draws @ counts)
+    tail = (100 - LEVEL) / 2
+    low, high = np.percentile(means, [tail, 100 - tail])
+    return float(low), float(high)

@@ -1,0 +1,93 @@
+"""Training sets that cost nothing: what a generator must beat before its images are worth anything."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from reidaug.errors import ReidAugError
+from reidaug.market1501 import split_folder
+from reidaug.plan import PlanRow, read_plan
+from reidaug.study import Study
+from reidaug.training_sets import TrainingSet
+
+MATCHED = "none-matched"
+
+
+def _duplicate(row: PlanRow, kept: Sequence[str], random: np.random.RandomState) -> str:
+    return kept[random.randint(len(kept))]
+
+
+def _condition(row: PlanRow, kept: Sequence[str], random: np.random.RandomState) -> str:
+    return row.condition
+
+
+# What stands in for a missing image: any kept image of its person, its condition image, or that one mirrored.
+STAND_INS: dict[str, Callable[[PlanRow, Sequence[str], np.random.RandomState], str]] = {
+    "duplicate": _duplicate,
+    "source-copy": _condition,
+    "flip": _condition,
+}
+CONTROLS = {
+    MATCHED: "the kept images, trained for as many iterations as the full set",
+    "duplicate": "each missing image is a copy of any kept one of the person",
+    "source-copy": "each missing image is a copy of its condition image",
+    "flip": "each missing image is its condition image mirrored",
+}
+
+
+def parse_controls(text: str | None) -> tuple[str, ...]:
+    """``"duplicate,flip"`` or ``"all"`` -> names of controls.
+
+    Raises:
+        ReidAugError: an unknown name.
+    """
+    if text is None:
+        return ()
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if names == ("all",):
+        return tuple(CONTROLS)
+    if unknown := [name for name in names if name not in CONTROLS]:
+        raise ReidAugError(f"--controls {', '.join(unknown)}: expected all, or some of {', '.join(CONTROLS)}")
+    return names
+
+
+def make_control(study: Study, portion: float, name: str, reduced: TrainingSet, full: TrainingSet) -> TrainingSet:
+    """One control of one portion.
+
+    ``none-matched`` is the reduced set, trained for as many iterations as the full one. The others have the size of the
+    full set, each missing image replaced by a kept one of the person: ``duplicate`` by any (drawn with seed 0),
+    ``source-copy`` by its condition image, ``flip`` by its condition image mirrored.
+
+    Args:
+        study: where the plan lies.
+        portion: which plan.
+        name: one of `CONTROLS`.
+        reduced: the set ``none`` of this portion.
+        full: the full set.
+    """
+    if name == MATCHED:
+        return TrainingSet(
+            name, portion, reduced.fingerprint, reduced.files, reduced.pids, as_many_steps_as=len(full.files)
+        )
+    plan = [row for row in read_plan(study.plan_path(portion)) if row.action != "drop"]
+    kept_of: dict[int, list[str]] = {}
+    for row in plan:
+        if row.kept:
+            kept_of.setdefault(row.pid, []).append(row.name)
+    random = np.random.RandomState(0)
+    shown = [row.name if row.kept else STAND_INS[name](row, kept_of[row.pid], random) for row in plan]
+    mirrored = tuple(place for place, row in enumerate(plan) if name == "flip" and not row.kept)
+    folder: Path = split_folder(study.data_of(portion), "train")
+    content = json.dumps([reduced.fingerprint, shown, mirrored])
+    return TrainingSet(
+        name,
+        portion,
+        hashlib.sha256(content.encode()).hexdigest()[:16],
+        tuple(folder / each for each in shown),
+        tuple(row.pid for row in plan),
+        synthetic=sum(not row.kept for row in plan),
+        mirrored=mirrored,
+    )

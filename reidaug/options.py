@@ -1,0 +1,199 @@
+"""The options of the commands: each a type and the help sentence that a user reads."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+TableFormat = Literal["rich", "markdown", "csv", "latex", "json"]
+Split = Literal["train", "test"]
+
+# Shared by commands. `--study`, which also reads the study's settings, stands in cli.py.
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        envvar="REIDAUG_DATA",
+        help="The Market-1501 root. Without it: what the study remembers, else ./Market-1501-v15.09.15.",
+    ),
+]
+PortionOption = Annotated[
+    str | None, typer.Option("--portion", help="One portion of the study, such as 0.4. Without it: all of them.")
+]
+DeviceOption = Annotated[
+    str, typer.Option("--device", help="auto, cpu, cuda or cuda:N. auto takes a GPU if there is one.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")]
+CopyOption = Annotated[bool, typer.Option("--copy", help="Copy query and gallery instead of linking them.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the whole trace of an error.")]
+CheckpointOption = Annotated[Path, typer.Option("--ckpt", help="The generator: a file that `reidaug train` wrote.")]
+
+# reidaug shrink
+KeepOption = Annotated[
+    Literal["per-identity", "uniform"],
+    typer.Option(
+        "--keep", help="per-identity keeps at least one image of everyone; uniform is the paper's plain draw."
+    ),
+]
+SourceOption = Annotated[
+    Literal["nearest", "random"],
+    typer.Option(
+        "--source", help="Condition image of a missing one: the kept image nearest in pose, or any of the person."
+    ),
+]
+
+# reidaug evaluate
+RecipeOption = Annotated[
+    Literal["paper", "quick"] | None,
+    typer.Option("--recipe", help="paper: ImageNet weights, 60 epochs. quick: from scratch, for CPUs."),
+]
+ArchOption = Annotated[
+    Literal["resnet50", "resnet18"], typer.Option("--arch", help="resnet18 takes about a third of the time.")
+]
+WeightsOption = Annotated[
+    str | None,
+    typer.Option("--weights", help="imagenet, none, or a file. Default: imagenet for paper, none for quick."),
+]
+EpochsOption = Annotated[int | None, typer.Option("--epochs", min=1, help="Other than the recipe's.")]
+SeedsOption = Annotated[int, typer.Option("--seeds", min=1, help="Train each set with so many seeds, from 0 on.")]
+ControlsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--controls",
+        help="Train on these too: none-matched (the reduced set for as many iterations as the full one), duplicate, "
+        "source-copy, flip (missing images replaced by kept ones of the person); comma between, or all.",
+    ),
+]
+
+# reidaug train; None = the preset's value
+_NETWORK, _LOSSES, _SCHEDULE = "Generator (ablations: Tables III-V)", "Losses and discriminators", "Schedule"
+_WATCH = "Looking on"
+TrainPortionOption = Annotated[
+    str | None,
+    typer.Option("--portion", help="Train on the kept images of this portion of the study only (protocol strict)."),
+]
+PairsOption = Annotated[
+    Path | None,
+    typer.Option("--pairs", help="Train on exactly the pairs of this CSV (columns from,to) instead of on all."),
+]
+PresetOption = Annotated[
+    Literal["market", "deepfashion", "mini"],
+    typer.Option("--preset", help="market and deepfashion: the paper's. mini: for a machine without a GPU."),
+]
+StartFromOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--start-from",
+        help="Start from this generator's weights, or `shipped`, with mini, from the one that comes with the package. "
+        "What it saw counts as seen.",
+    ),
+]
+WidthOption = Annotated[
+    int | None,
+    typer.Option("--width", min=8, rich_help_panel=_NETWORK, help="Channels of the first layer; an even number."),
+]
+BlocksOption = Annotated[
+    int | None, typer.Option("--blocks", min=1, max=5, rich_help_panel=_NETWORK, help="PoNA blocks; the paper's: 3.")
+]
+FusionOption = Annotated[
+    Literal["head", "middle", "tail", "none"] | None,
+    typer.Option(
+        "--fusion", rich_help_panel=_NETWORK, help="Where a block joins image and pose code; the paper's: head."
+    ),
+]
+SelfAttentionOption = Annotated[
+    bool | None,
+    typer.Option("--self-attention/--no-self-attention", rich_help_panel=_NETWORK, help="On the fused code."),
+]
+CrossAttentionOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--cross-attention/--no-cross-attention",
+        rich_help_panel=_NETWORK,
+        help="Of the image code, guided by the pose code; without it the image cannot follow the pose.",
+    ),
+]
+DiscriminatorOption = Annotated[
+    Literal["code", "paper"] | None,
+    typer.Option(
+        "--discriminator",
+        rich_help_panel=_LOSSES,
+        help="code: spectral norm, as published. paper: self-attention and LeakyReLU, as written.",
+    ),
+]
+AdversarialOption = Annotated[
+    Literal["bce", "lsgan"] | None,
+    typer.Option("--adversarial", rich_help_panel=_LOSSES, help="bce: Market-1501. lsgan: DeepFashion."),
+]
+PerceptualOption = Annotated[
+    Literal["vgg19", "none"], typer.Option("--perceptual", rich_help_panel=_LOSSES, help="Perceptual loss.")
+]
+VggOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--vgg-weights",
+        rich_help_panel=_LOSSES,
+        help="VGG-19 weights: torchvision's, or vgg_normalised_conv2_1.pth. Without it: torch's cache.",
+    ),
+]
+DropoutOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--dropout/--no-dropout",
+        rich_help_panel=_SCHEDULE,
+        help="In the generator's blocks while it trains; mini does without.",
+    ),
+]
+IterationsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--iterations", min=1, rich_help_panel=_SCHEDULE, help="Length; the learning rate falls to 0 at the last."
+    ),
+]
+MinutesOption = Annotated[
+    float | None,
+    typer.Option(
+        "--minutes",
+        min=0.1,
+        rich_help_panel=_SCHEDULE,
+        help="Length as time: the rate falls with the clock, so two such runs differ.",
+    ),
+]
+TrainBatchOption = Annotated[
+    int | None,
+    typer.Option("--batch-size", min=1, rich_help_panel=_SCHEDULE, help="Pairs per iteration; devices share them."),
+]
+LearningRateOption = Annotated[
+    float | None, typer.Option("--learning-rate", min=1e-8, rich_help_panel=_SCHEDULE, help="Of Adam, at the start.")
+]
+AverageOption = Annotated[
+    float | None,
+    typer.Option(
+        "--ema",
+        min=0.0,
+        max=0.99999,
+        rich_help_panel=_SCHEDULE,
+        help="Save the moving average of the weights with this decay; 0 saves the last weights.",
+    ),
+]
+EveryOption = Annotated[
+    int | None,
+    typer.Option(
+        "--validate-every",
+        min=1,
+        rich_help_panel=_WATCH,
+        help="Iterations between validations; each saves the weights and writes a picture to OUT.pictures/.",
+    ),
+]
+TensorboardOption = Annotated[
+    bool,
+    typer.Option("--tensorboard", rich_help_panel=_WATCH, help="Write TensorBoard's files to OUT.tensorboard/ too."),
+]
+DevicesOption = Annotated[
+    int | None,
+    typer.Option("--devices", min=1, help="So many GPUs of this machine (with --device cpu: processes) train it."),
+]
+CompileOption = Annotated[
+    bool, typer.Option("--compile", help="Use torch.compile: minutes to start, then perhaps faster; try it first.")
+]

@@ -1,0 +1,88 @@
+"""Differences between training sets: when one may be claimed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reidaug.comparison import Comparison, compare, write_query_scores
+from reidaug.market1501 import parse_name
+from tests.test_table import row
+
+PIDS = [pid for pid in range(1, 21) for _ in range(5)]
+QUERIES = [parse_name(f"{pid:04d}_c1s1_{i:06d}_00.jpg") for i, pid in enumerate(PIDS)]
+
+
+def rows_of(folder: Path, name: str, scores: list[np.ndarray]) -> list[dict[str, object]]:
+    made = []
+    for seed, values in enumerate(scores):
+        key = f"{name}{seed}"
+        write_query_scores(folder / f"{key}.csv", QUERIES, values, values)
+        made.append({**row(name, 0.4, float(np.nanmean(values)), seed=seed), "key": key})
+    return made
+
+
+def scores(mean: float, seed: int, noise: float = 0.1) -> np.ndarray:
+    """One AP a query; queries of one person are alike."""
+    random = np.random.RandomState(seed)
+    return (mean + noise * random.randn(20)).repeat(5).clip(0, 1)
+
+
+def one(folder: Path, own: list[np.ndarray], none: list[np.ndarray]) -> Comparison:
+    (found,) = compare([*rows_of(folder, "pona", own), *rows_of(folder, "none", none)], folder)
+    return found
+
+
+def test_clear_gain_is_called_higher(tmp_path: Path) -> None:
+    found = one(tmp_path, [scores(0.6, i, 0.02) for i in (0, 1)], [scores(0.4, i, 0.02) for i in (2, 3)])
+    assert found.verdict == "higher" and found.reference == "none"
+    assert found.gain == pytest.approx(20, abs=1.5)
+    assert found.interval is not None and 18 < found.interval[0] < found.gain < found.interval[1] < 22
+    assert one(tmp_path, [scores(0.4, 0, 0)] * 2, [scores(0.6, 0, 0.01)] * 2).verdict == "lower"
+
+
+def test_gain_below_the_spread_of_seeds_is_none(tmp_path: Path) -> None:
+    own = [scores(0.50, 0, 0.01), scores(0.60, 0, 0.01)]
+    found = one(tmp_path, own, [scores(0.49, 1, 0.01), scores(0.55, 1, 0.01)])
+    assert found.verdict == "within the spread of seeds"
+    assert found.spread == pytest.approx(np.hypot(10 / 2**0.5, 6 / 2**0.5), abs=0.5)
+
+
+def test_gain_of_a_few_persons_is_none(tmp_path: Path) -> None:
+    better = scores(0.5, 0, 0).copy()
+    better[:5] = 1.0  # one of twenty persons
+    found = one(tmp_path, [better, better], [scores(0.5, 0, 0)] * 2)
+    assert found.verdict == "within the interval of queries"
+    assert found.gain == pytest.approx(2.5) and found.interval is not None and found.interval[0] == 0
+
+
+def test_one_seed_is_no_claim(tmp_path: Path) -> None:
+    assert one(tmp_path, [scores(0.9, 0)], [scores(0.1, 1)]).verdict == "one seed: no claim"
+
+
+def test_bootstrap_of_equal_scores_is_nothing(tmp_path: Path) -> None:
+    found = one(tmp_path, [scores(0.5, 0)], [scores(0.5, 0)])
+    assert found.interval == (0.0, 0.0) and found.gain == 0
+
+
+def test_interval_widens_with_persons_not_with_queries(tmp_path: Path) -> None:
+    """20 persons of 5 equal queries: the deviation of the mean is that of 20 draws, not of 100."""
+    found = one(tmp_path, [scores(0.5, 0, 0.1)], [scores(0.5, 0, 0.0)])
+    assert found.interval is not None
+    deviation = scores(0.5, 0, 0.1)[::5].std() * 100
+    assert found.interval[1] - found.interval[0] == pytest.approx(2 * 1.96 * deviation / 20**0.5, rel=0.1)
+
+
+def test_missing_or_other_query_files_give_no_interval(tmp_path: Path) -> None:
+    rows = [*rows_of(tmp_path, "pona", [scores(0.6, 0)]), *rows_of(tmp_path, "none", [scores(0.4, 0)])]
+    (tmp_path / "none0.csv").unlink()
+    assert compare(rows, tmp_path)[0].interval is None
+
+
+def test_augmented_sets_meet_the_best_control_too(tmp_path: Path) -> None:
+    rows = [row("none", 0.4, 0.4), row("pona", 0.4, 0.5), row("full", 1.0, 0.7)]
+    rows += [row("duplicate", 0.4, 0.45), row("none-matched", 0.4, 0.47)]
+    pairs = {(each.name, each.reference): each.gain for each in compare(rows, tmp_path)}
+    assert pairs == pytest.approx(
+        {("pona", "none"): 10, ("pona", "none-matched"): 3, ("duplicate", "none"): 5, ("none-matched", "none"): 7}
+    )
