@@ -8,15 +8,17 @@ from pona.errors import PoNAError
 
 REDUCTION = 8  # queries and keys have an eighth of the channels
 BLOCK = 128  # queries at a time on a CPU
+WIDEST_HEAD = 128  # what every fused kernel of torch takes, backward too
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Softmax attention over the places of a feature map, with no 1/sqrt(d) (eqs. 4-6 of the paper).
 
-    torch's fused kernels want values as wide as the queries. Values are wider here, so they are split into heads of the
-    query's width that all share one query and one key: the same sum, and no N x N map in memory. On a CPU plain matrix
-    products over a block of queries at a time are 5 times faster than the fused kernel, forward and backward, and need
-    no map either (in training autograd keeps the blocks).
+    torch's fused kernels want values as wide as the queries, and some refuse widths that 8 does not divide. Values are
+    wider here, so they are split into as few heads as the kernels allow, and each head gets the one query and key,
+    filled up with zeros to its width: the same sum, and no N x N map in memory. Narrow heads would need no zeros but
+    compute the softmax once for each. On a CPU plain matrix products over a block of queries at a time are 5 times
+    faster than the fused kernel, forward and backward, and need no map either (in training autograd keeps the blocks).
 
     Args:
         query: B x D x H x W.
@@ -30,17 +32,30 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 def _attend_fused(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    batch, depth, height, width = query.shape
-    heads = value.shape[1] // depth
+    batch, channels, height, width = value.shape
+    heads, depth = head_shape(query.shape[1], channels)
+    padded = -(-depth // 8) * 8
 
-    def as_heads(x: Tensor, count: int) -> Tensor:  # B x count*D x H x W -> B x count x HW x D
-        return x.flatten(2).transpose(1, 2).unflatten(2, (count, depth)).transpose(1, 2)
+    def as_heads(x: Tensor, count: int) -> Tensor:  # B x count*D x H x W -> B x count x HW x padded, last stride 1
+        x = x.contiguous(memory_format=torch.channels_last).flatten(2).transpose(1, 2)
+        x = x.unflatten(2, (count, -1)).transpose(1, 2)
+        return F.pad(x, (0, padded - x.shape[3])) if x.shape[3] < padded else x
 
-    q, k, v = (as_heads(query, 1), as_heads(key, 1), as_heads(value, heads))
-    q, k = q.expand(batch, heads, -1, -1), k.expand(batch, heads, -1, -1)
-    attended = F.scaled_dot_product_attention(q, k, v, scale=1.0)
+    q, k = (as_heads(x, 1).expand(-1, heads, -1, -1).contiguous() for x in (query, key))
+    attended = F.scaled_dot_product_attention(q, k, as_heads(value, heads), scale=1.0)[..., :depth]
     # In memory the channels stay last, as the convolutions around want them.
-    return attended.transpose(1, 2).reshape(batch, height, width, heads * depth).permute(0, 3, 1, 2)
+    return attended.transpose(1, 2).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
+def head_shape(depth: int, channels: int) -> tuple[int, int]:
+    """(heads, width of each) for values of `channels` and queries of `depth`: few and wide, none below `depth`.
+
+    Flash, cuDNN and memory-efficient attention run forward and backward where query, key and value are equally wide,
+    at most 128, and 8 divides that (read in torch's `sdp_utils.cpp`; flash alone fills up to 8 by itself).
+    """
+    most = channels // depth
+    heads = next((h for h in range(1, most) if channels % h == 0 and channels // h <= WIDEST_HEAD), most)
+    return heads, channels // heads
 
 
 def _attend_in_blocks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pona.errors import PoNAError
-from pona.keypoints import FLIP, JOINTS, render_heatmaps
+from pona.keypoints import JOINTS, flip_keypoints, render_heatmaps
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,15 @@ def make_batch(data: PoseImages, pairs: Tensor, sigma: float | None, flip: Tenso
         sigma: of the heatmaps, pixels; None = impulses.
         flip: bool, B; which pairs are mirrored, both images of a pair alike. None = none.
     """
-    images = to_float(data.images[pairs.flatten()])
-    height, width = data.images.shape[2:]
-    heatmaps = render_heatmaps(data.keypoints[pairs.flatten()], size=(height, width), sigma=sigma)
+    images, keypoints = data.images[pairs.flatten()], data.keypoints[pairs.flatten()]
+    height, width = images.shape[2:]
     if flip is not None:
-        mirrored = flip.repeat_interleave(2)[:, None, None, None]
-        images = torch.where(mirrored, images.flip(3), images)
-        # A mirrored person's right arm is a left arm.
-        heatmaps = torch.where(mirrored, heatmaps.flip(3)[:, list(FLIP)], heatmaps)
+        # Bytes and points: an eighth of the work of mirroring floats and heatmaps.
+        mirrored = torch.stack((flip, flip), dim=1).flatten()[:, None, None]
+        images = torch.where(mirrored[..., None], images.flip(3), images)
+        keypoints = torch.where(mirrored, flip_keypoints(keypoints, width), keypoints)
+    images = to_float(images)
+    heatmaps = render_heatmaps(keypoints, size=(height, width), sigma=sigma)
     return Batch(
         condition_image=_channels_last(images[0::2]),
         condition_heatmaps=_channels_last(heatmaps[0::2]),

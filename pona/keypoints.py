@@ -57,7 +57,8 @@ def flip_keypoints(keypoints: Tensor, width: int) -> Tensor:
         keypoints: ... x 18 x 2, (x, y) in pixels, NaN = missing.
         width: width of the image in pixels; x becomes width - 1 - x.
     """
-    flipped = keypoints[..., list(FLIP), :].clone()
+    # Not an index of numbers: that is sent to the device, and training would wait for it.
+    flipped = torch.stack([keypoints[..., joint, :] for joint in FLIP], dim=-2)
     flipped[..., 0] = width - 1 - flipped[..., 0]
     return flipped
 

@@ -1,40 +1,28 @@
 """The loop around the training steps: schedule, reports, files."""
 
 import json
+import math
 import platform
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning_fabric
 import torch
-from lightning_fabric import Fabric
 
 from pona.checkpoint import read_torch, save_checkpoint, write_torch
-from pona.errors import PoNAError
-from pona.generate import prefers_bf16
+from pona.errors import PoNAError, StoppedElsewhere, is_out_of_memory
 from pona.generator import PoNAGenerator
-from pona.presets import TrainConfig
+from pona.launch import precision_name
+from pona.progress import Losses, TrainProgress
 from pona.trainer import Trainer
 from pona.validation import Samples, Validation
 
 STATE_FORMAT = "pona-training-state"
-
-
-@dataclass(frozen=True)
-class TrainProgress:
-    """Where a run stands."""
-
-    iteration: int  # done
-    iterations: int  # in all; an estimate where a time budget ends the run
-    losses: dict[str, float]  # means since the last report: l1 (images -1..1), gan, perceptual, discriminator_*
-    images_per_second: float  # training pairs, since the last report
-    seconds_left: float  # estimate
-    validation: dict[str, float] | None  # see `Validation`; None where this report has none
-    samples: Samples | None = None  # generated images of held-out identities, with every validation
 
 
 class Run:
@@ -50,6 +38,7 @@ class Run:
         progress: Callable[[TrainProgress], None] | None,
     ) -> None:
         self.trainer, self.config, self.out = trainer, trainer.config, out
+        self.processes = trainer.processes
         self.trained_on, self.protocol, self.origin, self.progress = trained_on, protocol, origin, progress
         self.validation: Validation | None = None
         self.last_validation: dict[str, float] | None = None
@@ -57,20 +46,23 @@ class Run:
         self.best_path = out.with_name(f"{out.stem}.best{out.suffix}")
         self.state_path = out.with_name(out.name + ".last")
         self.log_path = out.with_name(out.name + ".jsonl")
-        self._sums: dict[str, torch.Tensor] = {}
-        self._counted = 0
+        self._samples: Samples | None = None  # of the last validation
+        self._losses = Losses()
 
     def start(self, resume: bool) -> None:
         """Takes up `<out>.last` or begins a new log; finds out now whether the folder can be written."""
-        if resume and self.state_path.exists():
-            state = read_torch(self.state_path)
-            self._check_same_run(state)
-            self.trainer.load_state_dict(state["state"])
-            self.last_validation, self.best = state["validation"], state["best"]
-            self._cut_log(self.trainer.iteration)
+        if self.processes.first(lambda: resume and self.state_path.exists()):
+            self.processes.every(self._take_up)
+            self.processes.first(lambda: self._cut_log(self.trainer.iteration))
             return
         self._save_state()
-        self.log_path.write_text("")
+        self.processes.first(lambda: self.log_path.write_text(""))
+
+    def _take_up(self) -> None:
+        state = read_torch(self.state_path)
+        self._check_same_run(state)
+        self.trainer.load_state_dict(state["state"])
+        self.last_validation, self.best = state["validation"], state["best"]
 
     def loop(self, interrupted: threading.Event) -> None:
         """Steps until the schedule ends."""
@@ -82,29 +74,29 @@ class Run:
             try:
                 losses = trainer.step(config.learning_rate * rate_factor(min(1.0, self._fraction()), config.decay))
             except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
-                smaller = max(2, config.batch_size // 2)
+                smaller = max(2, config.batch_size // 2 // self.processes.count * self.processes.count)
                 raise PoNAError(f"out of memory with batches of {config.batch_size}: try {smaller}") from None
-            self._count(losses)
-            trainer.seconds = time.monotonic() - started
-            ended, stopped = self._fraction() >= 1, interrupted.is_set()
+            self._losses.add(losses)
+            trainer.seconds, stopped = self.processes.agree(time.monotonic() - started, interrupted.is_set())
+            ended = self._fraction() >= 1
             due = trainer.iteration % config.validate_every == 0 or ended or stopped
             if trainer.iteration % config.log_every and not due:
                 continue
             now = time.monotonic()
             means = self._means()
             speed = (trainer.iteration - reported) * config.batch_size / max(now - reported_at, 1e-9)
-            measured, samples = self._validate() if due else (None, None)
-            trainer.seconds = time.monotonic() - started
-            self._report(means, speed, measured, samples)
+            measured = self.processes.first(self._validate) if due else None
+            trainer.seconds, _ = self.processes.agree(time.monotonic() - started, False)
+            self.processes.first(partial(self._report, means, speed, measured))
             if due:
                 self._save(finished=ended)
             reported_at, reported = time.monotonic(), trainer.iteration
             if stopped and not ended:
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt if self.processes.is_first else StoppedElsewhere("interrupted")
         # What a finished run leaves is the checkpoint and its log.
-        self.state_path.unlink(missing_ok=True)
+        self.processes.first(lambda: self.state_path.unlink(missing_ok=True))
 
     def _fraction(self) -> float:
         """Share of the run that is over."""
@@ -113,40 +105,36 @@ class Run:
         by_time = trainer.seconds / (60 * config.minutes) if config.minutes else 0.0
         return max(by_count, by_time)
 
-    def _count(self, losses: dict[str, torch.Tensor]) -> None:
-        for name, loss in losses.items():
-            self._sums[name] = self._sums[name] + loss if name in self._sums else loss.clone()
-        self._counted += 1
-
     def _means(self) -> dict[str, float]:
-        """The mean losses since the last call; the only place where the loop waits for the device."""
-        means = {name: float(total) / self._counted for name, total in self._sums.items()}
-        self._sums, self._counted = {}, 0
-        wrong = [name for name, value in means.items() if not torch.isfinite(torch.tensor(value))]
+        """The mean losses since the last call, over all processes."""
+        means = self._losses.means(self.processes)
+        self.processes.first(lambda: self._check_finite(means))
+        return means
+
+    def _check_finite(self, means: dict[str, float]) -> None:
+        wrong = [name for name, value in means.items() if not math.isfinite(value)]
         if wrong:
             raise PoNAError(
                 f"training diverged before iteration {self.trainer.iteration}: loss {', '.join(wrong)} is not finite; "
                 f"{self.out.name} keeps the last good weights; try a smaller learning rate or precision fp32"
             )
-        return means
 
-    def _validate(self) -> tuple[dict[str, float] | None, Samples | None]:
+    def _validate(self) -> dict[str, float] | None:
         if self.validation is None:
-            return None, None
+            return None
         fabric = self.trainer.fabric
         shown: list[Samples] = []
         precision = precision_name(fabric, self.config)
         self.last_validation = self.validation(self._saved(), fabric.device, precision, shown.append)
         self.trainer.generator.train()  # generating has put it in eval mode where no average is kept
-        return self.last_validation, shown[0]
+        self._samples = shown[0]
+        return self.last_validation
 
     def _saved(self) -> Any:
         """The generator that is saved."""
         return self.trainer.average if self.config.ema else self.trainer.generator.module
 
-    def _report(
-        self, losses: dict[str, float], speed: float, measured: dict[str, float] | None, samples: Samples | None
-    ) -> None:
+    def _report(self, losses: dict[str, float], speed: float, measured: dict[str, float] | None) -> None:
         trainer, fraction = self.trainer, self._fraction()
         report = TrainProgress(
             iteration=trainer.iteration,
@@ -161,17 +149,20 @@ class Run:
         with self.log_path.open("a") as log:
             log.write(json.dumps(line) + "\n")
         if self.progress is not None:
-            self.progress(replace(report, samples=samples))
+            self.progress(replace(report, samples=self._samples if measured else None))
 
     def _save(self, finished: bool) -> None:
         """The weights, the best ones under a name of their own, and the state to go on from; in this order."""
+        self.processes.first(lambda: self._save_generators(finished))
+        if not finished:
+            self._save_state()
+
+    def _save_generators(self, finished: bool) -> None:
         generator, measured = self._saved(), self.last_validation
         if measured is not None and (self.best is None or measured["l1"] < self.best["l1"]):
             self.best = {"iteration": self.trainer.iteration, "l1": measured["l1"]}
             self._save_weights(self.best_path, generator, finished)
         self._save_weights(self.out, generator, finished)
-        if not finished:
-            self._save_state()
 
     def _save_weights(self, path: Path, generator: PoNAGenerator, finished: bool) -> None:
         save_checkpoint(path, generator, generator.config, self._training(finished), half=self.config.half)
@@ -186,7 +177,7 @@ class Run:
             "best": self.best,
             "state": self.trainer.state_dict(),
         }
-        write_torch(self.state_path, content)
+        self.processes.first(lambda: write_torch(self.state_path, content))
 
     def _check_same_run(self, state: Any) -> None:
         if not isinstance(state, dict) or state.get("format") != STATE_FORMAT:
@@ -195,6 +186,8 @@ class Run:
         changed = [f"{name} {theirs.get(name)} -> {own[name]}" for name in own if theirs.get(name) != own[name]]
         if state["fingerprint"] != self.trained_on.get("fingerprint"):
             changed.append("other training images")
+        if (devices := 1 + len(state["state"].get("others", []))) != self.processes.count:
+            changed.append(f"devices {devices} -> {self.processes.count}")
         changed += [f"another {name} file" for name, value in self.origin.items() if state["origin"].get(name) != value]
         if changed:
             raise PoNAError(
@@ -217,6 +210,7 @@ class Run:
             "finished": finished,
             "seconds": round(trainer.seconds, 1),
             "batch_size": self.config.batch_size,
+            "devices": self.processes.count,
             "seed": self.config.seed,
             "weights": f"moving average, decay {self.config.ema}" if self.config.ema else "last",
             "perceptual": trainer.perceptual.kind if trainer.perceptual is not None else "none",
@@ -245,15 +239,3 @@ def rate_factor(fraction: float, decay: float) -> float:
         decay: share of the run with a falling rate, 0..1.
     """
     return 1.0 if fraction <= 1 - decay else (1 - fraction) / decay
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """torch has a class for this on a GPU only; on a CPU it is a RuntimeError that tells it in words."""
-    words = ("not enough memory", "can't allocate memory", "could not create a memory object")
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in str(error) for word in words)
-
-
-def precision_name(fabric: Fabric, config: TrainConfig) -> str:
-    if config.precision != "auto":
-        return config.precision
-    return "bf16" if prefers_bf16(fabric.device) else "fp32"

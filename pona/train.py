@@ -6,20 +6,21 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins import MixedPrecision, Precision
 
-from pona.checkpoint import check_plain, load_checkpoint
+from pona.checkpoint import Checkpoint, check_plain, load_checkpoint
 from pona.data import PoseImages
 from pona.errors import PoNAError
-from pona.generate import prefers_bf16
-from pona.losses import find_vgg_weights
+from pona.launch import launch
+from pona.losses import PerceptualLoss, find_vgg_weights
 from pona.presets import PRESETS, TrainConfig
-from pona.run import Run, TrainProgress
+from pona.processes import Processes
+from pona.progress import TrainProgress
+from pona.run import Run
 from pona.trainer import Trainer
 from pona.validation import Validation
 
@@ -39,6 +40,8 @@ def train(
     progress: Callable[[TrainProgress], None] | None = None,
     resume: bool = True,
     initial: Path | None = None,
+    processes: Processes | None = None,
+    compiled: bool = False,
 ) -> Path:
     """Trains a generator and writes it to `out`.
 
@@ -47,11 +50,16 @@ def train(
     written at every validation, so that a run that is cut leaves a generator that can be used. Ctrl-C saves, then
     raises KeyboardInterrupt.
 
+    On several devices (`pona.launch.launch`) every process calls this with the same arguments. Each holds all images in
+    memory; `config.batch_size` stays the number of pairs per iteration, of which each device takes its part; the first
+    process validates and writes, and its clock counts; the state goes on with the same number of devices only. See
+    `Trainer` for what differs from one device.
+
     Args:
         data: training images.
         config: the run; see `PRESETS`.
         out: the checkpoint; its folder must exist.
-        validation: held-out identities, None = no validation.
+        validation: held-out identities, None = no validation; only the first process's counts.
         trained_on: for the record: "fingerprint", "names", "portion".
         protocol: for the record: "paper" (all training images) or "strict" (the kept images of a study).
         vgg_weights: VGG-19 weights for the perceptual loss; None = torchvision's, where they lie in torch's cache.
@@ -60,6 +68,10 @@ def train(
         resume: go on from `<out>.last`, and do nothing where `out` is this very run, finished; False = start anew.
         initial: a checkpoint whose weights the generator starts from, None = random ones. The names that it was trained
             on join this run's record: what a generator has once seen, it has seen.
+        processes: who works on this run, already launched; `device` is then not looked at. None = this process alone,
+            or as many as torchrun or SLURM started.
+        compiled: use torch.compile, where `pona.compiler.why_not_compile` knows no reason against; the first step then
+            takes minutes, and results differ by rounding.
 
     Returns:
         `out`.
@@ -68,27 +80,33 @@ def train(
         PoNAError: for missing VGG weights, files that cannot be written, an output of another run, or divergence.
     """
     out, trained_on = Path(out), dict(trained_on)
-    check_plain(trained_on, "trained_on")
-    start = None if initial is None else load_checkpoint(initial)
-    if start is not None:
-        seen = start.training.get("trained_on", {}).get("names", [])
-        trained_on["names"] = sorted({*trained_on.get("names", []), *seen})
-    vgg = _choose_vgg(config, vgg_weights)
-    origin = {"initial": _file_digest(initial), "vgg": _file_digest(vgg)}
-    if resume and _is_done(out, config, trained_on, origin):
-        return out
-    fabric = _fabric(device, config)
-    cuda = [fabric.device] if fabric.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda), _interrupts() as interrupted:
-        torch.manual_seed(config.seed)
-        trainer = Trainer(fabric, config, data, vgg)
+    own = processes or launch(config, device)
+
+    def prepare() -> tuple[Checkpoint | None, PerceptualLoss | None, dict[str, str | None]]:
+        check_plain(trained_on, "trained_on")
+        start = None if initial is None else load_checkpoint(initial)
         if start is not None:
-            trainer.start_from(start.generator)
-        run = Run(trainer, out, trained_on, protocol, origin, progress)
-        if validation is not None:
-            run.validation = Validation(validation, data.images, config.validation_pairs)
-        run.start(resume)
-        run.loop(interrupted)
+            seen = start.training.get("trained_on", {}).get("names", [])
+            trained_on["names"] = sorted({*trained_on.get("names", []), *seen})
+        vgg = _choose_vgg(config, vgg_weights)
+        perceptual = None if vgg is None else PerceptualLoss(vgg)
+        return start, perceptual, {"initial": _file_digest(initial), "vgg": _file_digest(vgg)}
+
+    with own.together():
+        start, perceptual, origin = own.every(prepare)
+        if own.first(lambda: resume and _is_done(out, config, trained_on, origin)):
+            return out
+        cuda = [own.fabric.device] if own.fabric.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=cuda), _interrupts() as interrupted:
+            torch.manual_seed(config.seed)
+            trainer = Trainer(own, config, data, perceptual, compiled)
+            if start is not None:
+                own.every(partial(trainer.start_from, start.generator))
+            run = Run(trainer, out, trained_on, protocol, origin, progress)
+            if validation is not None and own.is_first:
+                run.validation = Validation(validation, data.images, config.validation_pairs)
+            run.start(resume)
+            run.loop(interrupted)
     return out
 
 
@@ -123,18 +141,6 @@ def _choose_vgg(config: TrainConfig, path: Path | None) -> Path | None:
             "give --vgg-weights FILE, or --perceptual none to train without"
         )
     return found
-
-
-def _fabric(device: str, config: TrainConfig) -> Fabric:
-    kind, _, index = device.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
-        raise PoNAError(f"device is {device!r}, expected 'auto', 'cpu' or, where there is a GPU, 'cuda' or 'cuda:N'")
-    if kind == "auto":
-        kind = "cuda" if torch.cuda.is_available() else "cpu"
-    bf16 = config.precision == "bf16" or (config.precision == "auto" and prefers_bf16(torch.device(kind)))
-    # The plugin instead of its name, because for a name fabric prints a line.
-    plugin = MixedPrecision("bf16-mixed", kind) if bf16 else Precision()
-    return Fabric(accelerator=kind, devices=[int(index)] if index else 1, plugins=[plugin])
 
 
 @contextmanager

@@ -3,12 +3,10 @@
 import copy
 from collections.abc import Iterable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from pona.data import Batch, PoseImages, draw_pairs, make_batch
@@ -19,20 +17,36 @@ from pona.image_pool import ImagePool
 from pona.layers import HalfDropout
 from pona.losses import PerceptualLoss, adversarial_loss
 from pona.presets import TrainConfig
+from pona.processes import Processes
 
 
 class Trainer:
     """Networks, optimisers and random states of one run.
 
+    Several devices share each batch. All draw the same pairs and each takes its part, so which pairs are seen does not
+    depend on their number; gradients are averaged. Dropout and image pools (each of `pool_size`) are every device's
+    own. On GPUs BN normalises by the whole batch (torch's SyncBatchNorm), as on one device. On CPUs torch has no such
+    layer: each process normalises by its part, and the running statistics are the mean over the processes.
+
     Args:
-        fabric: device and precision.
+        processes: device, precision, and who else works on this run.
         config: the run.
-        data: training images; moved to the device.
-        vgg_weights: for the perceptual loss, None = without.
+        data: training images, the same in every process; moved to the device.
+        perceptual: the perceptual loss, moved to the device; None = without.
+        compiled: pass generator and discriminators through torch.compile.
     """
 
-    def __init__(self, fabric: Fabric, config: TrainConfig, data: PoseImages, vgg_weights: Path | None) -> None:
-        self.fabric, self.config = fabric, config
+    def __init__(
+        self,
+        processes: Processes,
+        config: TrainConfig,
+        data: PoseImages,
+        perceptual: PerceptualLoss | None,
+        compiled: bool = False,
+    ) -> None:
+        self.compiled = compiled
+        self.processes, self.fabric, self.config = processes, processes.fabric, config
+        fabric = self.fabric
         self.data = data.to(fabric.device)
         self.iteration = 0
         self.seconds = 0.0  # of training before this moment, over all resumed parts
@@ -50,11 +64,13 @@ class Trainer:
             for place, (name, channels) in enumerate((("appearance", APPEARANCE_CHANNELS), ("pose", POSE_CHANNELS))):
                 network = Discriminator(channels, config.discriminator_width, norm, config.discriminator_variant)
                 self.discriminators[name], self.discriminator_optimizers[name] = self._set_up(network)
-                self.pools[name] = ImagePool(config.pool_size, seed=config.seed + place)
+                self.pools[name] = ImagePool(config.pool_size, seed=config.seed + place + 2 * processes.rank)
         self.perceptual = None
-        if vgg_weights is not None:
-            self.perceptual = PerceptualLoss(vgg_weights).to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if perceptual is not None:
+            self.perceptual = perceptual.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.random = torch.Generator(device=fabric.device).manual_seed(config.seed)
+        if not processes.is_first:  # the weights are drawn, now each its own dropout
+            torch.manual_seed(config.seed + processes.rank)
 
     def start_from(self, generator: PoNAGenerator) -> None:
         """Takes over the weights of a trained generator of the same architecture.
@@ -90,9 +106,11 @@ class Trainer:
         count = self.config.batch_size
         pairs = draw_pairs(self.data, count, self.random)
         flip = None
+        share = count // self.processes.count
+        own = slice(self.processes.rank * share, (self.processes.rank + 1) * share)
         if self.config.flip:
-            flip = torch.rand(count, generator=self.random, device=pairs.device) < 0.5
-        return make_batch(self.data, pairs, self.config.sigma, flip)
+            flip = (torch.rand(count, generator=self.random, device=pairs.device) < 0.5)[own]
+        return make_batch(self.data, pairs[own], self.config.sigma, flip)
 
     def _step_generator(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
@@ -132,6 +150,8 @@ class Trainer:
 
     @torch.no_grad()
     def _update_average(self) -> None:
+        if not self._syncs_norms():
+            self.processes.mean_([b for b in self.generator.module.buffers() if b.is_floating_point()])
         # A young average would mostly be the random start: follow fast at first.
         decay = min(self.config.ema, (1 + self.iteration) / (10 + self.iteration))
         average, current = _floats(self.average), _floats(self.generator.module)
@@ -139,6 +159,10 @@ class Trainer:
 
     def _set_up(self, network: nn.Module) -> tuple[Any, Any]:
         network = network.to(memory_format=torch.channels_last)
+        if self._syncs_norms():
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        if self.compiled:
+            network.compile()  # in place: the names of the weights stay
         # Adam moves a weight by about its rate per step, whatever the gradient: gammas, which start at 0 and are all
         # that lets the pose through, would stay near 0 for thousands of steps.
         is_scalar = {name: name.endswith(("gamma", "beta")) for name, _ in network.named_parameters()}
@@ -154,9 +178,19 @@ class Trainer:
         optimizer = torch.optim.Adam(groups, self.config.learning_rate, betas=betas, fused=True)
         return self.fabric.setup(network, optimizer)
 
+    def _syncs_norms(self) -> bool:
+        return self.processes.count > 1 and self.fabric.device.type == "cuda"
+
     def state_dict(self) -> dict[str, Any]:
-        """Everything that decides the rest of the run, random states included."""
-        state = {
+        """Everything that decides the rest of the run, random states included; all processes must call it.
+
+        Only the first process's is whole: under "others" it holds what the other processes have of their own.
+        """
+        own, *others = self.processes.gather(self._own_state()) or [self._own_state()]
+        return self._common_state() | own | ({"others": others} if others else {})
+
+    def _common_state(self) -> dict[str, Any]:
+        return {
             "iteration": self.iteration,
             "seconds": self.seconds,
             "generator": self.generator.state_dict(),
@@ -164,8 +198,13 @@ class Trainer:
             "generator_optimizer": self.generator_optimizer.state_dict(),
             "discriminators": {name: network.state_dict() for name, network in self.discriminators.items()},
             "discriminator_optimizers": {name: o.state_dict() for name, o in self.discriminator_optimizers.items()},
-            "pools": {name: pool.state_dict() for name, pool in self.pools.items()},
             "pair_random": self.random.get_state(),
+        }
+
+    def _own_state(self) -> dict[str, Any]:
+        """What each process has for itself."""
+        state: dict[str, Any] = {
+            "pools": {name: pool.state_dict() for name, pool in self.pools.items()},
             "torch_random": torch.get_rng_state(),
         }
         if self.fabric.device.type == "cuda":
@@ -173,7 +212,8 @@ class Trainer:
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes up a state of the same configuration."""
+        """Takes up a state of the same configuration and number of processes."""
+        own = state if self.processes.is_first else state["others"][self.processes.rank - 1]
         self.iteration, self.seconds = state["iteration"], state["seconds"]
         self.generator.load_state_dict(state["generator"])
         self.average.load_state_dict(state["average"])
@@ -181,11 +221,11 @@ class Trainer:
         for name in self.discriminators:
             self.discriminators[name].load_state_dict(state["discriminators"][name])
             self.discriminator_optimizers[name].load_state_dict(state["discriminator_optimizers"][name])
-            self.pools[name].load_state_dict(state["pools"][name], self.fabric.device)
+            self.pools[name].load_state_dict(own["pools"][name], self.fabric.device)
         self.random.set_state(state["pair_random"])
-        torch.set_rng_state(state["torch_random"])
+        torch.set_rng_state(own["torch_random"])
         if self.fabric.device.type == "cuda":
-            torch.cuda.set_rng_state(state["cuda_random"], self.fabric.device)
+            torch.cuda.set_rng_state(own["cuda_random"], self.fabric.device)
 
 
 def _discriminator_input(name: str, image: Tensor, batch: Batch) -> Tensor:

@@ -19,12 +19,14 @@ from reidaug.options import (
     AverageOption,
     BlocksOption,
     CheckpointOption,
+    CompileOption,
     ControlsOption,
     CopyOption,
     CrossAttentionOption,
     DataOption,
     DebugOption,
     DeviceOption,
+    DevicesOption,
     DiscriminatorOption,
     DropoutOption,
     EpochsOption,
@@ -287,6 +289,8 @@ def train(
     tensorboard: TensorboardOption = False,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
+    devices: DevicesOption = None,
+    compiled: CompileOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -301,7 +305,11 @@ def train(
 
     With --preset deepfashion, --data is the public DeepFashion folder: train/, fasion-resize-annotation-train.csv and
     fasion-resize-pairs-train.csv, and for validation the same of test.
+
+    Several GPUs: --devices N, or on one or more machines `torchrun --nproc-per-node N -m reidaug train ...`, or srun
+    with as many tasks. The batch stays as large as on one and is shared; each process holds all images in memory.
     """
+    from pona.launch import is_first_process
     from reidaug.train import TrainRequest, train_generator
 
     request = TrainRequest(
@@ -316,6 +324,8 @@ def train(
         vgg_weights=vgg_weights,
         tensorboard=tensorboard,
         device=device,
+        devices=devices,
+        compiled=compiled,
         changes={
             "width": width,
             "blocks": blocks,
@@ -334,9 +344,10 @@ def train(
             "seed": seed,
         },
     )
-    with progress("training the generator") as advance:
+    with progress("training the generator", shown=is_first_process()) as advance:
         summary = train_generator(request, say=say, advance=advance)
-    report(summary, json)
+    if summary is not None:
+        report(summary, json)
 
 
 @app.command()

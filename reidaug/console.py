@@ -52,17 +52,18 @@ def duration(seconds: float) -> str:
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Advance]:
+def progress(what: str, shown: bool = True) -> Iterator[Advance]:
     """Shows how far, how fast and how long yet: a bar on a terminal, else a line now and then.
 
     Args:
         what: the work, in a few words.
+        shown: False in a process beside the one that speaks.
 
     Yields:
         A function to be called with (done, total) and, if wanted, a note.
     """
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    if console.is_terminal:
+    if console.is_terminal and shown:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),

@@ -184,7 +184,8 @@ MinutesOption = Annotated[
     ),
 ]
 TrainBatchOption = Annotated[
-    int | None, typer.Option("--batch-size", min=1, rich_help_panel=_SCHEDULE, help="Pairs per iteration.")
+    int | None,
+    typer.Option("--batch-size", min=1, rich_help_panel=_SCHEDULE, help="Pairs per iteration; devices share them."),
 ]
 LearningRateOption = Annotated[
     float | None, typer.Option("--learning-rate", min=1e-8, rich_help_panel=_SCHEDULE, help="Of Adam, at the start.")
@@ -211,4 +212,11 @@ EveryOption = Annotated[
 TensorboardOption = Annotated[
     bool,
     typer.Option("--tensorboard", rich_help_panel=_WATCH, help="Write TensorBoard's files to OUT.tensorboard/ too."),
+]
+DevicesOption = Annotated[
+    int | None,
+    typer.Option("--devices", min=1, help="So many GPUs of this machine (with --device cpu: processes) train it."),
+]
+CompileOption = Annotated[
+    bool, typer.Option("--compile", help="Use torch.compile: minutes to start, then perhaps faster; try it first.")
 ]

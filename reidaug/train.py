@@ -1,6 +1,7 @@
 """Train a generator on a Market-1501 folder, on the kept images of a study, or on DeepFashion."""
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
@@ -35,6 +36,8 @@ class TrainRequest:
     vgg_weights: Path | None = None  # file; None looks in torch's cache
     tensorboard: bool = False  # write its files too
     device: str = "auto"  # auto, cpu, cuda, cuda:N
+    devices: int | None = None  # processes on this machine; None = as torchrun or SLURM started them, else one
+    compiled: bool = False  # torch.compile, where there is a compiler
     changes: Mapping[str, Any] = field(default_factory=dict)  # fields of pona's TrainConfig; None = the preset's value
 
 
@@ -43,20 +46,80 @@ def shipped_checkpoint() -> Path:
     return Path(str(resources.files("reidaug") / "demo-pona.pt"))
 
 
-def train_generator(request: TrainRequest, *, say: Callable[[str], None], advance: Advance) -> dict[str, Any]:
+def train_generator(request: TrainRequest, *, say: Callable[[str], None], advance: Advance) -> dict[str, Any] | None:
     """Trains, and returns what the checkpoint is, in plain values.
+
+    On several devices each process runs this; all but the first stay silent and return None.
 
     Raises:
         ReidAugError: what `market_data` and `deepfashion_data` raise, a study with DeepFashion, or nowhere to write.
         PoNAError: a missing perceptual loss, divergence, or a file that cannot be written.
     """
+    from pona.errors import StoppedElsewhere
+    from pona.launch import is_first_process, launch, said_once
+
+    try:
+        with said_once():
+            config = _configuration(request)
+            processes = launch(config, request.device, request.devices)
+        if not processes.is_first:
+            say, advance = _silent, _silent
+        with processes, processes.together():
+            return _train(request, config, processes, say, advance)
+    except StoppedElsewhere:
+        return None
+    except KeyboardInterrupt:
+        if is_first_process():
+            raise
+        return None
+
+
+def _train(
+    request: TrainRequest, config: Any, processes: Any, say: Callable[[str], None], advance: Advance
+) -> dict[str, Any] | None:
     import pona
-    from pona.losses import find_vgg_weights
     from pona.train import train
 
-    config = _configuration(request)
     if str(request.start_from) == SHIPPED:
         request = replace(request, start_from=shipped_checkpoint())
+    job = processes.every(lambda: _prepare(request, config, processes, say, advance))
+    with ExitStack() as stack:
+        lock = request.out.with_name(f".{request.out.name}.lock")
+        processes.first(lambda: stack.enter_context(locked(lock, f"the training of {request.out}")))
+        train(
+            job.data.images,
+            config,
+            request.out,
+            validation=job.data.validation,
+            trained_on=job.trained_on,
+            protocol=job.protocol,
+            vgg_weights=request.vgg_weights,
+            progress=job.monitor,
+            initial=request.start_from,
+            processes=processes,
+            compiled=job.compiled,
+        )
+    if not processes.is_first:
+        return None
+    training = pona.load_checkpoint(request.out).training
+    wanted = ("preset", "iteration", "batch_size", "perceptual", "protocol", "weights", "validation", "best", "seconds")
+    return {"checkpoint": str(request.out), **{name: training.get(name) for name in wanted}}
+
+
+@dataclass(frozen=True)
+class _Job:
+    data: TrainingData
+    trained_on: dict[str, Any]
+    protocol: str
+    compiled: bool
+    monitor: Callable[[Any], None] | None
+
+
+def _prepare(request: TrainRequest, config: Any, processes: Any, say: Callable[[str], None], advance: Advance) -> _Job:
+    """Reads what is trained on, and says what will be done with it."""
+    from pona.compiler import why_not_compile
+    from pona.losses import find_vgg_weights
+
     if not request.out.absolute().parent.is_dir():
         raise ReidAugError(f"--out {request.out}: there is no folder {request.out.absolute().parent}; make it first")
     data = _training_data(request, say)
@@ -69,24 +132,15 @@ def train_generator(request: TrainRequest, *, say: Callable[[str], None], advanc
     say(
         f"training on {len(data.names):,} images, {len(data.images.pairs):,} pairs, protocol {protocol} {_source(data)}"
     )
+    lacking = why_not_compile(processes.fabric.device.type) if request.compiled else None
+    if lacking:
+        say(f"{lacking}: training without --compile")
+    monitor = Monitor(request.out, say, advance, request.tensorboard) if processes.is_first else None
+    return _Job(data, trained_on, protocol, request.compiled and not lacking, monitor)
 
-    monitor = Monitor(request.out, say, advance, request.tensorboard)
-    with locked(request.out.with_name(f".{request.out.name}.lock"), f"the training of {request.out}"):
-        train(
-            data.images,
-            config,
-            request.out,
-            validation=data.validation,
-            trained_on=trained_on,
-            protocol=protocol,
-            vgg_weights=request.vgg_weights,
-            device=request.device,
-            progress=monitor,
-            initial=request.start_from,
-        )
-    training = pona.load_checkpoint(request.out).training
-    wanted = ("preset", "iteration", "batch_size", "perceptual", "protocol", "weights", "validation", "best", "seconds")
-    return {"checkpoint": str(request.out), **{name: training.get(name) for name in wanted}}
+
+def _silent(*_: Any) -> None:
+    pass
 
 
 def _configuration(request: TrainRequest) -> Any:

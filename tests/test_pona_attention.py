@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import pona.attention
 from pona import PoNAError
-from pona.attention import CrossAttention, SelfAttention, _attend_fused, _attend_in_blocks, attend
+from pona.attention import CrossAttention, SelfAttention, _attend_fused, _attend_in_blocks, attend, head_shape
 
 
 def inputs(batch: int = 2, depth: int = 3, channels: int = 24, height: int = 4, width: int = 5) -> list[torch.Tensor]:
@@ -44,14 +44,41 @@ def test_both_ways_agree_with_loops(
     torch.testing.assert_close(attended, naive(query, key, value), rtol=1e-4, atol=1e-5)
 
 
-def test_both_ways_have_the_same_gradients() -> None:
-    gradients = []
+# Widths 24 and 64 of the generator, cross and self-attention: several heads, and one that 8 does not divide.
+@pytest.mark.parametrize(("depth", "channels"), [(3, 24), (12, 96), (24, 192), (32, 256), (64, 512), (17, 136)])
+def test_both_ways_have_the_same_gradients(depth: int, channels: int) -> None:
+    results, gradients = [], []
     for way in (_attend_fused, _attend_in_blocks):
-        leaves = [x.requires_grad_() for x in inputs()]
-        way(*leaves).square().sum().backward()
+        leaves = [(x / depth**0.5).requires_grad_() for x in inputs(depth=depth, channels=channels)]
+        results.append(way(*leaves))
+        results[-1].square().sum().backward()
         gradients.append([leaf.grad for leaf in leaves])
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("width", range(2, 130, 2))
+def test_heads_fit_the_fused_kernels(width: int) -> None:
+    for channels in (4 * width, 8 * width):
+        heads, wide = head_shape(channels // 8, channels)
+        assert heads * wide == channels and channels // 8 <= wide <= 128
+
+
+def test_fused_kernels_get_what_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    real = torch.nn.functional.scaled_dot_product_attention
+
+    def spy(*tensors: torch.Tensor, **options: float) -> torch.Tensor:
+        seen.extend(tensors)
+        return real(*tensors, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", spy)
+    for depth in (12, 17, 24):
+        _attend_fused(*inputs(depth=depth, channels=8 * depth))
+    assert len(seen) == 9
+    assert all(x.shape[3] % 8 == 0 and x.stride(3) == 1 and 0 not in x.stride() for x in seen)
 
 
 class LargestTensor(TorchDispatchMode):

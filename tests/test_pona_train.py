@@ -12,6 +12,7 @@ import torch
 
 import pona.trainer
 from pona import PoNAError, PoseImages, load_checkpoint
+from pona.launch import launch
 from pona.layers import HalfDropout
 from pona.run import rate_factor
 from pona.train import PRESETS, TrainConfig, TrainProgress, train
@@ -271,10 +272,10 @@ def test_every_switch_trains(tmp_path: Path, change: dict[str, Any]) -> None:
 
 
 def test_dropout_is_the_training_s_not_the_network_s(tmp_path: Path) -> None:
-    fabric, config = pona.train._fabric("cpu", TINY), replace(TINY, precision="fp32")
+    processes, config = launch(replace(TINY, precision="fp32"), "cpu"), replace(TINY, precision="fp32")
     batch = {}
     for dropout in (True, False):
-        trainer = pona.trainer.Trainer(fabric, replace(config, dropout=dropout), small_data(), None)
+        trainer = pona.trainer.Trainer(processes, replace(config, dropout=dropout), small_data(), None)
         block = trainer.generator.module.blocks[0].image_conv1.train()
         x = torch.ones(2, 16, 4, 2)
         batch[dropout] = [block(x), block(x)]

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner, Result
 
@@ -182,3 +183,30 @@ def test_two_trainings_of_one_file_are_refused(tiny_root: Path) -> None:
 def test_batch_of_one_is_refused_in_one_line(tiny_root: Path) -> None:
     result = train("--data", str(tiny_root), "--batch-size", "1")
     assert result.exit_code == 1 and "batch_size is 1" in result.stderr
+
+
+def test_no_compiler_is_said_and_trains_without(tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    result = train("--data", str(tiny_root), "--compile")
+    assert result.exit_code == 0, result.output
+    assert "no C++ compiler (no-such-compiler): training without --compile" in result.stderr
+
+
+def test_compiling_leaves_the_names_of_the_weights(tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[torch.nn.Module] = []
+
+    def compile(module: torch.nn.Module) -> None:
+        # With a back end that compiles nothing: a real one takes a minute.
+        compiled.append(module)
+        module._compiled_call_impl = torch.compile(module._call_impl, backend="eager")
+
+    monkeypatch.setattr(torch.nn.Module, "compile", compile)
+    monkeypatch.setattr("pona.compiler.why_not_compile", lambda device: None)
+    result = train("--data", str(tiny_root), "--compile")
+    assert result.exit_code == 0, result.output
+    assert len(compiled) == 3
+    assert not any("_orig_mod" in name for name in pona.load_checkpoint("pona.pt").generator.state_dict())
+    Path("pona.pt").rename("compiled.pt")
+    assert train("--data", str(tiny_root)).exit_code == 0
+    one, other = (pona.load_checkpoint(name).generator.state_dict() for name in ("compiled.pt", "pona.pt"))
+    assert all(torch.allclose(one[name], other[name], atol=1e-3) for name in one)

@@ -1,0 +1,142 @@
+"""Starting the processes of a training run: on one device, on several, under torchrun or SLURM."""
+
+import inspect
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision, Precision
+from lightning_fabric.plugins.environments import (
+    ClusterEnvironment,
+    LightningEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
+from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.utilities.rank_zero import rank_zero_only
+from torch.nn.parallel import DistributedDataParallel
+
+from pona.errors import PoNAError, StoppedElsewhere
+from pona.generate import prefers_bf16
+from pona.presets import TrainConfig
+from pona.processes import Processes
+
+
+def launch(config: TrainConfig, device: str = "auto", devices: int | None = None) -> Processes:
+    """Starts and connects the processes of a run, one per device.
+
+    Under torchrun, or in an srun step of several tasks, the processes are there already. Else, for several devices,
+    lightning-fabric starts the others by running this program's own command line once more for each, with `LOCAL_RANK`
+    set; they run up to this very call and go on from here like the first one. So a program calls it once.
+
+    Args:
+        config: decides the precision, and its batch is what the processes share.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        devices: processes on this machine; None = as many as torchrun or SLURM started, else one. On CPUs they talk
+            over gloo, on GPUs over NCCL.
+
+    Raises:
+        PoNAError: for a device that is not there, more devices than there are, or a batch that they cannot share.
+    """
+    kind, index = _resolve(device)
+    try:
+        local, nodes, environment = _layout(devices)
+    except (KeyError, ValueError, RuntimeError) as error:  # what fabric and the environment get wrong
+        raise PoNAError(f"the processes of this run cannot be told from the environment: {error}") from None
+    _check(config, kind, index, local, local * nodes)
+    bf16 = config.precision == "bf16" or (config.precision == "auto" and prefers_bf16(torch.device(kind)))
+    # The plugin instead of its name, because for a name fabric prints a line.
+    precision = MixedPrecision("bf16-mixed", kind) if bf16 else Precision()
+    if local * nodes == 1:
+        return Processes(Fabric(accelerator=kind, devices=[index] if index is not None else 1, plugins=[precision]))
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets with four lines
+    strategy = DDPStrategy(**_ddp_options(config))
+    fabric = Fabric(
+        accelerator=kind, devices=local, num_nodes=nodes, strategy=strategy, plugins=[precision, environment]
+    )
+    fabric.launch()
+    return Processes(fabric)
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that speaks, as far as the environment tells before `launch`."""
+    return not getattr(rank_zero_only, "rank", 0)
+
+
+@contextmanager
+def said_once() -> Iterator[None]:
+    """Around what fails in every process alike before they are connected: only the first says it.
+
+    Raises:
+        StoppedElsewhere: in the others.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if is_first_process():
+            raise
+        raise StoppedElsewhere(str(error)) from None
+
+
+def precision_name(fabric: Fabric, config: TrainConfig) -> str:
+    """What a run computes in: "fp32" or "bf16"."""
+    if config.precision != "auto":
+        return config.precision
+    return "bf16" if prefers_bf16(fabric.device) else "fp32"
+
+
+def _resolve(device: str) -> tuple[str, int | None]:
+    """("cpu" or "cuda", which one or None)."""
+    kind, _, index = device.partition(":")
+    known = kind in ("auto", "cpu", "cuda") and (not index or (kind == "cuda" and index.isdigit()))
+    if not known or (kind == "cuda" and not torch.cuda.is_available()):
+        raise PoNAError(f"device is {device!r}, expected 'auto', 'cpu' or, where there is a GPU, 'cuda' or 'cuda:N'")
+    if kind == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "cpu"
+    return kind, int(index) if index else None
+
+
+def _layout(devices: int | None) -> tuple[int, int, ClusterEnvironment]:
+    """(processes on each machine, machines, how they find each other)."""
+    environment: ClusterEnvironment
+    if TorchElasticEnvironment.detect():
+        local, world = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
+        environment = TorchElasticEnvironment()
+    elif int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
+        world = int(os.environ["SLURM_STEP_NUM_TASKS"])
+        local = world // int(os.environ.get("SLURM_STEP_NUM_NODES", "1"))
+        environment = SLURMEnvironment()
+    else:
+        return devices or 1, 1, LightningEnvironment()
+    if devices not in (None, local):
+        raise PoNAError(f"{devices} devices asked for where {local} processes were started: leave --devices away")
+    return local, world // local, environment
+
+
+def _ddp_options(config: TrainConfig) -> dict[str, Any]:
+    # Buffers are not copied before each forward: a discriminator has two before its backward, which would find BN's
+    # statistics changed. The trainer makes them equal itself. Newer versions of torch have another name for it.
+    names = inspect.signature(DistributedDataParallel).parameters
+    buffers = "forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers"
+    # Without cross-attention the pose path leads nowhere.
+    return {buffers: False, "find_unused_parameters": not config.cross_attention}
+
+
+def _check(config: TrainConfig, kind: str, index: int | None, local: int, world: int) -> None:
+    if local < 1:
+        raise PoNAError(f"devices is {local}, expected at least 1")
+    there = torch.cuda.device_count() if kind == "cuda" else os.cpu_count() or 1
+    what = "GPUs" if kind == "cuda" else "CPU cores"
+    if local > 1 and local > there:
+        raise PoNAError(f"{local} devices asked for and this machine has {there} {what}: ask for at most {there}")
+    if index is not None and (local > 1 or index >= there):
+        raise PoNAError(f"device is cuda:{index} for {local} processes on {there} GPUs: give --device cuda")
+    if config.batch_size % world:
+        near = max(1, round(config.batch_size / world)) * world
+        raise PoNAError(
+            f"batch_size is {config.batch_size}, expected a multiple of the {world} devices that share it: try {near}"
+        )

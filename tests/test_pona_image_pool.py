@@ -1,0 +1,56 @@
+"""The image pool does in one indexing what its definition does one image at a time."""
+
+import pytest
+import torch
+
+from pona.image_pool import ImagePool
+
+
+class PoolByDefinition:
+    """Shrivastava et al.: each image in its turn is kept, or swapped for an older one, or passed on."""
+
+    def __init__(self, size: int, seed: int) -> None:
+        self.size, self.kept = size, list[torch.Tensor]()
+        self.random = torch.Generator().manual_seed(seed)
+
+    def query(self, images: torch.Tensor) -> torch.Tensor:
+        answer = []
+        for image in images:
+            if len(self.kept) < self.size:
+                self.kept.append(image)
+            elif torch.rand((), generator=self.random) < 0.5:
+                place = int(torch.randint(self.size, (), generator=self.random))
+                image, self.kept[place] = self.kept[place], image
+            answer.append(image)
+        return torch.stack(answer)
+
+
+@pytest.mark.parametrize(("size", "batch"), [(1, 4), (3, 8), (6, 4), (50, 4)])
+def test_same_answers_as_one_image_at_a_time(size: int, batch: int) -> None:
+    pool, definition = ImagePool(size, seed=3), PoolByDefinition(size, seed=3)
+    numbers = torch.arange(20 * batch, dtype=torch.float32).view(20, batch, 1, 1, 1).expand(-1, -1, 2, 3, 3)
+    for images in numbers:
+        assert torch.equal(pool.query(images), definition.query(images))
+
+
+def test_goes_on_from_its_state() -> None:
+    images = torch.randn(8, 4, 2, 3, 3)
+    whole, cut = ImagePool(6, seed=1), ImagePool(6, seed=1)
+    for batch in images[:1]:  # not yet full
+        whole.query(batch)
+        cut.query(batch)
+    resumed = ImagePool(6, seed=99)
+    resumed.load_state_dict(cut.state_dict(), torch.device("cpu"))
+    for batch in images[1:]:
+        assert torch.equal(whole.query(batch), resumed.query(batch))
+
+
+def test_pool_of_none_gives_back_what_it_gets() -> None:
+    images = torch.randn(4, 2, 3, 3)
+    assert ImagePool(0).query(images) is images
+
+
+def test_answers_carry_no_gradient_and_keep_channels_last() -> None:
+    images = torch.randn(4, 2, 3, 3, requires_grad=True).contiguous(memory_format=torch.channels_last)
+    answer = ImagePool(6).query(images)
+    assert not answer.requires_grad and answer.is_contiguous(memory_format=torch.channels_last)
