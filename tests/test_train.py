@@ -1,7 +1,9 @@
 """`reidaug train`: what is trained on, what the checkpoint records of it, and what is refused."""
 
 import json
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,24 @@ def test_strict_protocol_sees_no_missing_image(tiny_root: Path) -> None:
     assert set(training["trained_on"]["names"]) <= {row.name for row in plan if row.kept}
     missing = [row.name for row in plan if not row.kept]
     assert count_seen(split_folder(tiny_root, "train"), missing, training) == 0
+
+
+def test_process_killed_at_any_moment_goes_on_to_the_same_weights(tiny_root: Path) -> None:
+    options = [*SMALL, "--iterations", "8", "--validate-every", "2", "--ema", "0.9", "--data", str(tiny_root)]
+    command = [sys.executable, "-m", "reidaug", "train", *options]
+    process = subprocess.Popen([*command, "--out", "cut.pt"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and process.poll() is None and not Path("cut.pt").exists():
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert Path("cut.pt.last").exists(), "it was to be killed midway"
+    for out in ("cut.pt", "whole.pt"):
+        subprocess.run([*command, "--out", out], check=True, capture_output=True)
+    cut, whole = (pona.load_checkpoint(name) for name in ("cut.pt", "whole.pt"))
+    assert cut.training["iteration"] == whole.training["iteration"] == 8 and not Path("cut.pt.last").exists()
+    ours, theirs = cut.generator.state_dict(), whole.generator.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
 def test_what_lies_beside_the_checkpoint(tiny_root: Path) -> None:
