@@ -12,6 +12,7 @@ from reid_baseline.features import extract_features
 from reid_baseline.model import ARCHS, BaselineNet, build_model
 from reid_baseline.ranking import Ranking, evaluate_ranking
 from reid_baseline.recipe import RECIPES, Recipe
+from reid_baseline.reranking import reranked_distances
 from reid_baseline.train import TrainProgress, train_baseline
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "evaluate_ranking",
     "extract_features",
     "load_images",
+    "reranked_distances",
     "train_baseline",
 ]
