@@ -40,6 +40,8 @@ from reidaug.options import (
     PortionOption,
     PresetOption,
     RecipeOption,
+    RerankOption,
+    SaveModelsOption,
     SeedOption,
     SeedsOption,
     SelfAttentionOption,
@@ -415,6 +417,8 @@ def evaluate(
     epochs: EpochsOption = None,
     seeds: SeedsOption = 1,
     controls: ControlsOption = None,
+    save_models: SaveModelsOption = False,
+    rerank: RerankOption = False,
     device: DeviceOption = "auto",
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -438,6 +442,8 @@ def evaluate(
         seeds=seeds,
         device=device,
         controls=parse_controls(controls),
+        save_models=save_models,
+        rerank=rerank,
     )
     rows = evaluate_study(Study(study), request, progress=progress, say=say)
     show_table(rows, "json" if json else "rich", Study(study))

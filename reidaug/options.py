@@ -65,6 +65,21 @@ ControlsOption = Annotated[
         "source-copy, flip (missing images replaced by kept ones of the person); comma between, or all.",
     ),
 ]
+SaveModelsOption = Annotated[
+    bool,
+    typer.Option(
+        "--save-models",
+        help="Keep each baseline's query and gallery features in STUDY/features/, for `reidaug ranks` and --rerank.",
+    ),
+]
+RerankOption = Annotated[
+    bool,
+    typer.Option(
+        "--rerank",
+        help="Score with k-reciprocal re-ranking too (Zhong et al., CVPR 2017); from saved features, where there are "
+        "any, else the set is trained again.",
+    ),
+]
 
 # reidaug train; None = the preset's value
 _NETWORK, _LOSSES, _SCHEDULE = "Generator (ablations: Tables III-V)", "Losses and discriminators", "Schedule"
