@@ -17,6 +17,7 @@ from reidaug.options import (
     AdversarialOption,
     ArchOption,
     AverageOption,
+    BestOption,
     BlocksOption,
     CheckpointOption,
     ControlsOption,
@@ -39,6 +40,11 @@ from reidaug.options import (
     PerceptualOption,
     PortionOption,
     PresetOption,
+    QueryOption,
+    RankKeyOption,
+    RankPortionOption,
+    RankSeedOption,
+    RankSetOption,
     RecipeOption,
     RerankOption,
     SaveModelsOption,
@@ -55,6 +61,7 @@ from reidaug.options import (
     VggOption,
     WeightsOption,
     WidthOption,
+    WorstOption,
 )
 
 app = typer.Typer(
@@ -465,6 +472,38 @@ def table(
     if not rows:
         raise ReidAugError(f"no results in {study}: run `reidaug evaluate` first, or name the study with --study")
     show_table(rows, "json" if json else format, Study(study))
+
+
+@app.command()
+@reports_errors
+def ranks(
+    out: Annotated[Path, typer.Option("--out", help="The PNG to write.")] = Path("ranks.png"),
+    study: StudyOption = DEFAULT_STUDY,
+    set_name: RankSetOption = None,
+    portion: RankPortionOption = None,
+    of_seed: RankSeedOption = None,  # not `seed`, which study.toml may set for random draws
+    key: RankKeyOption = None,
+    query: QueryOption = None,
+    worst: WorstOption = None,
+    best: BestOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Draw what a trained baseline finds: a query in each row, and its first ten gallery images.
+
+    A green frame is the query's person, a red one another; junk and images of the person by the query's own camera are
+    left out, as in the score. It takes the features that `reidaug evaluate --save-models` keeps, and trains nothing.
+    """
+    from reidaug.ranks import RanksRequest, draw_ranks
+    from reidaug.study import Study
+
+    request = RanksRequest(set_name, portion, of_seed, key, tuple(query or ()), worst, best)
+    row, ranked = draw_ranks(Study(study), request, out)
+    if json:
+        names = ("set", "portion", "seed", "key")
+        print_json({"out": str(out), **{name: row[name] for name in names}, "queries": [q.values() for q in ranked]})
+    else:
+        report({"queries": len(ranked), "out": str(out)}, json)
 
 
 @app.command()

@@ -81,6 +81,23 @@ RerankOption = Annotated[
     ),
 ]
 
+# reidaug ranks
+RankSetOption = Annotated[
+    str | None, typer.Option("--set", help="Training set of the result: none, full, pona or another of the table.")
+]
+RankPortionOption = Annotated[
+    str | None, typer.Option("--portion", help="Portion of the result, such as 0.4; 1 for the full set.")
+]
+RankSeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the result.")]
+RankKeyOption = Annotated[
+    str | None, typer.Option("--key", help="Key of the result, where set, portion and seed do not single it out.")
+]
+QueryOption = Annotated[list[str] | None, typer.Option("--query", help="File name of a query; may be repeated.")]
+WorstOption = Annotated[
+    int | None, typer.Option("--worst", min=1, max=100, help="So many queries of the lowest AP (default 10).")
+]
+BestOption = Annotated[int | None, typer.Option("--best", min=1, max=100, help="So many queries of the highest AP.")]
+
 # reidaug train; None = the preset's value
 _NETWORK, _LOSSES, _SCHEDULE = "Generator (ablations: Tables III-V)", "Losses and discriminators", "Schedule"
 _WATCH = "Looking on"
