@@ -9,25 +9,30 @@ from reid_baseline.data import load_images
 from reid_baseline.errors import ReIDError
 from reid_baseline.estimate import estimate_seconds
 from reid_baseline.features import extract_features
+from reid_baseline.matches import Matches, best_matches
 from reid_baseline.model import ARCHS, BaselineNet, build_model, load_model, save_model
 from reid_baseline.ranking import Ranking, evaluate_ranking
 from reid_baseline.recipe import RECIPES, Recipe
+from reid_baseline.reranking import reranked_distances
 from reid_baseline.train import TrainProgress, train_baseline
 
 __all__ = [
     "ARCHS",
     "RECIPES",
     "BaselineNet",
+    "Matches",
     "Ranking",
     "ReIDError",
     "Recipe",
     "TrainProgress",
+    "best_matches",
     "build_model",
     "estimate_seconds",
     "evaluate_ranking",
     "extract_features",
     "load_images",
     "load_model",
+    "reranked_distances",
     "save_model",
     "train_baseline",
 ]

@@ -7,17 +7,17 @@ Sources: the Market-1501 protocol (Zheng et al., ICCV 2015) for what counts; its
 Ye et al., TPAMI 2021, for mINP.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from reid_baseline.errors import ReIDError
+from reid_baseline.similarity import Array, integer_ids, similarity_blocks, unit_features
 
-BLOCK_ROWS = 128  # queries per block: 10 MB of scores against 19,732 gallery items, and as fast as one whole product
-
-Array = np.ndarray | torch.Tensor
+Distances = Callable[[np.ndarray, np.ndarray], Iterable[np.ndarray]]
+"""From the features of Q queries and of G gallery items without junk, rows of length 1: the (Q, G) distances, as
+blocks of consecutive rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +50,13 @@ def evaluate_ranking(
     gallery_pids: Array,
     query_camids: Array,
     gallery_camids: Array,
+    *,
+    distances: Distances | None = None,
 ) -> Ranking:
-    """Ranks the gallery for each query by cosine similarity and scores the order.
+    """Ranks the gallery for each query by cosine similarity, or by given distances, and scores the order.
 
     For a query, gallery items of its pid and its camera are left out, as is junk (pid < 0) for all. Every other pid is
-    ordinary, so distractors are simply wrong. Items of equal similarity keep their gallery order.
+    ordinary, so distractors are simply wrong. Equally similar (or equally far) items keep their gallery order.
 
     Args:
         query_features: (Q, D) floats, tensor or array, any device; need not be normalised. float64 is kept, any other
@@ -64,20 +66,18 @@ def evaluate_ranking(
         gallery_pids: (G,) integers.
         query_camids: (Q,) integers.
         gallery_camids: (G,) integers.
+        distances: gives the distances to rank by, such as `reid_baseline.reranked_distances`; it gets the features
+            scaled to length 1, the gallery's without junk. None = cosine.
 
     Raises:
-        ReIDError: shapes that do not fit, ids that are no integers, features that are not finite, or no query that has
-            a right gallery item.
+        ReIDError: shapes that do not fit, ids that are no integers, features or distances that are not finite, or no
+            query that has a right gallery item.
     """
-    query, gallery = _features(query_features, "query"), _features(gallery_features, "gallery")
-    if query.shape[1] != gallery.shape[1]:
-        raise ReIDError(
-            f"query features have {query.shape[1]} columns, gallery features {gallery.shape[1]}: use one model"
-        )
-    query_pids = _ids(query_pids, "query_pids", len(query))
-    query_camids = _ids(query_camids, "query_camids", len(query))
-    gallery_pids = _ids(gallery_pids, "gallery_pids", len(gallery))
-    gallery_camids = _ids(gallery_camids, "gallery_camids", len(gallery))
+    query, gallery = unit_features(query_features, gallery_features)
+    query_pids = integer_ids(query_pids, "query_pids", len(query))
+    query_camids = integer_ids(query_camids, "query_camids", len(query))
+    gallery_pids = integer_ids(gallery_pids, "gallery_pids", len(gallery))
+    gallery_camids = integer_ids(gallery_camids, "gallery_camids", len(gallery))
 
     kept = gallery_pids >= 0
     if not kept.any():
@@ -92,7 +92,8 @@ def evaluate_ranking(
 
     scores = np.full((3, len(query)), np.nan)
     first_hits = np.zeros(len(gallery))
-    for i, row in enumerate(_score_rows(query, gallery)):
+    blocks = similarity_blocks(query, gallery) if distances is None else _negated(distances, query, gallery)
+    for i, row in enumerate(row for block in blocks for row in block):
         if len(right[i]):
             ranks = _ranks(row, right[i], same_pid[i])
             scores[:, i] = _average_precision(ranks), _average_precision_trapezoid(ranks), len(ranks) / (ranks[-1] + 1)
@@ -111,14 +112,24 @@ def evaluate_ranking(
     )
 
 
-def _score_rows(query: np.ndarray, gallery: np.ndarray) -> Iterator[np.ndarray]:
-    """Yields for each query its (G,) scores, in a buffer that the caller may change until the next one."""
-    copies, originals = _repeated_rows(gallery)
-    for start in range(0, len(query), BLOCK_ROWS):
-        block = query[start : start + BLOCK_ROWS] @ gallery.T
-        # A BLAS may sum different columns in different orders, and so split ties between equal features by a last bit.
-        block[:, copies] = block[:, originals]
-        yield from block
+def _negated(distances: Distances, query: np.ndarray, gallery: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields blocks of scores, the higher the nearer, whose rows are one for each query."""
+    rows = 0
+    for block in distances(query, gallery):
+        rows += len(block)
+        if block.ndim != 2 or block.shape[1] != len(gallery) or rows > len(query):
+            raise ReIDError(
+                f"a block of distances ends at row {rows} and has shape {block.shape}: {_wanted(query, gallery)}"
+            )
+        if not np.isfinite(block).all():
+            raise ReIDError(f"distances up to row {rows} are not all finite: the order would mean nothing")
+        yield 0.0 - block
+    if rows < len(query):
+        raise ReIDError(f"the distances end after {rows} rows: {_wanted(query, gallery)}")
+
+
+def _wanted(query: np.ndarray, gallery: np.ndarray) -> str:
+    return f"expected {len(query)} rows of {len(gallery)}, one for each gallery item that is no junk"
 
 
 def _ranks(row: np.ndarray, right: np.ndarray, same_pid: np.ndarray) -> np.ndarray:
@@ -151,45 +162,6 @@ def _same_pid(query_pids: np.ndarray, gallery_pids: np.ndarray) -> list[np.ndarr
     pids = gallery_pids[by_pid]
     first, last = np.searchsorted(pids, query_pids, "left"), np.searchsorted(pids, query_pids, "right")
     return [by_pid[a:b] for a, b in zip(first, last, strict=True)]
-
-
-def _repeated_rows(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the indices of rows that repeat an earlier row, and those of the first such rows."""
-    first: dict[bytes, int] = {}
-    originals = np.array([first.setdefault(row.tobytes(), i) for i, row in enumerate(features)])
-    copies = np.flatnonzero(originals != np.arange(len(features)))
-    return copies, originals[copies]
-
-
-def _features(features: Array, name: str) -> np.ndarray:
-    """Returns (N, D) rows of length 1 (all-zero rows stay zero), float64 where it was given, else float32."""
-    if isinstance(features, torch.Tensor):
-        features = features.detach().cpu()
-        features = (features if features.dtype == torch.float64 else features.float()).numpy()
-    features = np.asarray(features)
-    if features.ndim != 2 or 0 in features.shape:
-        raise ReIDError(
-            f"{name} features have shape {features.shape}: expected (images, dimensions), at least one of each"
-        )
-    features = features.astype(np.float64 if features.dtype == np.float64 else np.float32, copy=False)
-    norms = np.sqrt(np.einsum("nd,nd->n", features, features))[:, None]
-    bad = np.flatnonzero(~np.isfinite(norms))
-    if len(bad):
-        raise ReIDError(
-            f"{len(bad)} of {len(features)} {name} features are not finite (first: row {bad[0]}): the model is broken"
-        )
-    return features / np.maximum(norms, np.finfo(features.dtype).tiny)
-
-
-def _ids(ids: Array, name: str, count: int) -> np.ndarray:
-    if isinstance(ids, torch.Tensor):
-        ids = ids.detach().cpu().numpy()
-    ids = np.asarray(ids)
-    if ids.shape != (count,):
-        raise ReIDError(f"{name} has shape {ids.shape}: expected one id per image, ({count},)")
-    if ids.dtype.kind not in "iu":
-        raise ReIDError(f"{name} has type {ids.dtype}: expected integers")
-    return ids.astype(np.int64)
 
 
 def _why_no_match(

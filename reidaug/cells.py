@@ -18,7 +18,9 @@ from reidaug.console import Advance, duration
 from reidaug.errors import HeldError, ReidAugError
 from reidaug.files import locked
 from reidaug.market1501 import ImageRecord, scan_split, split_folder
+from reidaug.rescoring import RERANKED, reranked_scores
 from reidaug.results import append_result, read_results, result_key, row_place
+from reidaug.saved_features import make_features, save_features
 from reidaug.study import Study
 from reidaug.training_sets import TrainingSet
 
@@ -71,20 +73,26 @@ class Work:
     device: Any
     test_fingerprint: str
     save_models: bool
+    rerank: bool
     progress: Progress
     say: Say
 
-    def lacks_model(self, cell: Cell) -> bool:
-        """Whether its trained network is asked for and not there."""
-        return self.save_models and not self.model_path(cell).exists()
+    def model_path(self, key: str) -> Path:
+        """Where a trained network is kept."""
+        return self.study.path / "models" / f"{key}.pt"
 
-    def model_path(self, cell: Cell) -> Path:
-        """Where its trained network is kept."""
-        return self.study.path / "models" / f"{cell.key}.pt"
+    def complete_rows(self) -> list[dict[str, Any]]:
+        """The results that have all that is asked for."""
+        return [row for row in read_results(self.study.results_path) if not self._lacks(row)]
+
+    def _lacks(self, row: dict[str, Any]) -> bool:
+        saved = (self.model_path(row["key"]), self.study.features_path(row["key"]))
+        not_saved = self.save_models and not all(path.is_file() for path in saved)
+        return not_saved or (self.rerank and RERANKED not in row)
 
     def share_results(self, cells: Sequence[Cell]) -> None:
         """Gives each cell whose experiment is done under another name (equal images) a row of its own."""
-        rows = read_results(self.study.results_path)
+        rows = self.complete_rows()
         there, by_key = {row_place(row) for row in rows}, {row["key"]: row for row in rows}
         for cell in cells:
             if cell.place() not in there and cell.key in by_key:
@@ -123,8 +131,7 @@ class Work:
             lock = self.study.path / ".work" / f"{cell.key}.lock"
             try:
                 with locked(lock, f"evaluation of {cell.title()}"):
-                    done = {row["key"] for row in read_results(self.study.results_path)}
-                    if cell.key not in done or self.lacks_model(cell):
+                    if cell.key not in {row["key"] for row in self.complete_rows()}:
                         self._run_cell(cell, test)
             except HeldError as error:
                 self.say(f"{error}: passed over")
@@ -172,32 +179,36 @@ class Work:
                 progress=lambda now: advance(now.iteration, now.iterations, _training_note(now)),
             )
         if self.save_models:
-            self.model_path(cell).parent.mkdir(exist_ok=True)
-            save_model(self.model_path(cell), model, cell.recipe, classes.tolist())
+            self.model_path(cell.key).parent.mkdir(exist_ok=True)
+            save_model(self.model_path(cell.key), model, cell.recipe, classes.tolist())
         features = {}
         for split, (images, _) in test.items():
             with self.progress(f"features of {split}") as advance:
                 features[split] = extract_features(model, images, self.recipe, self.device, advance)
-        pids, camids = (
-            {split: np.array([getattr(record, name) for record in found]) for split, (_, found) in test.items()}
-            for name in ("pid", "camid")
+        kept = make_features(
+            features["query"], features["gallery"], test["query"][1], test["gallery"][1], self.test_fingerprint
         )
-        ranking = evaluate_ranking(
-            *(features["query"], features["gallery"], pids["query"], pids["gallery"]),
-            *(camids["query"], camids["gallery"]),
-        )
+        ranking = evaluate_ranking(features["query"], features["gallery"], *kept.ranking_arguments()[2:])
         write_query_scores(
             self.study.queries_path / f"{cell.key}.csv",
             test["query"][1],
             ranking.average_precision,
             ranking.average_precision_trapezoid,
         )
+        if self.save_models:
+            save_features(self.study.features_path(cell.key), kept)
         row = self._row(cell, ranking, len(classes), time.monotonic() - start)
+        if self.rerank or self._was_reranked(cell):
+            row |= reranked_scores(kept)
         append_result(self.study.results_path, row)
         unfinished.unlink(missing_ok=True)
         self.say(
             f"{cell.title()}: mAP {100 * ranking.mean_ap_trapezoid:.1f} (trapezoid), rank-1 {100 * ranking.rank(1):.1f}"
         )
+
+    def _was_reranked(self, cell: Cell) -> bool:
+        """Whether an earlier result that the new one replaces has re-ranked scores: they are not to get lost."""
+        return any(row["key"] == cell.key and RERANKED in row for row in read_results(self.study.results_path))
 
     def _row(self, cell: Cell, ranking: Any, identities: int, seconds: float) -> dict[str, Any]:
         import torch

@@ -17,6 +17,7 @@ from reidaug.options import (
     AdversarialOption,
     ArchOption,
     AverageOption,
+    BestOption,
     BlocksOption,
     CheckpointOption,
     CompileOption,
@@ -41,8 +42,14 @@ from reidaug.options import (
     PerceptualOption,
     PortionOption,
     PresetOption,
+    QueryOption,
+    RankKeyOption,
+    RankPortionOption,
+    RankSeedOption,
+    RankSetOption,
     RatioOption,
     RecipeOption,
+    RerankOption,
     SaveModelsOption,
     SeedOption,
     SeedsOption,
@@ -59,6 +66,7 @@ from reidaug.options import (
     WeightOption,
     WeightsOption,
     WidthOption,
+    WorstOption,
 )
 
 app = typer.Typer(
@@ -435,6 +443,7 @@ def evaluate(
     real_per_synthetic: RatioOption = None,
     synthetic_weight: WeightOption = None,
     save_models: SaveModelsOption = False,
+    rerank: RerankOption = False,
     device: DeviceOption = "auto",
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -464,6 +473,7 @@ def evaluate(
             "synthetic_weight": synthetic_weight,
         },
         save_models=save_models,
+        rerank=rerank,
     )
     rows = evaluate_study(Study(study), request, progress=progress, say=say)
     show_table(rows, "json" if json else "rich", Study(study))
@@ -546,6 +556,38 @@ def plot(
 
     files = plot_results(results_of(study), out)
     report({"files": [str(path) for path in files]}, json)
+
+
+@app.command()
+@reports_errors
+def ranks(
+    out: Annotated[Path, typer.Option("--out", help="The PNG to write.")] = Path("ranks.png"),
+    study: StudyOption = DEFAULT_STUDY,
+    set_name: RankSetOption = None,
+    portion: RankPortionOption = None,
+    of_seed: RankSeedOption = None,  # not `seed`, which study.toml may set for random draws
+    key: RankKeyOption = None,
+    query: QueryOption = None,
+    worst: WorstOption = None,
+    best: BestOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Draw what a trained baseline finds: a query in each row, and its first ten gallery images.
+
+    A green frame is the query's person, a red one another; junk and images of the person by the query's own camera are
+    left out, as in the score. It takes the features that `reidaug evaluate --save-models` keeps, and trains nothing.
+    """
+    from reidaug.ranks import RanksRequest, draw_ranks
+    from reidaug.study import Study
+
+    request = RanksRequest(set_name, portion, of_seed, key, tuple(query or ()), worst, best)
+    row, ranked = draw_ranks(Study(study), request, out)
+    if json:
+        names = ("set", "portion", "seed", "key")
+        print_json({"out": str(out), **{name: row[name] for name in names}, "queries": [q.values() for q in ranked]})
+    else:
+        report({"queries": len(ranked), "out": str(out)}, json)
 
 
 @app.command()

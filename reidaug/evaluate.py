@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from reidaug.cells import Progress, Say, Work, make_cell
+from reidaug.cells import Cell, Progress, Say, Work, make_cell
 from reidaug.controls import make_control
 from reidaug.errors import ReidAugError
 from reidaug.market1501 import dataset_fingerprint
+from reidaug.rescoring import add_reranked_scores
 from reidaug.results import read_results, row_place
 from reidaug.study import Study, chosen_portions
 from reidaug.training_sets import TrainingSet, find_training_sets
@@ -28,7 +29,8 @@ class EvaluationRequest:
     device: str = "auto"  # auto, cpu, cuda, cuda:N
     controls: tuple[str, ...] = ()  # see `reidaug.controls`
     care: Mapping[str, float | None] = field(default_factory=dict)  # of reid_baseline.CARE; None = the recipe's value
-    save_models: bool = False  # keep each trained network in STUDY/models
+    save_models: bool = False  # keep each trained network and its features in STUDY/models, STUDY/features
+    rerank: bool = False  # score with k-reciprocal re-ranking too
 
 
 def evaluate_study(
@@ -62,12 +64,15 @@ def evaluate_study(
     test_fingerprint = dataset_fingerprint(data, ("query", "gallery"))
     setting = {"arch": request.arch, "weights": _weights_name(weights)}
     cells = [make_cell(each, seed, recipe, setting, test_fingerprint) for seed in range(request.seeds) for each in sets]
-    saving = request.save_models
-    work = Work(study, data, recipe, request.arch, weights, device, test_fingerprint, saving, progress, say)
+    wanted = (request.save_models, request.rerank)
+    work = Work(study, data, recipe, request.arch, weights, device, test_fingerprint, *wanted, progress, say)
+    if request.rerank:
+        _rerank_without_training(work, cells)
     work.share_results(cells)
-    done = {row_place(row) for row in read_results(study.results_path)}
-    todo = [cell for cell in cells if cell.place() not in done or work.lacks_model(cell)]
+    done = {row_place(row) for row in work.complete_rows()}
+    todo = [cell for cell in cells if cell.place() not in done]
     if todo:
+        _say_what_is_trained_again(work, todo)
         work.announce(todo, len(cells))
         work.run(todo)
         work.share_results(cells)
@@ -75,6 +80,22 @@ def evaluate_study(
         say(f"all {len(cells)} results are there already: nothing to train")
     rows = {row_place(row): row for row in read_results(study.results_path)}
     return [{**rows[cell.place()], **cell.training_set.provenance} for cell in cells]
+
+
+def _rerank_without_training(work: Work, cells: Sequence[Cell]) -> None:
+    added = add_reranked_scores(work.study, {cell.key for cell in cells}, work.test_fingerprint)
+    if added:
+        work.say(f"{len(added)} results got re-ranked scores from their saved features, without training")
+
+
+def _say_what_is_trained_again(work: Work, todo: Sequence[Cell]) -> None:
+    known = {row["key"] for row in read_results(work.study.results_path)}
+    again = known & {cell.key for cell in todo}
+    if again:
+        advice = "" if work.save_models else "; with --save-models that is not needed again"
+        work.say(
+            f"{len(again)} results are trained again: their networks or features are needed and were not kept{advice}"
+        )
 
 
 def _with_controls(study: Study, sets: Sequence[TrainingSet], names: Sequence[str]) -> list[TrainingSet]:

@@ -86,8 +86,38 @@ WeightOption = Annotated[
     typer.Option("--synthetic-weight", min=0.0, rich_help_panel=_CARE, help="Of a generated image in the losses."),
 ]
 SaveModelsOption = Annotated[
-    bool, typer.Option("--save-models", help="Keep each trained network in STUDY/models/, under its result's key.")
+    bool,
+    typer.Option(
+        "--save-models",
+        help="Keep each trained network in STUDY/models/, and its features in STUDY/features/, for `reidaug ranks` and "
+        "--rerank.",
+    ),
 ]
+RerankOption = Annotated[
+    bool,
+    typer.Option(
+        "--rerank",
+        help="Score with k-reciprocal re-ranking too (Zhong et al., CVPR 2017); from saved features, where there are "
+        "any, else the set is trained again.",
+    ),
+]
+
+# reidaug ranks
+RankSetOption = Annotated[
+    str | None, typer.Option("--set", help="Training set of the result: none, full, pona or another of the table.")
+]
+RankPortionOption = Annotated[
+    str | None, typer.Option("--portion", help="Portion of the result, such as 0.4; 1 for the full set.")
+]
+RankSeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the result.")]
+RankKeyOption = Annotated[
+    str | None, typer.Option("--key", help="Key of the result, where set, portion and seed do not single it out.")
+]
+QueryOption = Annotated[list[str] | None, typer.Option("--query", help="File name of a query; may be repeated.")]
+WorstOption = Annotated[
+    int | None, typer.Option("--worst", min=1, max=100, help="So many queries of the lowest AP (default 10).")
+]
+BestOption = Annotated[int | None, typer.Option("--best", min=1, max=100, help="So many queries of the highest AP.")]
 
 # reidaug train; None = the preset's value
 _NETWORK, _LOSSES, _SCHEDULE = "Generator (ablations: Tables III-V)", "Losses and discriminators", "Schedule"

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ from reidaug.files import atomic_write
 
 GAP = 6  # pixels between tiles
 HEADING = 18  # pixels of a heading line
+TILE = (128, 64)  # height and width in pixels of an image in a ranked row
+FRAME = 4  # pixels around it
+GREEN, RED, GREY = (0, 150, 0), (220, 0, 0), (110, 110, 110)
 HEADINGS = ("condition", "target pose", "generated", "real")
 
 
@@ -75,6 +79,45 @@ def save_comparison(
         for column, image in enumerate(images):
             tile = Image.fromarray(image).resize((width, height), Image.Resampling.NEAREST)
             canvas.paste(tile, (group * block + GAP + column * (width + GAP), HEADING + line * (height + GAP)))
+    content = io.BytesIO()
+    canvas.save(content, "PNG", optimize=True)
+    atomic_write(path, content.getvalue())
+
+
+@dataclass(frozen=True, eq=False)
+class RankedRow:
+    """A query and what was found for it; images are (H, W, 3) uint8 RGB of any size."""
+
+    heading: str
+    query: np.ndarray
+    matches: tuple[np.ndarray, ...]  # best first
+    right: tuple[bool, ...]  # of each match
+
+
+def save_ranks(path: Path, title: str, rows: Sequence[RankedRow], columns: int) -> None:
+    """Writes ranked rows as one PNG, whole or not at all: the query in a grey frame, right ones green, wrong ones red.
+
+    Args:
+        path: the PNG.
+        title: one line at the top.
+        rows: at most ``columns`` matches each.
+        columns: places for matches.
+    """
+    height, width = TILE[0] + 2 * FRAME, TILE[1] + 2 * FRAME
+    line = HEADING + height + GAP
+    canvas = Image.new("RGB", ((columns + 1) * (width + GAP) + 3 * GAP, HEADING + len(rows) * line + GAP), "white")
+    draw = ImageDraw.Draw(canvas)
+    font = ImageFont.load_default(13)
+    draw.text((GAP, HEADING / 2 + 1), title, fill="black", font=font, anchor="lm")
+    for number, row in enumerate(rows):
+        top = HEADING + number * line
+        draw.text((GAP, top + HEADING / 2 + 1), row.heading, fill="black", font=font, anchor="lm")
+        colours = [GREY, *(GREEN if right else RED for right in row.right)]
+        for column, (image, colour) in enumerate(zip([row.query, *row.matches], colours, strict=True)):
+            x, y = GAP + column * (width + GAP) + (2 * GAP if column else 0), top + HEADING
+            canvas.paste(colour, (x, y, x + width, y + height))
+            tile = Image.fromarray(image).resize((TILE[1], TILE[0]), Image.Resampling.BICUBIC)
+            canvas.paste(tile, (x + FRAME, y + FRAME))
     content = io.BytesIO()
     canvas.save(content, "PNG", optimize=True)
     atomic_write(path, content.getvalue())

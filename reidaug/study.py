@@ -44,6 +44,10 @@ class Study:
         """The folder of each evaluation's scores by query."""
         return self.path / "queries"
 
+    def features_path(self, key: str) -> Path:
+        """The features of a baseline, by the key of its result; there where they were asked for."""
+        return self.path / "features" / f"{key}.npz"
+
     def portion_dir(self, portion: float) -> Path:
         """The folder of a portion."""
         return self.path / portion_name(portion)

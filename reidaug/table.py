@@ -30,9 +30,11 @@ DETAIL_HEADER = [
     "rank-1",
     "rank-5",
 ]
+RERANK_FIELDS = ["rerank_mean_ap_trapezoid", "rerank_mean_ap", "rerank_rank1"]
 CSV_FIELDS = [
     *("set", "portion", "recipe", "arch", "weights", "epochs", "seed", "images", "identities", "synthetic"),
     *("seen_missing", "missing", "protocol", "mean_ap", "mean_ap_trapezoid", "mean_inp", "rank1", "rank5", "rank10"),
+    *RERANK_FIELDS,
     *("training_fingerprint", "test_fingerprint", "key", "device", "seconds", "time", "command"),
 ]
 
@@ -51,6 +53,8 @@ def format_table(rows: list[Row], style: str, queries: Path | None = None) -> Re
     for group in group_rows(rows):
         compared = compare(group, queries or Path())
         grids = [summary_grid(group), *([comparison_grid(compared)] if compared else []), detail_grid(group)]
+        if reranked := [row for row in group if RERANK_FIELDS[0] in row]:
+            grids.append(rerank_grid(reranked))
         groups.append((grids, notes(group)))
     if style == "rich":
         parts: list[RenderableType] = []
@@ -154,6 +158,20 @@ def detail_grid(rows: list[Row]) -> Grid:
         for row in ordered
     ]
     return "each baseline", DETAIL_HEADER, lines
+
+
+def rerank_grid(rows: list[Row]) -> Grid:
+    """One line for each baseline with re-ranked scores, in per cent."""
+    ordered = sorted(rows, key=lambda row: (row["portion"], _set_order(row["set"]), row["seed"]))
+    lines = [
+        [
+            *(row["set"], f"{row['portion']:.2f}", str(row["seed"])),
+            *(f"{100 * row[name]:.1f}" for name in ("mean_ap_trapezoid", *RERANK_FIELDS)),
+        ]
+        for row in ordered
+    ]
+    title = "with k-reciprocal re-ranking (Zhong et al., CVPR 2017; k1 = 20, k2 = 6, lambda = 0.3)"
+    return title, ["set", "p", "seed", "mAP without", "mAP trapezoid", "mAP plain", "rank-1"], lines
 
 
 def _seen(row: Row) -> str:

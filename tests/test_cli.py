@@ -14,7 +14,19 @@ from typer.testing import CliRunner
 
 from reidaug.cli import app
 
-COMMANDS = ["demo", "mannequins", "inspect", "pairs", "train", "shrink", "synthesize", "evaluate", "table", "doctor"]
+COMMANDS = [
+    "demo",
+    "mannequins",
+    "inspect",
+    "pairs",
+    "train",
+    "shrink",
+    "synthesize",
+    "evaluate",
+    "table",
+    "ranks",
+    "doctor",
+]
 runner = CliRunner()
 
 

@@ -208,3 +208,35 @@ def test_bad_input_is_one_clear_line(position, value, message):
 def test_ranks_start_at_one():
     with pytest.raises(ReIDError, match="start at 1"):
         evaluate_ranking(*GOOD).rank(0)
+
+
+def test_given_distances_order_the_gallery_and_ties_keep_its_order():
+    query, gallery = unit_rows([0, 0]), unit_rows([10, 20, 30, 40])
+    columns = ids([1, 1], [2, 1, -1, 1], [1, 1], [2, 2, 2, 2])
+    rows = np.array([[3, 2, 1], [1, 1, 1]])
+    seen = []
+
+    def distances(*features):
+        seen.extend(features)
+        yield rows[:1]
+        yield rows[1:]
+
+    ranking = evaluate_ranking(query, 5 * gallery, *columns, distances=distances)
+    np.testing.assert_allclose(ranking.average_precision, [1, (1 / 2 + 2 / 3) / 2])
+    np.testing.assert_allclose(seen[0], query)
+    np.testing.assert_allclose(seen[1], gallery[[0, 1, 3]])  # of length 1, and without junk
+    assert rows.tolist() == [[3, 2, 1], [1, 1, 1]]  # the caller's own are left alone
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        ([np.zeros((2, 2))], r"ends at row 2 and has shape \(2, 2\): expected 1 rows of 2"),
+        ([np.zeros((1, 3))], r"shape \(1, 3\): expected 1 rows of 2"),
+        ([], "end after 0 rows: expected 1 rows of 2"),
+        ([np.array([[1.0, np.nan]])], "not all finite"),
+    ],
+)
+def test_distances_that_do_not_fit_are_one_clear_line(blocks, message):
+    with pytest.raises(ReIDError, match=message):
+        evaluate_ranking(*GOOD, distances=lambda query, gallery: blocks)

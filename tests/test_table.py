@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from reidaug.results import current_results
-from reidaug.table import detail_grid, format_table, notes, summary_grid
+from reidaug.table import detail_grid, format_table, notes, rerank_grid, summary_grid
 
 
 def row(name: str, portion: float, trapezoid: float, seed: int = 0, **more: Any) -> dict[str, Any]:
@@ -108,3 +108,17 @@ def test_rich_prints_every_number(width: int) -> None:
     console = Console(width=width, record=True, soft_wrap=True)
     console.print(format_table(PAPER, "rich"))
     assert "58.8" in console.export_text()
+
+
+def test_re_ranked_scores_have_a_table_of_their_own() -> None:
+    more = {"rerank_mean_ap": 0.8, "rerank_mean_ap_trapezoid": 0.79, "rerank_rank1": 0.9}
+    rows = [row("none", 0.4, 0.5), row("full", 1.0, 0.7, **more)]
+    assert "re-ranking" not in str(format_table(PAPER, "markdown"))
+    text = str(format_table(rows, "markdown"))
+    title, header, lines = rerank_grid(rows[1:])
+    assert title in text and "k1 = 20, k2 = 6, lambda = 0.3" in title
+    assert header[3:] == ["mAP without", "mAP trapezoid", "mAP plain", "rank-1"]
+    assert lines == [["full", "1.00", "0", "70.0", "79.0", "80.0", "90.0"]]
+    assert f"| {' | '.join(lines[0])} |" in text and text.count("| none | 0.40 | 0 |") == 1
+    read = list(csv.DictReader(io.StringIO(str(format_table(rows, "csv")))))
+    assert [each["rerank_mean_ap"] for each in read] == ["", "0.8"]
