@@ -1,6 +1,9 @@
 """A tiny Market-1501 root for every test that needs files: random pictures, plausible poses."""
 
 import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tests run side by side, and their networks are tiny
+
 import shutil
 from pathlib import Path
 
