@@ -161,11 +161,14 @@ class Run:
         generator, measured = self._saved(), self.last_validation
         if measured is not None and (self.best is None or measured["l1"] < self.best["l1"]):
             self.best = {"iteration": self.trainer.iteration, "l1": measured["l1"]}
-            self._save_weights(self.best_path, generator, finished)
+            self._save_weights(self.best_path, generator, finished, selected_on="validation l1")
         self._save_weights(self.out, generator, finished)
 
-    def _save_weights(self, path: Path, generator: PoNAGenerator, finished: bool) -> None:
-        save_checkpoint(path, generator, generator.config, self._training(finished), half=self.config.half)
+    def _save_weights(
+        self, path: Path, generator: PoNAGenerator, finished: bool, selected_on: str | None = None
+    ) -> None:
+        training = self._training(finished) | {"selected_on": selected_on}
+        save_checkpoint(path, generator, generator.config, training, half=self.config.half)
 
     def _save_state(self) -> None:
         content = {

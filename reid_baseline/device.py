@@ -1,22 +1,28 @@
 """Where and in which number format a network runs."""
 
+import os
+
 import torch
 
 from reid_baseline.errors import ReIDError
 
 
 def pick_device(name: str | torch.device = "auto") -> torch.device:
-    """Returns the named device; ``auto`` is the first GPU, else the CPU.
+    """Returns the named device; ``auto`` is a GPU, else the CPU.
+
+    Of several processes on a machine (torchrun's ``LOCAL_RANK``) each takes a GPU of its own where none is named.
 
     Raises:
         ReIDError: a name that torch does not know, or a GPU that is not there.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError:
         raise ReIDError(f"device {name!r} is unknown: expected auto, cpu, cuda or cuda:N") from None
+    if device == torch.device("cuda") and torch.cuda.device_count():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ReIDError(f"device {name!r} is not there: torch sees {torch.cuda.device_count()} CUDA devices; use cpu")
     return device
@@ -28,10 +34,20 @@ def autocast(device: torch.device, precision: str = "auto") -> torch.autocast:
     ``auto`` takes bfloat16 on GPUs and CPUs that have it in hardware: on AVX512-BF16 without AMX, with channels last,
     it trains and tests a ResNet 1.6 to 1.9 times as fast as float32.
     """
+    return torch.autocast(device.type, torch.bfloat16, enabled=choose_precision(device, precision) == "bf16")
+
+
+def choose_precision(device: torch.device, precision: str = "auto") -> str:
+    """Returns "fp32" or "bf16"; see `autocast`.
+
+    Raises:
+        ReIDError: another name.
+    """
     if precision not in ("auto", "fp32", "bf16"):
         raise ReIDError(f"precision {precision!r} is unknown: expected auto, fp32 or bf16")
-    enabled = precision == "bf16" or (precision == "auto" and _has_bfloat16(device))
-    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
+    if precision == "auto":
+        return "bf16" if _has_bfloat16(device) else "fp32"
+    return precision
 
 
 def _has_bfloat16(device: torch.device) -> bool:

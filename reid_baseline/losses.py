@@ -19,7 +19,7 @@ def identification_loss(logits: Tensor, labels: Tensor, smoothing: Tensor | floa
     log_shares = logits.log_softmax(dim=1)
     right = log_shares.gather(1, labels[:, None])[:, 0]
     losses = -((1 - smoothing) * right + smoothing * log_shares.mean(dim=1))
-    return losses.mean() if weights is None else (weights * losses).sum() / weights.sum()
+    return _weighted_mean(losses, weights)
 
 
 def triplet_loss(features: Tensor, labels: Tensor, margin: float, weights: Tensor | None = None) -> Tensor:
@@ -36,7 +36,7 @@ def triplet_loss(features: Tensor, labels: Tensor, margin: float, weights: Tenso
     farthest = distances.masked_fill(~same, -torch.inf).amax(dim=1)
     nearest = distances.masked_fill(same, torch.inf).amin(dim=1)
     losses = F.relu(farthest - nearest + margin)  # no other person in the batch: nearest is infinite, the loss 0
-    return losses.mean() if weights is None else (weights * losses).sum() / weights.sum()
+    return _weighted_mean(losses, weights)
 
 
 class CenterLoss(nn.Module):
@@ -51,6 +51,13 @@ class CenterLoss(nn.Module):
         super().__init__()
         self.centers = nn.Parameter(torch.randn(num_classes, width))
 
-    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
-        """(B, D), (B,) -> the mean over the batch."""
-        return (features - self.centers[labels]).square().sum(dim=1).mean()
+    def forward(self, features: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+        """(B, D), (B,), (B,) -> the weighted mean over the batch."""
+        return _weighted_mean((features - self.centers[labels]).square().sum(dim=1), weights)
+
+
+def _weighted_mean(losses: Tensor, weights: Tensor | None) -> Tensor:
+    """0 where nothing in the batch has weight."""
+    if weights is None:
+        return losses.mean()
+    return (weights * losses).sum() / weights.sum().clamp(min=1e-9)

@@ -20,10 +20,10 @@ def fingerprint(
     arch: str,
     weights: str,
     seed: int,
-    precision: str,
+    arithmetic: str,
 ) -> str:
     """Returns a SHA-256 over all that decides the result of a training."""
-    digest = hashlib.sha256(repr((recipe.differences(), arch, weights, seed, precision, tuple(images.shape))).encode())
+    digest = hashlib.sha256(repr((recipe.differences(), arch, weights, seed, arithmetic, tuple(images.shape))).encode())
     digest.update(images.permute(0, 2, 3, 1).contiguous().cpu().numpy().data)
     digest.update(labels.contiguous().cpu().numpy().data)
     if synthetic is not None:

@@ -1,5 +1,7 @@
 """Which images stand in which batch of an epoch."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -15,6 +17,20 @@ def steps_per_epoch(images: int, recipe: Recipe) -> int:
     return max(1, images // recipe.batch_size)
 
 
+def count_steps(pids: Sequence[int], recipe: Recipe) -> float:
+    """Steps in an epoch; where batches are drawn by identity the mean of a few draws, as their number varies.
+
+    Args:
+        pids: the person of each training image.
+        recipe: decides how batches are drawn.
+    """
+    if not recipe.identities:
+        return float(steps_per_epoch(len(pids), recipe))
+    labels = torch.tensor(pids)
+    draws = [len(draw_batches(labels, None, recipe, torch.Generator().manual_seed(seed))) for seed in range(3)]
+    return sum(draws) / len(draws)
+
+
 def draw_batches(labels: Tensor, synthetic: Tensor | None, recipe: Recipe, generator: torch.Generator) -> list[Tensor]:
     """The batches of one epoch, as rows of the training set.
 
@@ -25,8 +41,7 @@ def draw_batches(labels: Tensor, synthetic: Tensor | None, recipe: Recipe, gener
         generator: of the draws.
     """
     if recipe.identities:
-        batches = _by_identity(labels, recipe.identities, recipe.batch_size // recipe.identities, generator)
-        return batches[: max(1, 2 * steps_per_epoch(len(labels), recipe))]
+        return _by_identity(labels, recipe.identities, recipe.batch_size // recipe.identities, generator)
     if synthetic is not None and recipe.real_per_synthetic:
         return _mixed(synthetic, recipe, generator)
     order = torch.randperm(len(labels), generator=generator)

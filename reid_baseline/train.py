@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from reid_baseline.augmentation import augment
-from reid_baseline.device import autocast, pick_device
+from reid_baseline.device import autocast, choose_precision, pick_device
 from reid_baseline.errors import ReIDError
 from reid_baseline.features import check_images
 from reid_baseline.losses import CenterLoss, identification_loss, triplet_loss
@@ -82,6 +82,7 @@ def train_baseline(
     if precision == "auto" and min(recipe.size) < 64:
         # A kernel's outer taps see nothing but padding in a map one pixel wide; oneDNN's bfloat16 gives them garbage.
         precision = "fp32"
+    precision = choose_precision(device, precision)
     with _own_randomness(device):
         torch.manual_seed(seed)
         model = build_model(
@@ -98,7 +99,8 @@ def train_baseline(
         parts = {"model": model, "optimizer": make_optimizer(model, recipe), **objective.parts()}
         identity = ""
         if checkpoint:
-            identity = fingerprint(images, labels, synthetic, recipe, arch, str(weights), seed, precision)
+            arithmetic = f"{device.type} {precision}"
+            identity = fingerprint(images, labels, synthetic, recipe, arch, str(weights), seed, arithmetic)
         first_epoch = read_state(checkpoint, identity, parts) if checkpoint and checkpoint.exists() else 0
         data = (images, labels, synthetic)
         run = _Run(objective, parts["optimizer"], recipe, data, device, precision, seed, progress, first_epoch)
@@ -207,7 +209,7 @@ class Objective(nn.Module):
         if recipe.triplet_margin:
             loss = loss + triplet_loss(pooled.float(), labels, recipe.triplet_margin, weights)
         if self.centers is not None:
-            loss = loss + recipe.center_weight * self.centers(pooled.float(), labels)
+            loss = loss + recipe.center_weight * self.centers(pooled.float(), labels, weights)
         return loss, logits
 
     def move_centers(self) -> None:

@@ -19,7 +19,7 @@ from reidaug.errors import HeldError, ReidAugError
 from reidaug.files import locked
 from reidaug.market1501 import ImageRecord, scan_split, split_folder
 from reidaug.rescoring import RERANKED, reranked_scores
-from reidaug.results import append_result, read_results, result_key, row_place
+from reidaug.results import append_result, current_results, read_results, result_key, row_place
 from reidaug.saved_features import make_features, save_features
 from reidaug.study import Study
 from reidaug.training_sets import TrainingSet
@@ -50,13 +50,13 @@ class Cell:
 
 def make_cell(each: TrainingSet, seed: int, recipe: Any, setting: dict[str, Any], test_fingerprint: str) -> Cell:
     from reid_baseline.recipe import CARE, DEFAULTS
-    from reid_baseline.sampling import steps_per_epoch
+    from reid_baseline.sampling import count_steps
 
     if not each.painted:  # a recipe's care for generated images changes nothing here, nor does it name the result
         recipe = replace(recipe, **{name: DEFAULTS[name] for name in CARE})
     if each.as_many_steps_as:
-        steps = recipe.epochs * steps_per_epoch(each.as_many_steps_as, recipe)
-        recipe = replace(recipe, epochs=max(1, round(steps / steps_per_epoch(len(each.files), recipe))))
+        full, own = (count_steps(pids, recipe) for pids in (each.as_many_steps_as, each.pids))
+        recipe = replace(recipe, epochs=max(1, round(recipe.epochs * full / own)))
     configuration = {"recipe": asdict(recipe), **setting}
     return Cell(each, seed, recipe, configuration, result_key(each.fingerprint, test_fingerprint, configuration, seed))
 
@@ -101,6 +101,14 @@ class Work:
                 append_result(self.study.results_path, {**by_key[cell.key], **own})
                 there.add(cell.place())
 
+    def make_current(self, cells: Sequence[Cell]) -> None:
+        """Writes again what a later row of another set under the same name hides, as after a set was made twice."""
+        rows = read_results(self.study.results_path)
+        current, by_place = {row_place(row) for row in current_results(rows)}, {row_place(row): row for row in rows}
+        for cell in cells:
+            if cell.place() in by_place and cell.place() not in current:
+                append_result(self.study.results_path, by_place[cell.place()])
+
     def announce(self, todo: Sequence[Cell], total: int) -> None:
         """What will be trained, on what device, and about how long that takes."""
         from reid_baseline import estimate_seconds
@@ -123,7 +131,7 @@ class Work:
         if self.recipe.name != "quick" and str(self.device) == "cpu" and seconds > HOURS_TO_WARN * 3600:
             self.say("that is long on a CPU: `--recipe quick` trains from scratch at 128 x 64 in far less")
 
-    def run(self, todo: Sequence[Cell]) -> None:
+    def run(self, todo: Sequence[Cell], shared: bool) -> None:
         """Trains and scores cell by cell; one that another process trains is passed over and named at the end."""
         test = self._load_test_images()
         held: list[HeldError] = []
@@ -136,7 +144,7 @@ class Work:
             except HeldError as error:
                 self.say(f"{error}: passed over")
                 held.append(error)
-        if held:
+        if held and not shared:
             raise ReidAugError(f"{len(held)} of the baselines are not done: {held[0]}; run again when that has ended")
 
     def _load_test_images(self) -> dict[str, tuple[Any, list[ImageRecord]]]:
@@ -214,6 +222,8 @@ class Work:
         import torch
         import torchvision
 
+        from reid_baseline.device import choose_precision
+
         each = cell.training_set
         return {
             "key": cell.key,
@@ -243,6 +253,7 @@ class Work:
             "configuration": cell.configuration,
             "versions": {"reidaug": __version__, "torch": torch.__version__, "torchvision": torchvision.__version__},
             "device": torch.cuda.get_device_name(self.device) if str(self.device).startswith("cuda") else "cpu",
+            "precision": choose_precision(self.device),
             "seconds": round(seconds, 1),
             "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "command": shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from reidaug.controls import CONTROLS
 from reidaug.files import atomic_write
@@ -27,7 +28,7 @@ class Comparison:
     portion: float
     reference: str  # the set that it is held against
     gain: float  # points
-    spread: float | None  # of the gain over seeds, as one standard deviation; None = one seed
+    spread: float | None  # half the 95 % interval of the gain over seeds (Welch); None = one seed
     interval: Interval | None  # of the gain, over query identities; None = no per-query figures
     verdict: str
 
@@ -69,26 +70,34 @@ def _compare(
 ) -> Comparison:
     gain = _mean(own) - _mean(others)
     spread = None
-    if len(own) > 1 and len(others) > 1:
-        spread = float(np.hypot(_deviation(own), _deviation(others)))
+    if min(len({row["seed"] for row in rows}) for rows in (own, others)) > 1:
+        spread = _spread(own, others)
     interval = _bootstrap(_query_scores(own, queries), _query_scores(others, queries))
     if spread is None:
         verdict = "one seed: no claim"
     elif abs(gain) <= spread:
         verdict = "within the spread of seeds"
-    elif interval is not None and interval[0] <= 0 <= interval[1]:
+    elif interval is None:
+        verdict = "no scores by query: no claim"
+    elif interval[0] <= 0 <= interval[1]:
         verdict = "within the interval of queries"
     else:
         verdict = "higher" if gain > 0 else "lower"
     return Comparison(name, portion, reference, gain, spread, interval, verdict)
 
 
+def _spread(own: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]) -> float:
+    """Half the 95 % interval of the difference of two means over seeds (Welch's t interval)."""
+    shares = [statistics.variance(100 * row["mean_ap_trapezoid"] for row in rows) / len(rows) for rows in (own, others)]
+    total = sum(shares)
+    if not total:
+        return 0.0
+    freedom = total**2 / sum(share**2 / (len(rows) - 1) for share, rows in zip(shares, (own, others), strict=True))
+    return float(stats.t.ppf(0.5 + LEVEL / 200, freedom) * total**0.5)
+
+
 def _mean(rows: Sequence[dict[str, Any]]) -> float:
     return statistics.fmean(100 * row["mean_ap_trapezoid"] for row in rows)
-
-
-def _deviation(rows: Sequence[dict[str, Any]]) -> float:
-    return statistics.stdev(100 * row["mean_ap_trapezoid"] for row in rows)
 
 
 def _query_scores(rows: Sequence[dict[str, Any]], queries: Path) -> dict[str, tuple[str, float]] | None:

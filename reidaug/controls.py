@@ -69,9 +69,7 @@ def make_control(study: Study, portion: float, name: str, reduced: TrainingSet, 
         full: the full set.
     """
     if name == MATCHED:
-        return TrainingSet(
-            name, portion, reduced.fingerprint, reduced.files, reduced.pids, as_many_steps_as=len(full.files)
-        )
+        return TrainingSet(name, portion, reduced.fingerprint, reduced.files, reduced.pids, as_many_steps_as=full.pids)
     plan = [row for row in read_plan(study.plan_path(portion)) if row.action != "drop"]
     kept_of: dict[int, list[str]] = {}
     for row in plan:

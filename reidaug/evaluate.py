@@ -39,6 +39,7 @@ def evaluate_study(
     progress: Progress,
     say: Say,
     only: Callable[[TrainingSet], bool] = lambda _: True,
+    shared: bool = False,
 ) -> list[dict[str, Any]]:
     """Trains what has no result yet; returns the rows of all the cells asked for.
 
@@ -48,6 +49,7 @@ def evaluate_study(
         progress: makes a progress display for a piece of work.
         say: shows one line.
         only: which training sets are this process's.
+        shared: other processes work on the same sets: what one of them holds is left to it.
 
     Raises:
         ReidAugError: no study, no data, or a cell is being trained by another process (after all others are done).
@@ -74,12 +76,13 @@ def evaluate_study(
     if todo:
         _say_what_is_trained_again(work, todo)
         work.announce(todo, len(cells))
-        work.run(todo)
+        work.run(todo, shared)
         work.share_results(cells)
     else:
         say(f"all {len(cells)} results are there already: nothing to train")
+    work.make_current(cells)
     rows = {row_place(row): row for row in read_results(study.results_path)}
-    return [{**rows[cell.place()], **cell.training_set.provenance} for cell in cells]
+    return [{**rows[cell.place()], **cell.training_set.provenance} for cell in cells if cell.place() in rows]
 
 
 def _rerank_without_training(work: Work, cells: Sequence[Cell]) -> None:

@@ -43,12 +43,14 @@ def append_result(path: Path, row: dict[str, Any]) -> None:
 def current_results(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The newest row of each cell of the table: a set that was made anew leaves the rows of its old images behind."""
     names = ("recipe", "arch", "weights", "epochs", "test_fingerprint", "set", "portion", "seed")
-    cells = {(*(row.get(name) for name in names), json.dumps(row.get("care"), sort_keys=True)): row for row in rows}
+    cells = {
+        (*(row.get(name) for name in names), json.dumps(row.get("care") or {}, sort_keys=True)): row for row in rows
+    }
     return list(cells.values())
 
 
 def read_results(path: Path) -> list[dict[str, Any]]:
-    """All rows in the order of their writing, the newest of each key and name.
+    """The newest row of each key and name, in the order of their writing.
 
     A line that is no JSON object and is followed by others was cut by a crash and holds no result: it is passed over.
 
@@ -65,6 +67,7 @@ def read_results(path: Path) -> list[dict[str, Any]]:
             continue
         if not isinstance(row, dict) or not row.keys() >= REQUIRED or not isinstance(row["key"], str):
             raise ReidAugError(f"{path} line {number} is not a result row: remove the line, or name another --study")
+        rows.pop(row_place(row), None)  # a row that is written again is the newest of its cell again
         rows[row_place(row)] = row
     return list(rows.values())
 

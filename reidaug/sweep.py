@@ -15,7 +15,7 @@ from reidaug.market1501 import scan_split
 from reidaug.results import current_results, read_results
 from reidaug.shrink import ShrinkConfig, shrink
 from reidaug.study import Study, parse_portion
-from reidaug.synthesize import RESERVED_NAMES, SynthesisOptions, shard_from_environment, synthesize
+from reidaug.synthesize import SynthesisOptions, check_name, shard_from_environment, synthesize
 from reidaug.training_sets import TrainingSet
 
 Unit = tuple[str, float]  # a training set: name and portion
@@ -36,9 +36,10 @@ class SweepRequest:
         Raises:
             ReidAugError: two of one name, or a name that is taken.
         """
-        names = [path.stem for path in self.checkpoints]
+        names = [path.stem.replace(".", "-") for path in self.checkpoints]
         for name in names:
-            if names.count(name) > 1 or name in RESERVED_NAMES:
+            check_name(name)
+            if names.count(name) > 1:
                 raise ReidAugError(f"--ckpt: {name!r} is the name of another set; rename the file, it names the row")
         return names
 
@@ -88,12 +89,26 @@ def sweep(
         return (each.name, each.portion) in own
 
     evaluation = replace(request.evaluation, portions=request.portions)
-    evaluate_study(study, evaluation, progress, say, only=is_own)
-    rows = [row for row in current_results(read_results(study.results_path)) if (row["set"], row["portion"]) in units]
-    missing = len(units) - len({(row["set"], row["portion"]) for row in rows})
+    rows = evaluate_study(study, evaluation, progress, say, only=is_own, shared=world > 1)
+    if world > 1 and rows:
+        rows = _rows_of_all(study, units, rows[0], evaluation.seeds)
+    missing = len(units) * evaluation.seeds - len(rows)
     if missing:
-        say(f"{missing} of {len(units)} training sets are with other processes: `reidaug table` shows them when done")
+        total = len(units) * evaluation.seeds
+        say(f"{missing} of {total} baselines are with other processes: see `reidaug table` later")
     return rows
+
+
+def _rows_of_all(study: Study, units: Sequence[Unit], like: dict[str, Any], seeds: int) -> list[dict[str, Any]]:
+    """The rows of the sweep that are there, of every process: those of the same experiment as `like`."""
+    names = ("recipe", "arch", "weights", "epochs", "test_fingerprint", "care")
+    return [
+        row
+        for row in current_results(read_results(study.results_path))
+        if (row["set"], row["portion"]) in units
+        and row["seed"] < seeds
+        and all(row.get(name) == like.get(name) for name in names)
+    ]
 
 
 def _announce(
@@ -109,14 +124,16 @@ def _announce(
     images = {unit: len(records) if unit[0] != "none" else round(unit[1] * len(records)) for unit in units}
     test_images = sum(len(scan_split(data, split)) for split in ("query", "gallery"))
     seeds = request.evaluation.seeds
-    seconds = estimate_seconds(
-        recipe,
-        images=seeds * sum(images[unit] for unit in own),
-        num_classes=len({record.pid for record in records}),
-        test_images=seeds * test_images * len(own),
-        arch=request.evaluation.arch,
-        device=device,
-    )
+    seconds = 0.0
+    if own:
+        seconds = estimate_seconds(
+            recipe,
+            images=seeds * sum(images[unit] for unit in own),
+            num_classes=len({record.pid for record in records}),
+            test_images=seeds * test_images * len(own),
+            arch=request.evaluation.arch,
+            device=device,
+        )
     painted = [unit for unit in own if unit[0] in request.names()]
     count = sum(round((1 - portion) * len(records)) for _, portion in painted)
     if painted:

@@ -117,7 +117,7 @@ def synthesize(
     """
     import pona
 
-    _check_name(options.name)
+    check_name(options.name)
     check_output_path(study.set_root(portion, options.name))
     plan = [row for row in read_plan(study.plan_path(portion)) if row.action != "drop"]
     data = study.unchanged_data_of(portion)
@@ -148,7 +148,8 @@ def synthesize(
     )
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raises ReidAugError for a name that no set may have."""
     if name in RESERVED_NAMES or not name.replace("-", "").replace("_", "").isalnum():
         raise ReidAugError(f"--name {name!r}: give letters, digits, - and _, and none of {', '.join(RESERVED_NAMES)}")
 
@@ -194,7 +195,7 @@ def _by_action(plan: Sequence[PlanRow]) -> list[list[PlanRow]]:
 
 def _origin(training: Mapping[str, Any]) -> dict[str, Any]:
     """What the table says about the generator."""
-    names = ("preset", "iteration", "iterations", "batch_size", "protocol", "perceptual")
+    names = ("preset", "iteration", "iterations", "batch_size", "protocol", "perceptual", "selected_on")
     start = (training.get("trained_on") or {}).get("start") or {}
     return {**{name: training.get(name) for name in names}, "started_from": start.get("file")}
 

@@ -32,7 +32,19 @@ DETAIL_HEADER = [
 ]
 RERANK_FIELDS = ["rerank_mean_ap_trapezoid", "rerank_mean_ap", "rerank_rank1"]
 CSV_FIELDS = [
-    *("set", "portion", "recipe", "arch", "weights", "epochs", "seed", "images", "identities", "synthetic"),
+    *(
+        "set",
+        "portion",
+        "recipe",
+        "arch",
+        "weights",
+        "epochs",
+        "trained_epochs",
+        "seed",
+        "images",
+        "identities",
+        "synthetic",
+    ),
     *("seen_missing", "missing", "protocol", "mean_ap", "mean_ap_trapezoid", "mean_inp", "rank1", "rank5", "rank10"),
     *RERANK_FIELDS,
     *("training_fingerprint", "test_fingerprint", "key", "device", "seconds", "time", "command"),
@@ -119,11 +131,11 @@ def comparison_grid(compared: Iterable[Comparison]) -> Grid:
     """One line for each difference: points of mAP, spread over seeds, interval over query identities, verdict."""
     lines = []
     for each in compared:
-        spread = "-" if each.spread is None else f"{each.spread:.1f}"
+        spread = "-" if each.spread is None else f"± {each.spread:.1f}"
         interval = "-" if each.interval is None else "{:+.1f} to {:+.1f}".format(*each.interval)
         line = [each.name, f"{each.portion:.2f}", each.reference, f"{each.gain:+.1f}", spread, interval, each.verdict]
         lines.append(line)
-    header = ["set", "p", "against", "points", "spread of seeds", f"{LEVEL} % over queries", "verdict"]
+    header = ["set", "p", "against", "points", f"{LEVEL} % over seeds", f"{LEVEL} % over queries", "verdict"]
     return "differences in mAP (trapezoid AP)", header, lines
 
 
@@ -206,14 +218,20 @@ def notes(rows: list[Row]) -> list[str]:
     without = max(row.get("queries_without_match", 0) for row in rows)
     if without:
         lines.append(f"{without} queries have no right gallery image and do not count")
+    machines = sorted({f"{row['device']} {row.get('precision') or ''}".strip() for row in rows if row.get("device")})
+    if len(machines) > 1:
+        lines.append(
+            f"computed on different devices: {', '.join(machines)}; the same seed differs between them by rounding"
+        )
     if len({row["seed"] for row in rows}) == 1:
         lines.append("one seed: small differences may be chance; --seeds 3 shows the spread")
     return lines
 
 
 def _start(row: Row) -> str:
-    start = (row.get("generator") or {}).get("started_from")
-    return f", its training started from {start}" if start else ""
+    generator = row.get("generator") or {}
+    start = f", its training started from {generator['started_from']}" if generator.get("started_from") else ""
+    return start + (", selected by L1 on people of the test split" if generator.get("selected_on") else "")
 
 
 def _rich(grid: Grid) -> RichTable:
@@ -250,5 +268,5 @@ def _csv(rows: list[Row]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, CSV_FIELDS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({**row, "set": _label(row)} for row in rows)
     return text.getvalue().rstrip("\n")

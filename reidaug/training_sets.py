@@ -24,7 +24,7 @@ class TrainingSet:
     synthetic: int = 0  # generated and copied images in it
     painted: tuple[int, ...] = ()  # rows of `files` that a generator painted
     mirrored: tuple[int, ...] = ()  # rows of `files` that are mirrored left to right
-    as_many_steps_as: int = 0  # train for the iterations that so many images take; 0 = its own
+    as_many_steps_as: tuple[int, ...] = ()  # persons of the set whose number of iterations it takes; empty = its own
     provenance: dict[str, Any] = field(default_factory=dict)  # of synthetic images: see _provenance
 
     def title(self) -> str:

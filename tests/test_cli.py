@@ -21,6 +21,8 @@ COMMANDS = [
     "pairs",
     "train",
     "shrink",
+    "sweep",
+    "plot",
     "synthesize",
     "evaluate",
     "table",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from reidaug.comparison import Comparison, compare, write_query_scores
 from reidaug.market1501 import parse_name
@@ -34,7 +35,7 @@ def one(folder: Path, own: list[np.ndarray], none: list[np.ndarray]) -> Comparis
 
 
 def test_clear_gain_is_called_higher(tmp_path: Path) -> None:
-    found = one(tmp_path, [scores(0.6, i, 0.02) for i in (0, 1)], [scores(0.4, i, 0.02) for i in (2, 3)])
+    found = one(tmp_path, [scores(0.6, i, 0.02) for i in (0, 1, 2)], [scores(0.4, i, 0.02) for i in (3, 4, 5)])
     assert found.verdict == "higher" and found.reference == "none"
     assert found.gain == pytest.approx(20, abs=1.5)
     assert found.interval is not None and 18 < found.interval[0] < found.gain < found.interval[1] < 22
@@ -42,10 +43,12 @@ def test_clear_gain_is_called_higher(tmp_path: Path) -> None:
 
 
 def test_gain_below_the_spread_of_seeds_is_none(tmp_path: Path) -> None:
-    own = [scores(0.50, 0, 0.01), scores(0.60, 0, 0.01)]
-    found = one(tmp_path, own, [scores(0.49, 1, 0.01), scores(0.55, 1, 0.01)])
+    own = [scores(0.50, 0, 0), scores(0.60, 0, 0)]
+    found = one(tmp_path, own, [scores(0.49, 1, 0), scores(0.55, 1, 0)])
     assert found.verdict == "within the spread of seeds"
-    assert found.spread == pytest.approx(np.hypot(10 / 2**0.5, 6 / 2**0.5), abs=0.5)
+    means = [[50, 60], [49, 55]]
+    welch = stats.ttest_ind(*means, equal_var=False).confidence_interval(0.95)
+    assert found.spread == pytest.approx((welch.high - welch.low) / 2, rel=0.1)
 
 
 def test_gain_of_a_few_persons_is_none(tmp_path: Path) -> None:
@@ -71,6 +74,15 @@ def test_interval_widens_with_persons_not_with_queries(tmp_path: Path) -> None:
     assert found.interval is not None
     deviation = scores(0.5, 0, 0.1)[::5].std() * 100
     assert found.interval[1] - found.interval[0] == pytest.approx(2 * 1.96 * deviation / 20**0.5, rel=0.1)
+
+
+def test_without_scores_by_query_nothing_is_claimed(tmp_path: Path) -> None:
+    rows = [
+        row(name, 0.4, ap + seed / 1000, seed=seed) for name, ap in (("pona", 0.6), ("none", 0.4)) for seed in (0, 1)
+    ]
+    assert compare(rows, tmp_path)[0].verdict == "no scores by query: no claim"
+    twice_one_seed = [{**each, "seed": 0} for each in rows]
+    assert compare(twice_one_seed, tmp_path)[0].verdict == "one seed: no claim"
 
 
 def test_missing_or_other_query_files_give_no_interval(tmp_path: Path) -> None:

@@ -106,6 +106,18 @@ def test_equal_sets_share_one_training_and_both_stand_in_the_table(study: Study)
     assert sorted(row["set"] for row in again) == ["full", "none", "twin"]
 
 
+def test_the_table_shows_the_set_that_is_there_also_when_it_was_made_before(study: Study, tmp_path: Path) -> None:
+    checkpoints = [write_checkpoint(tmp_path / f"{seed}.pt", seed=seed) for seed in (0, 1)]
+    keys = []
+    for place in (0, 1, 0):
+        made = runner.invoke(app, ["synthesize", "--ckpt", str(checkpoints[place]), "--name", "pona", "--force"])
+        assert made.exit_code == 0, made.output
+        keys.append({row["set"]: row["key"] for row in json.loads(evaluate().stdout)["rows"]}["pona"])
+        table = json.loads(runner.invoke(app, ["table", "--json"]).stdout)["rows"]
+        assert [row["key"] for row in table if row["set"] == "pona"] == [keys[-1]]
+    assert keys[0] == keys[2] != keys[1]
+
+
 def test_controls_stand_in_the_table_and_the_matched_one_takes_as_many_steps(study: Study) -> None:
     result = evaluate("--controls", "none-matched,flip", "--epochs", "2")
     assert result.exit_code == 0, result.output

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from reid_baseline import RECIPES, ReIDError
-from reid_baseline.sampling import draw_batches, steps_per_epoch
+from reid_baseline.sampling import count_steps, draw_batches, steps_per_epoch
 
 PLAIN = replace(RECIPES["quick"], batch_size=8)
 BY_PERSON = replace(PLAIN, identities=2)
@@ -40,6 +40,14 @@ def test_strong_recipe_draws_sixteen_persons_with_four_images():
     batches = draw(RECIPES["strong"], labels)
     assert all(sorted(Counter(labels[batch].tolist()).values()) == [4] * 16 for batch in batches)
     assert 4 <= len(batches) <= steps_per_epoch(len(labels), RECIPES["strong"])
+
+
+@pytest.mark.parametrize("recipe", [PLAIN, BY_PERSON])
+def test_counted_steps_are_those_that_are_drawn(recipe):
+    drawn = [len(draw(recipe, seed=seed)) for seed in range(20)]
+    assert min(drawn) <= count_steps(LABELS.tolist(), recipe) <= max(drawn)
+    lonely = torch.arange(40)  # one image each: by person each is filled up to four
+    assert count_steps(lonely.tolist(), recipe) == (20 if recipe.identities else 5)
 
 
 def test_fewer_persons_than_a_batch_takes():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reidaug.errors import ReidAugError
-from reidaug.results import REQUIRED, append_result, read_results, result_key
+from reidaug.results import REQUIRED, append_result, current_results, read_results, result_key
 
 
 def row(key: str, mean_ap: float = 0.5) -> dict[str, object]:
@@ -26,7 +26,7 @@ def test_round_trip_keeps_order_and_the_newest_of_a_key(tmp_path: Path) -> None:
     path = tmp_path / "study" / "results.jsonl"
     for each in (row("a"), row("b"), row("a", 0.7)):
         append_result(path, each)
-    assert [(r["key"], r["mean_ap"]) for r in read_results(path)] == [("a", 0.7), ("b", 0.5)]
+    assert [(r["key"], r["mean_ap"]) for r in read_results(path)] == [("b", 0.5), ("a", 0.7)]
     assert len(path.read_text().splitlines()) == 3
 
 
@@ -65,3 +65,11 @@ def test_key_depends_on_everything_and_not_on_order() -> None:
         result_key("train", "test", {"epochs": 20, "lr": 0.1}, 1),
     ]
     assert len({base, *others}) == 5
+
+
+def test_a_row_written_again_is_the_newest(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    for key in ("a", "b", "a"):
+        append_result(path, row(key))
+    assert [each["key"] for each in read_results(path)] == ["b", "a"]
+    assert [each["key"] for each in current_results(read_results(path))] == ["a"]

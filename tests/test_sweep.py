@@ -54,11 +54,30 @@ def test_processes_share_the_sets_and_the_last_one_sees_all(monkeypatch: pytest.
     monkeypatch.setenv("RANK", "0")
     first = sweep(*arguments)
     assert cells(first) == {("none", 0.4), ("full", 1.0)}
-    assert "1 of 3 training sets are with other processes" in first.stderr
+    assert "1 of 3 baselines are with other processes" in first.stderr
     assert not (Path("study") / "p0.40" / "one").exists()
     monkeypatch.setenv("RANK", "1")
     assert cells(sweep(*arguments)) == {("none", 0.4), ("one", 0.4), ("full", 1.0)}
     assert len(read_results(Study(Path("study")).results_path)) == 3
+
+
+def test_rows_of_another_length_are_not_the_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cells(sweep("--portions", "0.4")) == {("none", 0.4), ("full", 1.0)}
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    longer = sweep("--portions", "0.4", "--epochs", "2")
+    assert cells(longer) == {("none", 0.4)} and "1 of 2 baselines are with other processes" in longer.stderr
+
+
+def test_a_process_without_a_share_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("RANK", "3")
+    assert cells(sweep("--portions", "0.4")) == set()
+
+
+def test_the_best_weights_of_a_training_make_a_set_of_a_plain_name() -> None:
+    Path("one.best.pt").write_bytes(Path("one.pt").read_bytes())
+    assert ("one-best", 0.4) in cells(sweep("--portions", "0.4", "--ckpt", "one.best.pt"))
 
 
 def test_portions_and_names_that_cannot_be() -> None:
@@ -66,7 +85,10 @@ def test_portions_and_names_that_cannot_be() -> None:
     with pytest.raises(ReidAugError, match="--portions is empty"):
         parse_portions(" ,")
     Path("full.pt").write_bytes(Path("one.pt").read_bytes())
-    for arguments in (["--ckpt", "one.pt", "--ckpt", "./one.pt"], ["--ckpt", "full.pt"]):
+    for arguments, message in (
+        (["--ckpt", "one.pt", "--ckpt", "./one.pt"], "name of another set"),
+        (["--ckpt", "full.pt"], "none of none, full"),
+    ):
         result = sweep("--portions", "0.4", *arguments)
-        assert result.exit_code == 1 and "name of another set" in result.stderr
+        assert result.exit_code == 1 and message in result.stderr
     assert sweep("--portions", "0.4,1.5").exit_code == 1
