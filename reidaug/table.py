@@ -210,7 +210,7 @@ def notes(rows: list[Row]) -> list[str]:
     names = {row["set"] for row in rows}
     if "none" in names and MATCHED not in names:
         lines.append(
-            "equal epochs, not equal iterations: none at p takes p times the steps of the completed and full sets "
+            "equal epochs, not equal iterations: none takes fewer steps than the completed and full sets "
             f"(--controls {MATCHED} gives it as many)"
         )
     if controls := [f"{name}: {CONTROLS[name]}" for name in CONTROLS if name in names]:
