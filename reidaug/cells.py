@@ -57,8 +57,8 @@ def make_cell(each: TrainingSet, seed: int, recipe: Any, setting: dict[str, Any]
     if each.as_many_steps_as:
         full, own = (count_steps(pids, recipe) for pids in (each.as_many_steps_as, each.pids))
         recipe = replace(recipe, epochs=max(1, round(recipe.epochs * full / own)))
-    configuration = {"recipe": asdict(recipe), **setting}
-    return Cell(each, seed, recipe, configuration, result_key(each.fingerprint, test_fingerprint, configuration, seed))
+    key = result_key(each.fingerprint, test_fingerprint, {"recipe": recipe.differences(), **setting}, seed)
+    return Cell(each, seed, recipe, {"recipe": asdict(recipe), **setting}, key)
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,18 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from reid_baseline import evaluate_ranking, extract_features, load_images, load_model
+from reid_baseline import RECIPES, evaluate_ranking, extract_features, load_images, load_model
 from reidaug.cli import app
 from reidaug.files import locked
 from reidaug.market1501 import scan_split, split_folder
-from reidaug.results import read_results
+from reidaug.results import read_results, result_key
 from reidaug.study import Study
 
 from .test_synthesize import write_checkpoint
@@ -116,6 +117,15 @@ def test_the_table_shows_the_set_that_is_there_also_when_it_was_made_before(stud
         table = json.loads(runner.invoke(app, ["table", "--json"]).stdout)["rows"]
         assert [row["key"] for row in table if row["set"] == "pona"] == [keys[-1]]
     assert keys[0] == keys[2] != keys[1]
+
+
+def test_key_hangs_on_what_differs_from_the_default_so_that_later_settings_change_no_old_key(study: Study) -> None:
+    row = json.loads(evaluate().stdout)["rows"][0]
+    recipe = replace(RECIPES["quick"], epochs=1)
+    assert "synthetic_weight" not in recipe.differences() and recipe.differences()["name"] == "quick"
+    setting = {"recipe": recipe.differences(), "arch": "resnet18", "weights": "none"}
+    assert row["key"] == result_key(row["training_fingerprint"], row["test_fingerprint"], setting, 0)
+    assert row["configuration"]["recipe"]["synthetic_weight"] == 1.0  # the row itself tells everything
 
 
 def test_controls_stand_in_the_table_and_the_matched_one_takes_as_many_steps(study: Study) -> None:
