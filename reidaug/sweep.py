@@ -30,8 +30,8 @@ class SweepRequest:
     shrinking: ShrinkConfig  # its portion is replaced
     evaluation: EvaluationRequest
 
-    def names(self) -> list[str]:
-        """The sets that the checkpoints give.
+    def generators(self) -> dict[str, Path]:
+        """The checkpoints, by the name of the set that each gives.
 
         Raises:
             ReidAugError: two of one name, or a name that is taken.
@@ -41,11 +41,11 @@ class SweepRequest:
             check_name(name)
             if names.count(name) > 1:
                 raise ReidAugError(f"--ckpt: {name!r} is the name of another set; rename the file, it names the row")
-        return names
+        return dict(zip(names, self.checkpoints, strict=True))
 
     def units(self) -> list[Unit]:
         """Every training set, in an order that all processes agree on."""
-        sets = ["none", *self.evaluation.controls, *self.names()]
+        sets = ["none", *self.evaluation.controls, *self.generators()]
         return [*((name, portion) for portion in self.portions for name in sets), ("full", 1.0)]
 
 
@@ -75,10 +75,10 @@ def sweep(
     rank, world = shard_from_environment(os.environ)
     units = request.units()
     own = set(units[rank::world])
-    _announce(data, request, units, own, say)
+    evaluation = _announce(data, request, units, own, say)
     for portion in request.portions:
         shrink(data, study, replace(request.shrinking, portion=portion), wait=True)
-    for name, checkpoint in zip(request.names(), request.checkpoints, strict=True):
+    for name, checkpoint in request.generators().items():
         for portion in request.portions:
             if (name, portion) in own:
                 with progress(f"painting {name}, p = {portion:.2f}") as advance:
@@ -88,7 +88,7 @@ def sweep(
     def is_own(each: TrainingSet) -> bool:
         return (each.name, each.portion) in own
 
-    evaluation = replace(request.evaluation, portions=request.portions)
+    evaluation = replace(evaluation, portions=request.portions)
     rows = evaluate_study(study, evaluation, progress, say, only=is_own, shared=world > 1)
     if world > 1 and rows:
         rows = _rows_of_all(study, units, rows[0], evaluation.seeds)
@@ -113,8 +113,12 @@ def _rows_of_all(study: Study, units: Sequence[Unit], like: dict[str, Any], seed
 
 def _announce(
     data: Path, request: SweepRequest, units: Sequence[Unit], own: set[Unit], say: Callable[[str], None]
-) -> None:
-    """What will be done and about how long it takes, from a few timed steps, as if nothing were done yet."""
+) -> EvaluationRequest:
+    """What will be done and about how long it takes, from a few timed steps, as if nothing were done yet.
+
+    Returns:
+        The evaluation with its recipe chosen, so that the choice is said once.
+    """
     from reid_baseline import estimate_seconds
     from reid_baseline.device import pick_device
 
@@ -134,21 +138,19 @@ def _announce(
             arch=request.evaluation.arch,
             device=device,
         )
-    painted = [unit for unit in own if unit[0] in request.names()]
-    count = sum(round((1 - portion) * len(records)) for _, portion in painted)
-    if painted:
-        seconds += sum(
-            _seconds_per_image(path, data, device) * round((1 - portion) * len(records))
-            for name, path in zip(request.names(), request.checkpoints, strict=True)
-            for unit_name, portion in painted
-            if unit_name == name
-        )
+    count = 0
+    for name, checkpoint in request.generators().items():
+        painted = sum(round((1 - portion) * len(records)) for unit_name, portion in own if unit_name == name)
+        if painted:
+            count += painted
+            seconds += painted * _seconds_per_image(checkpoint, data, device)
     share = "" if len(own) == len(units) else f" (this process: {len(own)})"
     say(
         f"sweep: {len(units)} training sets{share} x {seeds} seed{'s' if seeds > 1 else ''} = {len(own) * seeds} "
         f"baselines to train and {count:,} images to paint, on {device}: about {duration(seconds)} where nothing is "
         "done yet"
     )
+    return replace(request.evaluation, recipe=recipe.name)
 
 
 def _seconds_per_image(checkpoint: Path, data: Path, device: Any) -> float:

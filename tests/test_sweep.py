@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+import reidaug.sweep
 from reidaug.cli import app
 from reidaug.errors import ReidAugError
 from reidaug.results import read_results
@@ -92,3 +93,18 @@ def test_portions_and_names_that_cannot_be() -> None:
         result = sweep("--portions", "0.4", *arguments)
         assert result.exit_code == 1 and message in result.stderr
     assert sweep("--portions", "0.4,1.5").exit_code == 1
+
+
+def test_each_generator_is_timed_once_and_the_recipe_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    timed: list[str] = []
+    real = reidaug.sweep._seconds_per_image
+
+    def counted(checkpoint: Path, *arguments: object) -> float:
+        timed.append(checkpoint.name)
+        return real(checkpoint, *arguments)
+
+    monkeypatch.setattr(reidaug.sweep, "_seconds_per_image", counted)
+    options = [option for option in SMALL if option not in ("--recipe", "quick")]
+    result = runner.invoke(app, ["sweep", *options, "--json", "--portions", "0.4,0.6", "--ckpt", "one.pt"])
+    assert result.exit_code == 0, result.output
+    assert timed == ["one.pt"] and result.stderr.count("recipe quick (no GPU") == 1
