@@ -1,5 +1,7 @@
 """The errors that a user can mend. The command line prints their message as one line and exits with 1."""
 
+import errno
+
 
 class ReidAugError(Exception):
     """Input or surroundings that the user can mend.
@@ -10,3 +12,18 @@ class ReidAugError(Exception):
 
 class HeldError(ReidAugError):
     """Another process is making this output; the message names it."""
+
+
+def one_line(error: Exception) -> str:
+    """The error as one line; what is not the user's to mend is named as such, without its own long text."""
+    if isinstance(error, ReidAugError) or type(error).__name__ in ("PoNAError", "ReIDError"):
+        return " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        mend = "free some room and run the same command again" if full else "check the path and its permissions"
+        return f"{where}{error.strerror}: {mend}"
+    if isinstance(error, MemoryError) or "not enough memory" in str(error) or "out of memory" in str(error):
+        return "out of memory: give a smaller --batch-size or use a machine with more memory"
+    first = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
+    return f"unexpected {type(error).__name__}: {first[:200]} (run again with --debug for the whole trace)"

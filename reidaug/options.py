@@ -5,10 +5,44 @@ from typing import Annotated, Literal
 
 import typer
 
+from reidaug.console import say
+from reidaug.errors import ReidAugError, one_line
+
 TableFormat = Literal["rich", "markdown", "csv", "latex", "json"]
 Split = Literal["train", "test"]
 
-# Shared by commands. `--study`, which also reads the study's settings, stands in cli.py.
+
+def load_settings(context: typer.Context, study: Path) -> Path:
+    """Puts the values of ``study.toml`` below flags and environment, and above the defaults."""
+    from reidaug.study import Study
+
+    try:
+        settings = Study(study).read_settings()
+        commands = getattr(context.find_root().command, "commands", {})
+        known = {str(option.name) for command in commands.values() for option in command.params}
+        if unknown := sorted(set(settings) - known):
+            raise ReidAugError(
+                f"{Study(study).settings_path} holds {', '.join(unknown)}: expected names of options, such as seed"
+            )
+    except (ReidAugError, OSError) as error:
+        say(f"error: {one_line(error)}")
+        raise typer.Exit(1) from None
+    context.default_map = {name: value for name, value in settings.items() if name != "data"}
+    return study
+
+
+# Shared by commands.
+StudyOption = Annotated[
+    Path,
+    typer.Option(
+        "--study",
+        envvar="REIDAUG_STUDY",
+        is_eager=True,
+        callback=load_settings,
+        help="The study folder: plans, image sets and results. Its study.toml may hold any option, as in seed = 1.",
+    ),
+]
+DEFAULT_STUDY = Path("study")
 DataOption = Annotated[
     Path | None,
     typer.Option(

@@ -47,7 +47,7 @@ def test_libraries_do_not_print(package: str) -> None:
 
 def test_only_the_command_line_prints() -> None:
     for path in (ROOT / "reidaug").rglob("*.py"):
-        if path.name in ("cli.py", "console.py"):
+        if path.name in ("cli.py", "console.py") or path.parent.name == "commands":
             continue
         calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
         assert not [call for call in calls if isinstance(call, ast.Name) and call.id in ("print", "exit", "input")], (

@@ -1,0 +1,77 @@
+"""Commands about data sets: render one, look into one, list its pairs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reidaug.commands.frame import report, reports_errors
+from reidaug.console import print_json, progress, stdout
+from reidaug.options import DebugOption, JsonOption, SeedOption, Split
+
+
+@reports_errors
+def mannequins(
+    out: Annotated[Path, typer.Argument(help="The new Market-1501 root.")],
+    train_ids: Annotated[int, typer.Option(min=2, help="Identities for training.")] = 100,
+    test_ids: Annotated[int, typer.Option(min=2, help="Other identities for query and gallery.")] = 50,
+    images: Annotated[int, typer.Option(min=4, help="Images of each identity.")] = 12,
+    cameras: Annotated[int, typer.Option(min=2, max=6, help="Cameras.")] = 6,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Write the embedded data set: rendered people with exact keypoints, as a Market-1501 root with its keypoint CSVs.
+
+    The same seed gives the same bytes; other seeds give other people.
+    """
+    from reidaug.mannequins import MannequinConfig, write_mannequins
+
+    config = MannequinConfig(train_ids=train_ids, test_ids=test_ids, images=images, cameras=cameras, seed=seed)
+    with progress("rendering people") as advance:
+        path = write_mannequins(out, config, advance)
+    report({"data": str(path), "train_ids": train_ids, "test_ids": test_ids, "images": images, "seed": seed}, json)
+
+
+@reports_errors
+def inspect(
+    data: Annotated[Path, typer.Argument(help="The Market-1501 root.")],
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Count what a data set holds and name every problem in it, before hours of work hang on it.
+
+    Exit code 1 if there is a problem that would stop or falsify the work.
+    """
+    from reidaug.inspection import inspect_dataset
+    from reidaug.reports import inspection_table, inspection_values
+
+    with progress("reading images") as advance:
+        inspection = inspect_dataset(data, advance)
+    if json:
+        print_json(inspection_values(inspection))
+    else:
+        stdout().print(inspection_table(inspection))
+    if inspection.errors:
+        raise typer.Exit(1)
+
+
+@reports_errors
+def pairs(
+    data: Annotated[Path, typer.Argument(help="The Market-1501 root, or a folder with its keypoint CSVs.")],
+    split: Annotated[Split, typer.Option(help="Which keypoint file.")],
+    out: Annotated[Path, typer.Option(help="The CSV to write: columns from,to.")],
+    count: Annotated[int | None, typer.Option(min=1, help="Draw so many pairs. Without it: all.")] = None,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Write the (condition, target) pairs that a generator is trained or tested on, as the public code counts them.
+
+    All ordered pairs of one identity among images with both shoulders and both hips. `--split test --count 12000`
+    gives the published test pairs of Market-1501, in their order.
+    """
+    from reidaug.pairs import pairs_file
+
+    written, possible = pairs_file(data, split, out, count, seed)
+    report({"pairs": written, "possible": possible, "out": str(out)}, json)

@@ -1,0 +1,201 @@
+"""The main job, and the sweep that repeats it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reidaug.commands.frame import reports_errors, show_table
+from reidaug.console import print_json, progress, say, stdout
+from reidaug.options import (
+    DEFAULT_STUDY,
+    ArchOption,
+    CheckpointOption,
+    ControlsOption,
+    CopyOption,
+    DataOption,
+    DebugOption,
+    DeviceOption,
+    EpochsOption,
+    JsonOption,
+    KeepOption,
+    PortionOption,
+    RatioOption,
+    RecipeOption,
+    RerankOption,
+    SaveModelsOption,
+    SeedOption,
+    SeedsOption,
+    SmoothOption,
+    SourceOption,
+    StudyOption,
+    WeightOption,
+    WeightsOption,
+)
+
+
+@reports_errors
+def shrink(
+    portion: Annotated[str, typer.Option(help="The share of training images to keep: 0.01 to 0.99, two decimals.")],
+    data: DataOption = None,
+    study: StudyOption = DEFAULT_STUDY,
+    keep: KeepOption = "per-identity",
+    source: SourceOption = "nearest",
+    seed: SeedOption = 0,
+    copy: CopyOption = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace this portion and all of its image sets.")] = False,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Keep a portion of the training images and plan the missing ones.
+
+    Writes STUDY/p0.40/plan.csv (each missing image with its condition image: every generator works from the same plan)
+    and STUDY/p0.40/none/, the reduced set as a whole Market-1501 root. For one seed a smaller portion is part of a
+    larger one.
+    """
+    from reidaug.reports import shrink_summary
+    from reidaug.shrink import ShrinkConfig, shrink
+    from reidaug.study import Study, parse_portion, resolve_data
+
+    config = ShrinkConfig(parse_portion(portion), keep, source, seed)
+    the_study = Study(study)
+    result = shrink(resolve_data(data, the_study), the_study, config, copy=copy, force=force)
+    if json:
+        print_json(result.values())
+    else:
+        stdout().print(shrink_summary(result))
+
+
+@reports_errors
+def synthesize(
+    ckpt: CheckpointOption,
+    study: StudyOption = DEFAULT_STUDY,
+    portion: PortionOption = None,
+    name: Annotated[str, typer.Option(help="Name of the image set: its folder and its row in the table.")] = "pona",
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 32,
+    copy: CopyOption = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the set if it was made with another generator.")
+    ] = False,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Paint the missing images of every portion of the study, or of one, and complete the training set with them.
+
+    Writes STUDY/p0.40/NAME/Market-1501-v15.09.15/: kept images byte for byte, each missing image under its own name,
+    query and gallery, the keypoint CSVs and manifest.csv. Run it under torchrun or as a SLURM array and each process
+    does its share.
+    """
+    from reidaug.study import Study, chosen_portions
+    from reidaug.synthesize import SynthesisOptions, synthesize
+
+    options = SynthesisOptions(name=name, batch_size=batch_size, copy=copy, force=force, device=device)
+    the_study = Study(study)
+    reports = []
+    for each in chosen_portions(the_study, portion):
+        with progress(f"painting, p = {each:.2f}") as advance:
+            reports.append(synthesize(the_study, each, ckpt, options, advance))
+        if not json:
+            stdout().print(reports[-1].sentence())
+    if json:
+        print_json({"sets": [each.values() for each in reports]})
+
+
+@reports_errors
+def evaluate(
+    study: StudyOption = DEFAULT_STUDY,
+    portion: PortionOption = None,
+    recipe: RecipeOption = None,
+    arch: ArchOption = "resnet50",
+    weights: WeightsOption = None,
+    epochs: EpochsOption = None,
+    seeds: SeedsOption = 1,
+    controls: ControlsOption = None,
+    smooth_synthetic: SmoothOption = None,
+    real_per_synthetic: RatioOption = None,
+    synthetic_weight: WeightOption = None,
+    save_models: SaveModelsOption = False,
+    rerank: RerankOption = False,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Train and score the re-ID baseline on every training set of the study and on the full set; print the mAP table.
+
+    Says first what will be trained, where, and about how long it takes. A result is kept under its data and
+    configuration in STUDY/results.jsonl, so a second run does only what is missing. Default recipe: paper with ImageNet
+    weights on a GPU, else quick.
+    """
+    from reidaug.controls import parse_controls
+    from reidaug.evaluate import EvaluationRequest, evaluate_study
+    from reidaug.study import Study
+
+    request = EvaluationRequest(
+        portion=portion,
+        recipe=recipe,
+        arch=arch,
+        weights=weights,
+        epochs=epochs,
+        seeds=seeds,
+        device=device,
+        controls=parse_controls(controls),
+        care={
+            "synthetic_smoothing": smooth_synthetic,
+            "real_per_synthetic": real_per_synthetic,
+            "synthetic_weight": synthetic_weight,
+        },
+        save_models=save_models,
+        rerank=rerank,
+    )
+    rows = evaluate_study(Study(study), request, progress=progress, say=say)
+    show_table(rows, "json" if json else "rich", Study(study))
+
+
+@reports_errors
+def sweep(
+    portions: Annotated[str, typer.Option(help="Portions to keep, comma between.")] = "0.2,0.4,0.6,0.8",
+    ckpt: Annotated[
+        list[Path] | None, typer.Option("--ckpt", help="A generator; give it several times to compare several.")
+    ] = None,
+    data: DataOption = None,
+    study: StudyOption = DEFAULT_STUDY,
+    keep: KeepOption = "per-identity",
+    source: SourceOption = "nearest",
+    recipe: RecipeOption = None,
+    arch: ArchOption = "resnet50",
+    weights: WeightsOption = None,
+    epochs: EpochsOption = None,
+    seeds: SeedsOption = 3,
+    controls: ControlsOption = None,
+    seed: SeedOption = 0,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Shrink, synthesize and evaluate for several portions and generators: the paper's Table VI in one command.
+
+    Says first what will be done and about how long it takes; run it again and it does only what is missing. Under
+    torchrun or as a SLURM array on one study, each process does its share of the training sets.
+    """
+    from reidaug.controls import parse_controls
+    from reidaug.evaluate import EvaluationRequest
+    from reidaug.shrink import ShrinkConfig
+    from reidaug.study import Study, resolve_data
+    from reidaug.sweep import SweepRequest, parse_portions
+    from reidaug.sweep import sweep as run_sweep
+
+    wanted = parse_portions(portions)
+    evaluation = EvaluationRequest(
+        recipe=recipe,
+        arch=arch,
+        weights=weights,
+        epochs=epochs,
+        seeds=seeds,
+        device=device,
+        controls=parse_controls(controls),
+    )
+    request = SweepRequest(wanted, tuple(ckpt or ()), ShrinkConfig(wanted[0], keep, source, seed), evaluation)
+    the_study = Study(study)
+    rows = run_sweep(the_study, resolve_data(data, the_study), request, progress, say)
+    show_table(rows, "json" if json else "rich", the_study)
