@@ -167,11 +167,21 @@ def find_annotations(root: Path, split: str) -> Path:
     Raises:
         ReidAugError: there is none in either place.
     """
-    file_name = ANNOTATION_FILES[split]
-    for folder in (root, root.absolute().parent):
-        if (folder / file_name).is_file():
-            return folder / file_name
-    raise ReidAugError(f"no {file_name} in {root} or beside it; put the public keypoint file of the data set there")
+    for path in _places(root, split):
+        if path.is_file():
+            return path
+    raise ReidAugError(
+        f"no {ANNOTATION_FILES[split]} in {root} or beside it; put the public keypoint file of the data set there"
+    )
+
+
+def has_annotations(root: Path, split: str) -> bool:
+    """Whether a data set has the keypoint CSV of a split."""
+    return any(path.is_file() for path in _places(root, split))
+
+
+def _places(root: Path, split: str) -> list[Path]:
+    return [folder / ANNOTATION_FILES[split] for folder in (root, root.absolute().parent)]
 
 
 def _parse_row(line: str) -> tuple[str, list[float], list[float]]:

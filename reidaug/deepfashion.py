@@ -24,6 +24,7 @@ BORDER = (FULL_WIDTH - IMAGE_SIZE[1]) // 2  # pixels that the crop takes off the
 KEYPOINTS = "fasion-resize-annotation-{split}.csv"  # in pixels of the crop
 FULL_KEYPOINTS = "fasion-annotation-{split}.csv"  # in pixels of the 256 x 256 image
 PAIRS = "fasion-resize-pairs-{split}.csv"
+SPLITS = ("train", "test")
 
 # No separator of the CSV files, no blank, no folder.
 _NAME = re.compile(r"""[^/\\:,"\s]+\.jpg""")
@@ -121,23 +122,55 @@ def crop_keypoints(annotations: Annotations, path: Path, shift: int) -> tuple[An
     return replace(annotations, keypoints=keypoints), int(outside.sum())
 
 
+def is_root(path: Path) -> bool:
+    """Whether a folder holds a keypoint file of DeepFashion in the public layout."""
+    return any((path / form.format(split=split)).is_file() for form in (KEYPOINTS, FULL_KEYPOINTS) for split in SPLITS)
+
+
+def posed_splits(root: Path) -> list[tuple[Path, Annotations]]:
+    """The image folder of each split that is there, test before train, and the keypoints of its images.
+
+    Raises:
+        ReidAugError: a broken keypoint file, or a joint outside of the 256 x 256 image.
+    """
+    found = []
+    for split in reversed(SPLITS):
+        folder = root / split
+        path, shift = _keypoint_file(root, split)
+        if path is not None and folder.is_dir():
+            known = read_annotations(path).only(list_files(folder))
+            found.append((folder, crop_keypoints(known, path, shift)[0]))
+    return found
+
+
+def published_pairs(root: Path, split: str) -> list[tuple[str, str]]:
+    """The (condition, target) names of a split's published pairs file; ReidAugError where there is none."""
+    return read_pairs(root / PAIRS.format(split=split), _check_name)
+
+
+def _keypoint_file(root: Path, split: str) -> tuple[Path | None, int]:
+    """The keypoint CSV of a split, and the pixels from its x to that of the crop."""
+    for form, shift in ((KEYPOINTS, 0), (FULL_KEYPOINTS, -BORDER)):
+        if (root / form.format(split=split)).is_file():
+            return root / form.format(split=split), shift
+    return None, 0
+
+
 def _find_split(root: Path, split: str, pairs_file: Path | None = None) -> _Split:
     """Where the parts of a split lie; ReidAugError names all that are not there."""
-    keypoints, full = (root / form.format(split=split) for form in (KEYPOINTS, FULL_KEYPOINTS))
+    keypoints, shift = _keypoint_file(root, split)
     pairs = pairs_file or root / PAIRS.format(split=split)
     lacking = [] if (root / split).is_dir() else [f"{split}/"]
-    if not keypoints.is_file() and not full.is_file():
-        lacking.append(f"{keypoints.name} (or {full.name})")
+    if keypoints is None:
+        lacking.append(" or ".join(form.format(split=split) for form in (KEYPOINTS, FULL_KEYPOINTS)))
     if pairs_file is None and not pairs.is_file():
         lacking.append(pairs.name)
-    if lacking:
+    if keypoints is None or lacking:
         raise ReidAugError(
             f"no {', no '.join(lacking)} in {root}; expected the public DeepFashion layout: the images in {split}/, "
             "their keypoints and their pairs"
         )
-    if keypoints.is_file():
-        return _Split(root / split, keypoints, 0, pairs)
-    return _Split(root / split, full, -BORDER, pairs)
+    return _Split(root / split, keypoints, shift, pairs)
 
 
 def _read_split(split: _Split, say: Say) -> tuple[Any, list[str]]:
