@@ -1,4 +1,4 @@
-"""How near a generated image comes to the true one: L1, SSIM and mask-SSIM, as the field's tables are made."""
+"""How near a generated image comes to the true one: L1, PSNR and the SSIM family, as the field's tables are made."""
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from pona.errors import PoNAError
 
 WINDOW = 11  # pixels; the Gaussian window that scikit-image makes of sigma 1.5
+WIDE_WINDOW = 51  # pixels; the flat window of `ssim_win51`
 RADIUS = 4  # pixels; half the width of a limb, and the radius of a joint
 
 # The trunk is filled by four of these: hip to hip, shoulder to hip on both sides, and neck to both hips.
@@ -37,12 +38,54 @@ def l1(generated: Tensor, target: Tensor) -> Tensor:
     return torch.cat([(a.float() - b.float()).abs().mean(dim=(1, 2, 3)).double() / 255 for a, b in parts])
 
 
+def psnr(generated: Tensor, target: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio of each image, 10 log10(255^2 / mean squared difference).
+
+    Args:
+        generated: uint8, N x 3 x H x W.
+        target: the same shape.
+
+    Returns:
+        float64, N; dB, infinite where the two are equal.
+
+    Raises:
+        PoNAError: for other shapes or types.
+    """
+    _check(generated, target)
+    parts = zip(generated.split(64), target.split(64), strict=True)
+    return _decibel(torch.cat([(a.double() - b.double()).square().mean(dim=(1, 2, 3)) for a, b in parts]))
+
+
+def psnr_wrapped(generated: Tensor, target: Tensor) -> Tensor:
+    """PSNR with differences and squares that wrap at 256, as uint8 arithmetic gives it: no measure of quality.
+
+    For comparison with published figures only: the paper's 28.2 dB on Market-1501 fits this and not `psnr`, which lies
+    near 14 dB there. Any two images that differ have some 28 dB.
+
+    Args:
+        generated: uint8, N x 3 x H x W.
+        target: the same shape.
+
+    Returns:
+        float64, N; dB.
+
+    Raises:
+        PoNAError: for other shapes or types.
+    """
+    _check(generated, target)
+    difference = generated - target  # uint8 wraps
+    return _decibel((difference * difference).double().mean(dim=(1, 2, 3)))
+
+
+def _decibel(squared: Tensor) -> Tensor:
+    return 10 * torch.log10(255**2 / squared)
+
+
 def ssim(generated: Tensor, target: Tensor) -> Tensor:
     """SSIM (Wang et al., IEEE TIP 2004, doi:10.1109/TIP.2003.819861) of each image, as the tables of PATN and PoNA.
 
     Gaussian window of sigma 1.5, on RGB, with the range of the generated image's own values as data range. The tables
-    were made with a window of 13 taps (scikit-image 0.14), newer versions take 11. SSIM with a window of 51 and data
-    range 1, as GFLA prints it, is another scale.
+    were made with a window of 13 taps (scikit-image 0.14), newer versions take 11. `ssim_win51` is another scale.
 
     Args:
         generated: uint8, N x 3 x H x W; H and W of at least 11.
@@ -56,6 +99,27 @@ def ssim(generated: Tensor, target: Tensor) -> Tensor:
     """
     _check(generated, target, WINDOW)
     return torch.tensor([_ssim(a, b) for a, b in zip(_arrays(generated), _arrays(target), strict=True)]).double()
+
+
+def ssim_win51(generated: Tensor, target: Tensor) -> Tensor:
+    """SSIM of each image as the tables of GFLA (Ren et al., CVPR 2020) and PIDM: flat window of 51, values 0..1.
+
+    Args:
+        generated: uint8, N x 3 x H x W; H and W of at least 51.
+        target: the same shape.
+
+    Returns:
+        float64, N; -1 to 1 (equal).
+
+    Raises:
+        PoNAError: for other shapes or types, or smaller images.
+    """
+    _check(generated, target, WIDE_WINDOW)
+    values = [
+        structural_similarity(a / 255, b / 255, win_size=WIDE_WINDOW, channel_axis=-1, data_range=1.0)
+        for a, b in zip(_arrays(generated), _arrays(target), strict=True)
+    ]
+    return torch.tensor(values).double()
 
 
 def mask_ssim(generated: Tensor, target: Tensor, target_keypoints: Tensor) -> Tensor:

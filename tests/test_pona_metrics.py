@@ -1,17 +1,20 @@
 """Image metrics: properties, golden numbers by hand, and independent implementations."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.ndimage import binary_closing, gaussian_filter
+from scipy.ndimage import binary_closing, gaussian_filter, uniform_filter
 from torch import Tensor
 
 from pona import PoNAError
-from pona.metrics import MASK_LIMBS, l1, mask_ssim, pose_mask, ssim
+from pona.metrics import MASK_LIMBS, l1, mask_ssim, pose_mask, psnr, psnr_wrapped, ssim, ssim_win51
 from tests.conftest import STANDING
 
+Metric = Callable[[Tensor, Tensor], Tensor]
 POSE = STANDING.astype(np.float32)
 
 
@@ -104,3 +107,60 @@ def test_what_is_no_pair_of_images_is_refused(metric: object) -> None:
         metric(images, images[:1])
     with pytest.raises(PoNAError, match="at least 11"):
         ssim(images[:, :, :8], images[:, :, :8])
+
+
+def test_psnr_by_numpy_and_by_hand() -> None:
+    a, b = pictures(70, 0, (16, 8)), pictures(70, 1, (16, 8))
+    squared = ((a.numpy().astype(float) - b.numpy()) ** 2).mean(axis=(1, 2, 3))
+    assert np.allclose(psnr(a, b), 20 * np.log10(255) - 10 * np.log10(squared), atol=1e-12)
+    assert torch.equal(psnr(a, b), psnr(b, a)) and psnr(a, a).isinf().all()
+    black, white = torch.zeros(1, 3, 4, 4, dtype=torch.uint8), torch.full((1, 3, 4, 4), 255, dtype=torch.uint8)
+    assert psnr(black, white).item() == 0.0
+
+
+def test_wrapped_psnr_is_what_uint8_arithmetic_gives() -> None:
+    a, b = pictures(2, 0, (16, 8)), pictures(2, 1, (16, 8))
+    wrapped = np.mean((a.numpy() - b.numpy()) ** 2, axis=(1, 2, 3))  # numpy's uint8 wraps both times
+    assert np.allclose(psnr_wrapped(a, b), 10 * np.log10(255**2 / wrapped), atol=1e-12)
+
+
+def test_wrapped_psnr_makes_28_dB_of_14() -> None:
+    """The paper's figure on Market-1501 against what such images have."""
+    target = torch.full((1, 3, 128, 64), 128, dtype=torch.uint8)
+    noise = torch.randn(target.shape, generator=torch.Generator().manual_seed(0))
+    generated = (target + 49.2 * noise).round().clamp(0, 255).to(torch.uint8)
+    assert psnr(generated, target).item() == pytest.approx(14.3, abs=0.1)
+    assert psnr_wrapped(generated, target).item() == pytest.approx(28.1, abs=0.2)
+
+
+def test_ssim_of_the_wide_window_agrees_with_the_formula() -> None:
+    """Wang et al., eq. 13, with a flat window and the covariance of a sample, away from the border."""
+    target = pictures(1, 0, (64, 60))
+    generated = (target.float() * 0.6 + 30).to(torch.uint8)
+    c1, c2, count = 0.01**2, 0.03**2, 51 * 51
+    values = []
+    for x, y in zip(target[0].numpy() / 255, generated[0].numpy() / 255, strict=True):
+        mean = {k: uniform_filter(v, 51) for k, v in (("x", x), ("y", y), ("xx", x * x), ("yy", y * y), ("xy", x * y))}
+        scale = count / (count - 1)
+        var_x, var_y = (scale * (mean[k + k] - mean[k] ** 2) for k in "xy")
+        covariance = scale * (mean["xy"] - mean["x"] * mean["y"])
+        top = (2 * mean["x"] * mean["y"] + c1) * (2 * covariance + c2)
+        value = top / ((mean["x"] ** 2 + mean["y"] ** 2 + c1) * (var_x + var_y + c2))
+        values.append(value[25:-25, 25:-25].mean())
+    assert ssim_win51(generated, target).item() == pytest.approx(float(np.mean(values)), abs=1e-9)
+    assert ssim_win51(target, target).item() == pytest.approx(1)
+    with pytest.raises(PoNAError, match=r"\(50, 60\) pixels, expected at least 51"):
+        ssim_win51(target[..., :50, :], target[..., :50, :])
+
+
+@pytest.mark.parametrize("metric", [l1, psnr, psnr_wrapped, ssim, ssim_win51])
+def test_metrics_do_not_depend_on_the_batch(metric: Metric) -> None:
+    a, b = pictures(5, 0), pictures(5, 1)
+    alone = torch.cat([metric(a[row : row + 1], b[row : row + 1]) for row in range(5)])
+    assert torch.equal(metric(a, b), alone)
+
+
+@pytest.mark.parametrize("metric", [l1, psnr, psnr_wrapped, ssim, ssim_win51])
+def test_metrics_refuse_two_sizes(metric: Metric) -> None:
+    with pytest.raises(PoNAError, match="not equal"):
+        metric(pictures(size=(64, 64)), pictures(size=(128, 64)))
