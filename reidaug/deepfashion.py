@@ -127,6 +127,11 @@ def is_root(path: Path) -> bool:
     return any((path / form.format(split=split)).is_file() for form in (KEYPOINTS, FULL_KEYPOINTS) for split in SPLITS)
 
 
+def person_of(name: str) -> str:
+    """Whom an image shows, and in which clothes: its name up to the view, as in `..id0000262902_1front.jpg`."""
+    return name.rpartition("_")[0] or name
+
+
 def posed_splits(root: Path) -> list[tuple[Path, Annotations]]:
     """The image folder of each split that is there, test before train, and the keypoints of its images.
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from reidaug.errors import HeldError
+from reidaug.errors import HeldError, ReidAugError
 
 
 def atomic_write(path: Path, data: bytes | str) -> None:
@@ -31,6 +31,12 @@ def atomic_write(path: Path, data: bytes | str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def check_out(path: Path) -> None:
+    """Raises ReidAugError where there is no folder for what --out names: better now than after the work."""
+    if not path.absolute().parent.is_dir():
+        raise ReidAugError(f"no folder {path.absolute().parent} for --out: make it first")
 
 
 @contextmanager

@@ -61,7 +61,12 @@ SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of every ra
 CopyOption = Annotated[bool, typer.Option("--copy", help="Copy query and gallery instead of linking them.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the whole trace of an error.")]
-CheckpointOption = Annotated[Path, typer.Option("--ckpt", help="The generator: a file that `reidaug train` wrote.")]
+CheckpointOption = Annotated[
+    Path,
+    typer.Option(
+        "--ckpt", help="The generator: a file that `reidaug train` wrote, or `shipped` for the package's own."
+    ),
+]
 
 # reidaug shrink
 KeepOption = Annotated[

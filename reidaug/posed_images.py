@@ -9,8 +9,17 @@ import numpy as np
 from reidaug import deepfashion
 from reidaug.annotations import Annotations, find_annotations, has_annotations, read_annotations
 from reidaug.errors import ReidAugError
-from reidaug.market1501 import ANNOTATION_FILES, find_root, read_images, split_folder
+from reidaug.market1501 import (
+    ANNOTATION_FILES,
+    DISTRACTOR_PID,
+    JUNK_PID,
+    find_root,
+    parse_name,
+    read_images,
+    split_folder,
+)
 from reidaug.pairs import draw_pairs, make_pairs, usable
+from reidaug.study import Study, resolve_data
 
 NOBODY = Annotations((), np.empty((0, 18, 2), dtype=np.float32))
 PUBLISHED_PAIRS = 12_000  # of Market-1501, drawn with seed 0
@@ -24,6 +33,7 @@ class PosedImages:
     paths: dict[str, Path]  # by name; test images first
     annotations: Annotations  # theirs and no others'
     test_pairs: Callable[[], list[tuple[str, str]]]  # (condition, target) names of people whom no generator trains on
+    person: Callable[[str], object]  # whom an image shows, by name; None = junk or a distractor
     read: Callable[[Sequence[Path]], np.ndarray]  # paths -> (N, H, W, 3) uint8 RGB of one size
     border: int = 0  # columns of white that the field's image metrics put on each side
 
@@ -71,6 +81,17 @@ def find_posed_images(data: Path) -> PosedImages:
     return _fashion(data) if deepfashion.is_root(data) else _market(data)
 
 
+def look_for_images(data: Path | None, study: Study) -> PosedImages:
+    """The images of the data set that is named (Market-1501 or DeepFashion), else of the one that a study remembers.
+
+    Raises:
+        ReidAugError: what `resolve_data` and `find_posed_images` raise.
+    """
+    if data is None or not deepfashion.is_root(data):
+        data = resolve_data(data, study)
+    return find_posed_images(data)
+
+
 def _market(data: Path) -> PosedImages:
     root = find_root(data)
     paths: dict[str, Path] = {}
@@ -98,7 +119,12 @@ def _market(data: Path) -> PosedImages:
         chosen = draw_pairs(pairs, PUBLISHED_PAIRS, seed=0) if len(pairs) > PUBLISHED_PAIRS else pairs
         return [(gallery.names[condition], gallery.names[target]) for condition, target in chosen.tolist()]
 
-    return PosedImages(root, paths, _join(known), test_pairs, read_images)
+    return PosedImages(root, paths, _join(known), test_pairs, _market_person, read_images)
+
+
+def _market_person(name: str) -> int | None:
+    pid = parse_name(name).pid
+    return None if pid in (JUNK_PID, DISTRACTOR_PID) else pid
 
 
 def _fashion(root: Path) -> PosedImages:
@@ -111,6 +137,7 @@ def _fashion(root: Path) -> PosedImages:
         paths,
         _join([known for _, known in splits]),
         lambda: deepfashion.published_pairs(root, "test"),
+        deepfashion.person_of,
         deepfashion.read_fashion_images,
         deepfashion.BORDER,
     )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from reidaug.errors import ReidAugError
+from reidaug.files import check_out
 from reidaug.market1501 import ImageRecord, dataset_fingerprint, read_image, split_folder
 from reidaug.pictures import RankedRow, save_ranks
 from reidaug.results import current_results, read_results
@@ -68,8 +69,7 @@ def draw_ranks(study: Study, request: RanksRequest, out: Path) -> tuple[dict[str
     Raises:
         ReidAugError: no result fits or several do, features that were not saved or do not fit, an unknown query.
     """
-    if not out.absolute().parent.is_dir():
-        raise ReidAugError(f"no folder {out.absolute().parent} for --out: make it first")
+    check_out(out)
     row = choose_result(read_results(study.results_path), request, study)
     data, features = _features_of(study, row)
     ranked = rank_queries(features, request)
@@ -84,7 +84,7 @@ def draw_ranks(study: Study, request: RanksRequest, out: Path) -> tuple[dict[str
         for each in ranked
     ]
     title = f"{_title(row)}; green: the query's person, red: another; AP in %, trapezoid"
-    save_ranks(out, title, rows, SHOWN)
+    save_ranks(out, title, rows)
     return row, ranked
 
 

@@ -46,6 +46,11 @@ def shipped_checkpoint() -> Path:
     return Path(str(resources.files("reidaug") / "demo-pona.pt"))
 
 
+def checkpoint_file(path: Path) -> Path:
+    """The file that a user names: `shipped` is the one that comes with the package."""
+    return shipped_checkpoint() if str(path) == SHIPPED else path
+
+
 def train_generator(request: TrainRequest, *, say: Callable[[str], None], advance: Advance) -> dict[str, Any] | None:
     """Trains, and returns what the checkpoint is, in plain values.
 
@@ -80,8 +85,8 @@ def _train(
     import pona
     from pona.train import train
 
-    if str(request.start_from) == SHIPPED:
-        request = replace(request, start_from=shipped_checkpoint())
+    if request.start_from is not None:
+        request = replace(request, start_from=checkpoint_file(request.start_from))
     job = processes.every(lambda: _prepare(request, config, processes, say, advance))
     with ExitStack() as stack:
         lock = request.out.with_name(f".{request.out.name}.lock")

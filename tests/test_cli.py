@@ -27,6 +27,8 @@ COMMANDS = [
     "evaluate",
     "table",
     "ranks",
+    "grid",
+    "attention",
     "doctor",
 ]
 runner = CliRunner()

@@ -223,3 +223,18 @@ def test_a_joint_outside_of_the_whole_image_is_named_with_its_line(root: Path, p
     where = f"line 5: the right wrist of {annotations.names[3]} lies at x = {place[0]}, y = {place[1]}"
     with pytest.raises(ReidAugError, match=rf"{where}, expected x -40 to 215 and y 0 to 255 \(1 such joints\)"):
         read(root)
+
+
+def test_a_grid_of_pairs(root: Path) -> None:
+    generator = pona.PoNAGenerator(width=8, blocks=1)
+    pona.save_checkpoint("pona.pt", generator, generator.config, {})
+    result = runner.invoke(
+        app, ["grid", "--ckpt", "pona.pt", "--data", str(root), "--layout", "pairs", "--json", "--device", "cpu"]
+    )
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    pairs = list(zip(found["persons"], found["poses"], strict=True))
+    assert sorted(person.rpartition("_")[0] + "_" for person, _ in pairs) == sorted(PEOPLE)
+    assert all(a != b and a.rpartition("_")[0] == b.rpartition("_")[0] for a, b in pairs)
+    with Image.open("grid.png") as picture:
+        assert picture.width > 4 * 176 and picture.height > 2 * 256

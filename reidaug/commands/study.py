@@ -89,13 +89,14 @@ def synthesize(
     """
     from reidaug.study import Study, chosen_portions
     from reidaug.synthesize import SynthesisOptions, synthesize
+    from reidaug.train import checkpoint_file
 
     options = SynthesisOptions(name=name, batch_size=batch_size, copy=copy, force=force, device=device)
     the_study = Study(study)
     reports = []
     for each in chosen_portions(the_study, portion):
         with progress(f"painting, p = {each:.2f}") as advance:
-            reports.append(synthesize(the_study, each, ckpt, options, advance))
+            reports.append(synthesize(the_study, each, checkpoint_file(ckpt), options, advance))
         if not json:
             stdout().print(reports[-1].sentence())
     if json:
@@ -184,6 +185,7 @@ def sweep(
     from reidaug.study import Study, resolve_data
     from reidaug.sweep import SweepRequest, parse_portions
     from reidaug.sweep import sweep as run_sweep
+    from reidaug.train import checkpoint_file
 
     wanted = parse_portions(portions)
     evaluation = EvaluationRequest(
@@ -195,7 +197,8 @@ def sweep(
         device=device,
         controls=parse_controls(controls),
     )
-    request = SweepRequest(wanted, tuple(ckpt or ()), ShrinkConfig(wanted[0], keep, source, seed), evaluation)
+    checkpoints = tuple(map(checkpoint_file, ckpt or ()))
+    request = SweepRequest(wanted, checkpoints, ShrinkConfig(wanted[0], keep, source, seed), evaluation)
     the_study = Study(study)
     rows = run_sweep(the_study, resolve_data(data, the_study), request, progress, say)
     show_table(rows, "json" if json else "rich", the_study)
