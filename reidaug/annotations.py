@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -93,7 +94,7 @@ def parse_annotations(path: Path) -> tuple[Annotations, list[RowProblem]]:
         if not line.strip():
             continue
         try:
-            name, ys, xs = _parse_row(line)
+            name, ys, xs = parse_row(line)
             if name in first_line:
                 raise ValueError(f"{name} stands in line {first_line[name]} already")
         except ValueError as error:
@@ -150,11 +151,16 @@ def write_annotations(path: Path, names: Iterable[str], keypoints: np.ndarray) -
     seen = np.isfinite(keypoints).all(axis=2)
     if (keypoints[seen] == MISSING).any():
         raise ReidAugError(f"a seen joint lies at -1, which means missing in {path}; drop joints outside the image")
+    atomic_write(path, "\n".join([HEADER, *format_rows(names, keypoints)]) + "\n")
+
+
+def format_rows(names: Sequence[str], keypoints: np.ndarray) -> list[str]:
+    """The rows of a keypoint CSV, without line ends: N names, and (N, 18, 2) pixels with NaN = missing."""
+    seen = np.isfinite(keypoints).all(axis=2)
     marked = np.where(seen[..., None], keypoints, MISSING).astype(np.float32)
     whole = (marked == np.rint(marked)).all()
     values = marked.astype(np.int64).tolist() if whole else [[[_plain(v) for v in p] for p in row] for row in marked]
-    rows = [f"{name}: {[p[1] for p in row]}: {[p[0] for p in row]}" for name, row in zip(names, values, strict=True)]
-    atomic_write(path, "\n".join([HEADER, *rows]) + "\n")
+    return [f"{name}: {[p[1] for p in row]}: {[p[0] for p in row]}" for name, row in zip(names, values, strict=True)]
 
 
 def find_annotations(root: Path, split: str) -> Path:
@@ -184,8 +190,8 @@ def _places(root: Path, split: str) -> list[Path]:
     return [folder / ANNOTATION_FILES[split] for folder in (root, root.absolute().parent)]
 
 
-def _parse_row(line: str) -> tuple[str, list[float], list[float]]:
-    """Name, ys and xs of one row; ValueError says what is wrong."""
+def parse_row(line: str) -> tuple[str, list[float], list[float]]:
+    """Name, ys and xs of one row of a keypoint CSV; ValueError says what is wrong."""
     fields = line.strip().split(":")
     if len(fields) != 3:
         raise ValueError(f"{len(fields)} fields separated by ':', expected 3 (name, ys, xs): {line.strip()[:60]!r}")
@@ -203,10 +209,15 @@ def _parse_list(name: str, column: str, text: str) -> list[float]:
     if not isinstance(values, list) or len(values) != JOINTS:
         found = f"{len(values)} numbers" if isinstance(values, list) else repr(values)[:40]
         raise ValueError(f"{name}: {column} holds {found}, expected {JOINTS}")
-    # json reads NaN, Infinity and 10**400 too; a bool is an int by inheritance only.
-    if not all(type(value) in (int, float) and abs(value) < 1e6 and math.isfinite(value) for value in values):
+    if not are_coordinates(values):
         raise ValueError(f"{name}: {column} holds something other than pixel coordinates")
     return values
+
+
+def are_coordinates(values: list[Any]) -> bool:
+    """Whether what JSON gave are all numbers that can be pixels."""
+    # json reads NaN, Infinity and 10**400 too; a bool is an int by inheritance only.
+    return all(type(value) in (int, float) and abs(value) < 1e6 and math.isfinite(value) for value in values)
 
 
 def _plain(value: np.float32) -> float | int:

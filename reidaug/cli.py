@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from reidaug import __version__
-from reidaug.commands.data import inspect, mannequins, pairs
+from reidaug.commands.data import inspect, mannequins, pairs, pose
 from reidaug.commands.generator import train
 from reidaug.commands.pictures import attention, grid
 from reidaug.commands.results import plot, ranks, table
@@ -17,7 +17,7 @@ PANELS = {
     "The main job": (shrink, synthesize, evaluate, sweep),
     "Results": (table, plot, ranks),
     "Generator": (train, grid, attention),
-    "Data": (inspect, mannequins, pairs),
+    "Data": (inspect, mannequins, pairs, pose),
 }
 
 app = typer.Typer(

@@ -19,6 +19,7 @@ COMMANDS = [
     "mannequins",
     "inspect",
     "pairs",
+    "pose",
     "train",
     "shrink",
     "sweep",

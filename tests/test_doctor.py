@@ -53,12 +53,12 @@ def test_missing_torch_does_not_stop_the_rest(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_packages_are_those_that_the_distribution_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = ["numpy>=1.26", "no-such-package>=1", "torch>=2.5", 'no-such-extra (>=3); extra == "plot"']
+    wanted = ["numpy>=1.26", "no-such-package>=1", "torch>=2.5", 'no-such-extra (>=3); extra == "pose"']
     monkeypatch.setattr(metadata, "requires", lambda name: wanted)
     checks = checks_by_name()
     assert checks["numpy"].ok and checks["numpy"].detail == metadata.version("numpy")
     assert checks["no-such-package"] == Check("no-such-package", False, "not installed", "pip install no-such-package")
-    assert checks["no-such-extra"].ok and checks["no-such-extra"].mend == "pip install 'reidaug[plot]'"
+    assert checks["no-such-extra"].ok and checks["no-such-extra"].mend == "pip install 'reidaug[pose]'"
 
 
 def test_full_disk_and_little_memory_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

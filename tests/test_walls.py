@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("torch", "torchvision", "lightning_fabric", "skimage", "sklearn")
+HEAVY = ("torch", "torchvision", "lightning_fabric", "skimage", "sklearn", "transformers")
 
 
 def imports_of(path: Path) -> set[str]:

@@ -1,4 +1,4 @@
-"""Commands about data sets: render one, look into one, list its pairs."""
+"""Commands about data sets: render one, look into one, list its pairs, estimate its poses."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from reidaug.commands.frame import report, reports_errors
-from reidaug.console import print_json, progress, stdout
-from reidaug.options import DebugOption, JsonOption, SeedOption, Split
+from reidaug.console import print_json, progress, say, stdout
+from reidaug.options import DebugOption, DeviceOption, JsonOption, SeedOption, Split
 
 
 @reports_errors
@@ -75,3 +75,55 @@ def pairs(
 
     written, possible = pairs_file(data, split, out, count, seed)
     report({"pairs": written, "possible": possible, "out": str(out)}, json)
+
+
+@reports_errors
+def pose(
+    data: Annotated[Path, typer.Argument(help="A folder of .jpg and .png images, or a Market-1501 root.")],
+    out: Annotated[Path, typer.Option(help="The keypoint CSV to write.")],
+    split: Annotated[
+        Split | None, typer.Option(help="Of a Market-1501 root: train (the default), or test: gallery and query.")
+    ] = None,
+    read: Annotated[
+        Path | None,
+        typer.Option(help="Estimate nothing: take over a keypoint CSV, COCO's JSON or a folder that OpenPose wrote."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="A ViTPose model: a folder, or its name at huggingface.co.")
+    ] = "usyd-community/vitpose-base-simple",
+    threshold: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Confidence below which a joint counts as missing.")
+    ] = 0.3,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 32,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the CSV, and what an interrupted run with other settings left.")
+    ] = False,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Estimate the 18 joints of the person in each image with ViTPose, and write the public keypoint CSV.
+
+    The whole image is the person's box. A Market-1501 root reads them as market-annotation-train.csv and
+    market-annotation-test.csv. Needs `pip install 'reidaug[pose]'`; run again after an interruption and it goes on.
+
+    With --read, another estimator's poses are written as such a CSV instead, and nothing needs to be installed.
+    """
+    from reidaug.annotate import PoseRequest, convert_annotations, estimate_annotations
+    from reidaug.pose_estimation import PoseEstimator
+
+    request = PoseRequest(data, out, split, threshold, force)
+    if read is not None:
+        report(convert_annotations(request, read, say), json)
+        return
+
+    def load() -> PoseEstimator:
+        fetched = "" if Path(model).exists() else " (from huggingface.co, unless it was fetched before)"
+        say(f"loading the pose model {model}{fetched}")
+        return PoseEstimator.load(model, device)
+
+    with progress("estimating poses") as advance:
+        values = estimate_annotations(request, load, advance, model, batch_size)
+    if not values["estimated"]:
+        say(f"{out} has a row for each image already: nothing was done; --force estimates them anew")
+    report(values, json)
