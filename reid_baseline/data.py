@@ -43,6 +43,20 @@ def load_images(
     return torch.from_numpy(images).permute(0, 3, 1, 2)
 
 
+def resize_images(images: np.ndarray, size: tuple[int, int]) -> torch.Tensor:
+    """Resizes images as `load_images` does.
+
+    Args:
+        images: (N, H, W, 3) uint8 RGB.
+        size: (height, width) in pixels.
+
+    Returns:
+        (N, 3, height, width) uint8 with channels last in memory.
+    """
+    resized = np.stack([_resize(Image.fromarray(image), *size) for image in images])
+    return torch.from_numpy(resized).permute(0, 3, 1, 2)
+
+
 def _read_image(path: Path, height: int, width: int) -> np.ndarray:
     try:
         with Image.open(path) as file:
@@ -51,6 +65,10 @@ def _read_image(path: Path, height: int, width: int) -> np.ndarray:
         raise ReIDError(f"image {path} does not exist") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what Pillow's readers raise
         raise ReIDError(f"image {path} cannot be read ({error}): replace or remove it") from error
+    return _resize(image, height, width)
+
+
+def _resize(image: Image.Image, height: int, width: int) -> np.ndarray:
     if image.size != (width, height):
         image = image.resize((width, height), Image.Resampling.BICUBIC)
     return np.asarray(image)

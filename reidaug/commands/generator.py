@@ -1,4 +1,4 @@
-"""Commands about the generator."""
+"""Commands about the generator: train one, measure one."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from reidaug.commands.frame import report, reports_errors
-from reidaug.console import progress, say
+from reidaug.console import print_json, progress, say, stdout
 from reidaug.options import (
     DEFAULT_STUDY,
     AdversarialOption,
@@ -130,3 +130,87 @@ def train(
         summary = train_generator(request, say=say, advance=advance)
     if summary is not None:
         report(summary, json)
+
+
+@reports_errors
+def score(
+    ckpt: Annotated[Path | None, typer.Option("--ckpt", help="A generator, or `shipped`.")] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead of a generator: a folder of images that any model painted, named CONDITION___TARGET.png, or "
+            "a set that `reidaug synthesize` completed."
+        ),
+    ] = None,
+    data: DataOption = None,
+    study: StudyOption = DEFAULT_STUDY,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV of the pairs (columns from,to). Without it: those of the set's manifest, else the test pairs, of "
+            "which Market-1501 has 12,000 published ones."
+        ),
+    ] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="Draw so many of the pairs. Without it: all.")] = None,
+    reid: Annotated[
+        Path | None, typer.Option(help="For identity similarity: a network that `reidaug evaluate --save-models` kept.")
+    ] = None,
+    poses: Annotated[
+        Path | None,
+        typer.Option(help="For PCKh: keypoints found in the generated images (`reidaug pose`, COCO's JSON, OpenPose)."),
+    ] = None,
+    pose_model: Annotated[
+        str | None, typer.Option(help="For PCKh: a ViTPose that finds them, a folder or its name at huggingface.co.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A folder for per-image.csv, worst.png and best.png.")
+    ] = None,
+    save_images: Annotated[
+        Path | None, typer.Option(help="A folder for the generated images, as CONDITION___TARGET.png.")
+    ] = None,
+    seed: SeedOption = 0,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Measure how near generated images come to the true ones, beside what costs nothing.
+
+    SSIM, mask-SSIM, IS, mask-IS, PSNR and PCKh as the paper's tables have them, and LPIPS, FID, L1 and identity
+    similarity. The same for the condition image itself (copy), the mean training image and the true image (real).
+
+    What needs a network that is not here says which file goes where, and the rest is printed. IS, FID and LPIPS need
+    `pip install 'reidaug[metrics]'`.
+    """
+    from reidaug.files import check_out
+    from reidaug.posed_images import look_for_images
+    from reidaug.score import ScoreRequest
+    from reidaug.score import score as measure
+    from reidaug.score_report import score_table, score_values, write_details
+    from reidaug.study import Study
+    from reidaug.train import checkpoint_file
+
+    request = ScoreRequest(
+        checkpoint=ckpt and checkpoint_file(ckpt),
+        images=images,
+        pairs=pairs,
+        count=count,
+        seed=seed,
+        reid=reid,
+        poses=poses,
+        pose_model=pose_model,
+        save_images=save_images,
+        device=device,
+    )
+    for folder in (out, save_images):
+        if folder is not None:
+            check_out(folder)
+    source = look_for_images(data, Study(study))
+    with progress("measuring pairs") as advance:
+        found = measure(source, request, advance)
+    files = write_details(source, found, out) if out is not None else []
+    if json:
+        print_json({**score_values(found), "files": [str(path) for path in files]})
+    else:
+        stdout().print(score_table(found))
+        for path in files:
+            say(f"written: {path}")

@@ -1,0 +1,202 @@
+"""`reidaug score`: how near generated images come to the true ones, beside two guesses that cost nothing.
+
+Every set of images is measured by the same code on the same pairs: the generated ones, `copy` (the condition image),
+`mean` (the mean training image) and `real` (the true image, which shows what each metric can reach).
+"""
+
+import hashlib
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from reidaug import __version__
+from reidaug.errors import ReidAugError
+from reidaug.files import atomic_write
+from reidaug.generated_images import FoundImages, GeneratedImages, PaintedImages, Pair, manifest_of, painted_pairs
+from reidaug.market1501 import split_folder
+from reidaug.meters import Batch, Values, file_estimate, network_meters, overall, pixel_meter, pose_meter
+from reidaug.pairs import read_pairs
+from reidaug.pose_estimation import PoseEstimator
+from reidaug.posed_images import PosedImages
+from reidaug.provenance import count_seen
+
+CHUNK = 64  # pairs at a time
+MEAN_OF = 2_000  # training images at most, evenly spaced, whose mean is a guess
+GUESSES = ("copy", "mean", "real")
+
+Advance = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """What the user asked for; one of checkpoint and images is given."""
+
+    checkpoint: Path | None = None
+    images: Path | None = None  # folder of generated images
+    pairs: Path | None = None  # CSV; None = those of the images' manifest, else the test pairs
+    count: int | None = None  # so many of the pairs, drawn with `seed`; None = all
+    seed: int = 0
+    reid: Path | None = None  # a trained re-ID network, for identity similarity
+    poses: Path | None = None  # keypoints that were estimated on the generated images, for PCKh
+    pose_model: str | None = None  # or a ViTPose that estimates them, and those of the guesses
+    save_images: Path | None = None  # folder to write the generated images to
+    device: str = "auto"
+
+
+@dataclass(frozen=True, eq=False)
+class SetScore:
+    """One set of images."""
+
+    name: str
+    per_image: dict[str, np.ndarray]  # metric -> (N,), in the order of the pairs
+    overall: dict[str, float]  # metric -> figure of the set
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """What `score` found."""
+
+    sets: list[SetScore]  # the generated one first, then the guesses and the true images
+    pairs: list[Pair]
+    generated: GeneratedImages
+    seen: int | None  # true images that the generator was trained on; None = nobody knows
+    missing: list[str]  # metrics that were not computed, each with the reason
+    record: dict[str, Any]  # what the figures hang on
+
+
+def score(source: PosedImages, request: ScoreRequest, advance: Advance) -> Score:
+    """Measures generated images.
+
+    Args:
+        source: the data set with the condition images and the true ones.
+        request: what to measure.
+        advance: told how many pairs are done, of how many.
+
+    Raises:
+        ReidAugError: no or broken images, pairs or keypoints, or fewer than ten images where Inception is to judge.
+        PoNAError: a checkpoint that cannot be used.
+        ReIDError: a re-ID network that cannot be used, or no such device.
+    """
+    from reid_baseline.device import pick_device
+
+    pairs = choose_pairs(source, request)
+    generated = _generated(source, request, pairs)
+    meters, inception, missing = network_meters(request.reid, pick_device(request.device))
+    meters.insert(0, pixel_meter(source.border))
+    if request.poses is not None:
+        meters.append(pose_meter(file_estimate(request.poses, generated, pairs)))
+    elif request.pose_model is not None:
+        estimator = PoseEstimator.load(request.pose_model, request.device)
+        meters.append(pose_meter(lambda batch: estimator(batch.images)))
+    else:
+        missing.append("pckh: name a ViTPose (--pose-model), or keypoints found in the generated images (--poses)")
+    parts: list[list[Values]] = [[] for _ in range(1 + len(GUESSES))]
+    mean = _mean_image(source, pairs)
+    for start in range(0, len(pairs), CHUNK):
+        batches = _batches(source, generated, pairs[start : start + CHUNK], mean)
+        if request.save_images is not None:
+            _save(request.save_images, generated, batches[0])
+        for part, batch in zip(parts, batches, strict=True):
+            part.append({name: values for meter in meters for name, values in meter(batch).items()})
+        advance(start + len(batches[0].pairs), len(pairs))
+    whole = [{name: np.concatenate([each[name] for each in part]) for name in part[0]} for part in parts]
+    sets = [
+        SetScore(name, values, overall(values, whole[-1], inception))
+        for name, values in zip((generated.label, *GUESSES), whole, strict=True)
+    ]
+    return Score(sets, pairs, generated, _seen(source, generated, pairs), missing, _record(source, request, pairs))
+
+
+def choose_pairs(source: PosedImages, request: ScoreRequest) -> list[Pair]:
+    """The pairs to measure: of a file, else what a set's manifest says, else the test pairs.
+
+    Raises:
+        ReidAugError: a broken file, names that the data set does not have with keypoints, or fewer pairs than wanted.
+    """
+    manifest = manifest_of(image_folder(request.images)) if request.images else None
+    if request.pairs:
+        pairs = read_pairs(request.pairs, lambda name: source.check([name]))
+    else:
+        pairs = painted_pairs(manifest) if manifest else source.test_pairs()
+    if request.count is None or request.count == len(pairs):
+        return pairs
+    if request.count > len(pairs):
+        raise ReidAugError(f"--count {request.count}: there are {len(pairs):,} pairs")
+    rows = np.random.RandomState(request.seed).choice(len(pairs), request.count, replace=False)
+    return [pairs[row] for row in rows.tolist()]
+
+
+def image_folder(path: Path) -> Path:
+    """The folder of images itself, where the training set around it was named."""
+    return split_folder(path, "train") if split_folder(path, "train").is_dir() else path
+
+
+def _batches(source: PosedImages, generated: GeneratedImages, pairs: Sequence[Pair], mean: np.ndarray) -> list[Batch]:
+    """The same pairs in every set: generated, copy, mean, real."""
+    conditions, targets = zip(*pairs, strict=True)
+    real, keypoints = source.images(targets), source.keypoints(targets)
+    sets = [generated.images(pairs), source.images(conditions), np.repeat(mean[None], len(pairs), axis=0), real]
+    return [Batch(images, real, keypoints, pairs, place == 0) for place, images in enumerate(sets)]
+
+
+def _generated(source: PosedImages, request: ScoreRequest, pairs: Sequence[Pair]) -> Any:
+    if (request.images is None) == (request.checkpoint is None):
+        raise ReidAugError("expected a checkpoint (--ckpt) or a folder of generated images (--images), one of the two")
+    if request.checkpoint is not None:
+        return PaintedImages(request.checkpoint, source, request.device)
+    folder = image_folder(request.images)  # type: ignore[arg-type]
+    height, width = source.images([pairs[0][1]]).shape[1:3]
+    found = FoundImages(folder, (height, width))
+    manifest = manifest_of(folder)
+    if manifest is not None:
+        found.label = manifest.absolute().parent.parent.name
+    found.check(pairs)
+    return found
+
+
+def _mean_image(source: PosedImages, pairs: Sequence[Pair]) -> np.ndarray:
+    """(H, W, 3) uint8: the mean of the training images, or of the true ones where the data set has no others."""
+    names = source.train or tuple(dict.fromkeys(target for _, target in pairs))
+    rows = np.unique(np.linspace(0, len(names) - 1, min(MEAN_OF, len(names))).round().astype(int))
+    return source.images([names[row] for row in rows]).mean(axis=0).round().astype(np.uint8)
+
+
+def _save(folder: Path, generated: GeneratedImages, batch: Batch) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for pair, image in zip(batch.pairs, batch.images, strict=True):
+        content = io.BytesIO()
+        Image.fromarray(image).save(content, "PNG")
+        atomic_write(folder / generated.file_name(pair), content.getvalue())
+
+
+def _seen(source: PosedImages, generated: Any, pairs: Sequence[Pair]) -> int | None:
+    """How many of the true images the generator was trained on."""
+    if not hasattr(generated, "training"):
+        return None
+    targets = {target for _, target in pairs}
+    folders = {source.paths[name].parent for name in targets}
+    counts = [
+        count_seen(folder, [name for name in targets if source.paths[name].parent == folder], generated.training)
+        for folder in folders
+    ]
+    return None if None in counts else sum(count or 0 for count in counts)
+
+
+def _record(source: PosedImages, request: ScoreRequest, pairs: Sequence[Pair]) -> dict[str, Any]:
+    digest = hashlib.sha256("".join(f"{a},{b}\n" for a, b in pairs).encode()).hexdigest()[:16]
+    checkpoint = request.checkpoint and hashlib.sha256(request.checkpoint.read_bytes()).hexdigest()
+    return {
+        "data": str(source.root),
+        "pairs": len(pairs),
+        "pairs_fingerprint": digest,
+        "checkpoint": str(request.checkpoint) if request.checkpoint else None,
+        "checkpoint_sha256": checkpoint,
+        "images": str(request.images) if request.images else None,
+        "seed": request.seed,
+        "version": __version__,
+    }
