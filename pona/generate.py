@@ -36,6 +36,7 @@ def generate_images(
     condition_keypoints: Tensor,
     target_keypoints: Tensor,
     *,
+    of: Tensor | None = None,
     device: str | torch.device = "cpu",
     precision: str = "auto",
 ) -> Tensor:
@@ -46,9 +47,11 @@ def generate_images(
 
     Args:
         generator: moved to `device` and set to eval mode if it is not.
-        condition_images: uint8, B x 3 x H x W, RGB.
-        condition_keypoints: B x 18 x 2, (x, y) in pixels, NaN = missing.
+        condition_images: uint8, B x 3 x H x W, RGB; with `of` any number of them.
+        condition_keypoints: as many x 18 x 2, (x, y) in pixels, NaN = missing.
         target_keypoints: B x 18 x 2.
+        of: int64, B, where there are fewer condition images than target poses: the place of each pose's condition
+            image. Each is encoded once. None = one for each, in order.
         device: where to compute.
         precision: "fp32", "bf16", or "auto" = bf16 where `prefers_bf16` says that it is faster.
 
@@ -62,14 +65,20 @@ def generate_images(
     generator = generator.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     sigma = generator.config.sigma
     images = to_float(condition_images.to(device)).contiguous(memory_format=torch.channels_last)
-    bf16 = precision == "bf16" or (precision == "auto" and prefers_bf16(device))
-    with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-        generated = generator(
-            images,
-            render_heatmaps(condition_keypoints.to(device), size, sigma),
-            render_heatmaps(target_keypoints.to(device), size, sigma),
-        )
+    with autocast(device, precision):
+        codes = generator.encode(images)
+        poses = render_heatmaps(condition_keypoints.to(device), size, sigma)
+        if of is not None:
+            codes, poses = (codes[0][of.to(device)], codes[1][of.to(device)]), poses[of.to(device)]
+        targets = render_heatmaps(target_keypoints.to(device), size, sigma)
+        generated = generator.paint(codes[0], poses, targets, codes[1])
     return to_uint8(generated).cpu()
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The context of a precision: "fp32", "bf16" or "auto", as in `generate_images`."""
+    bf16 = precision == "bf16" or (precision == "auto" and prefers_bf16(device))
+    return torch.autocast(device.type, torch.bfloat16, enabled=bf16)
 
 
 def prefers_bf16(device: torch.device) -> bool:

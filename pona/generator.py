@@ -90,10 +90,24 @@ class PoNAGenerator(nn.Module):
         Returns:
             B x 3 x H x W, -1..1.
         """
+        return self.paint(self.image_encoder(condition_image), condition_heatmaps, target_heatmaps)
+
+    def encode(self, condition_image: Tensor) -> tuple[Tensor, Tensor]:
+        """What no pose has a say in: B x 3 x H x W -> the image code, and what the first block makes of it alone.
+
+        `paint` takes the two for each pose of the person, and leaves that work out.
+        """
         image_code = self.image_encoder(condition_image)
+        return image_code, self.blocks[0].update_image(image_code)  # type: ignore[operator]
+
+    def paint(
+        self, image_code: Tensor, condition_heatmaps: Tensor, target_heatmaps: Tensor, updated: Tensor | None = None
+    ) -> Tensor:
+        """The rest of `forward`, from an image code on; `updated` is the second of what `encode` gives."""
         pose_code = self.pose_encoder(torch.cat((condition_heatmaps, target_heatmaps), dim=1))
         for block in self.blocks:
-            image_code, pose_code = block(image_code, pose_code)
+            image_code, pose_code = block(image_code, pose_code, updated)
+            updated = None
         return self.decoder(image_code)
 
 
@@ -119,14 +133,21 @@ class PoNABlock(nn.Module):
         self.image_conv2 = double_conv(channels, channels, norm)
         self.cross_attention = CrossAttention(channels) if cross_attention else None
 
-    def forward(self, image_code: Tensor, pose_code: Tensor) -> tuple[Tensor, Tensor]:
-        """Two B x C x H x W codes -> the new image code and the new pose code, B x C x H x W each."""
+    def forward(self, image_code: Tensor, pose_code: Tensor, updated: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Two B x C x H x W codes -> the new image code and the new pose code, B x C x H x W each.
+
+        `updated` is `update_image(image_code)` where that is there already.
+        """
         pose_code = self._update_pose(image_code, pose_code)
-        image_code = image_code + self.image_conv1(image_code)
-        image_code = image_code + self.image_conv2(image_code)
+        image_code = self.update_image(image_code) if updated is None else updated
         if self.cross_attention is not None:
             image_code = self.cross_attention(image_code, pose_code)
         return image_code, pose_code
+
+    def update_image(self, image_code: Tensor) -> Tensor:
+        """The image path before cross attention, which no pose has a say in: B x C x H x W -> the same."""
+        image_code = image_code + self.image_conv1(image_code)
+        return image_code + self.image_conv2(image_code)
 
     def _update_pose(self, image_code: Tensor, pose_code: Tensor) -> Tensor:
         if self.fusion == "head":

@@ -83,7 +83,7 @@ def look_inside(
         generated = generate_images(
             generator, condition_images, condition_keypoints, target_keypoints, device=device, precision="fp32"
         )
-    (image, pose), _ = seen[generator.blocks[0]]
+    (image, pose, *_), _ = seen[generator.blocks[0]]
     blocks = tuple(_view_block(block, seen, points) for block in generator.blocks)
     return GeneratorView(generated, _strength(pose), _strength(image), blocks)
 

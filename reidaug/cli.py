@@ -6,7 +6,7 @@ import typer
 
 from reidaug import __version__
 from reidaug.commands.data import inspect, mannequins, pairs, pose
-from reidaug.commands.generator import score, train
+from reidaug.commands.generator import profile, score, train
 from reidaug.commands.pictures import attention, grid
 from reidaug.commands.results import plot, ranks, table
 from reidaug.commands.start import demo, doctor
@@ -16,7 +16,7 @@ PANELS = {
     "Start": (demo, doctor),
     "The main job": (shrink, synthesize, evaluate, sweep),
     "Results": (table, plot, ranks),
-    "Generator": (train, score, grid, attention),
+    "Generator": (train, score, grid, attention, profile),
     "Data": (inspect, mannequins, pairs, pose),
 }
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from reidaug.doctor import Check
 from reidaug.inspection import Inspection
+from reidaug.profile import Profile
 from reidaug.shrink import ShrinkReport
 
 SHOWN_PER_KIND = 5  # problems of one kind that are printed; `--json` has all
@@ -87,3 +88,37 @@ def doctor_table(checks: Sequence[Check]) -> RenderableType:
 def doctor_values(checks: Sequence[Check]) -> dict[str, Any]:
     """For ``--json``."""
     return {"ok": all(check.ok for check in checks), "checks": [asdict(check) for check in checks]}
+
+
+def profile_table(profile: Profile) -> RenderableType:
+    """A row for each size, batch and way; `times` is the speed over that of fp32 eager."""
+    title = f"{profile.checkpoint.name}: {profile.parameters / 1e6:,.2f} M parameters; {profile.device}"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for name in ("size", "GMACs", "batch", "way", "ms/image", "images/s", "times", "memory MiB"):
+        table.add_column(name, justify="left" if name == "way" else "right")
+    for cost in profile.costs:
+        plain = next(each for each in profile.costs if (each.size, each.batch_size) == (cost.size, cost.batch_size))
+        table.add_row(
+            f"{cost.size[0]} x {cost.size[1]}",
+            f"{profile.macs[cost.size] / 1e9:.2f}",
+            str(cost.batch_size),
+            cost.way,
+            f"{cost.milliseconds:.2f}",
+            f"{cost.images_per_second:.1f}",
+            f"{plain.milliseconds / cost.milliseconds:.2f}",
+            "-" if cost.memory is None else f"{cost.memory / 2**20:.0f}",
+        )
+    return table
+
+
+def profile_values(profile: Profile) -> dict[str, Any]:
+    """For `--json`."""
+    return {
+        "checkpoint": str(profile.checkpoint),
+        "parameters": profile.parameters,
+        "device": profile.device,
+        "rows": [
+            {**asdict(cost), "macs": profile.macs[cost.size], "images_per_second": cost.images_per_second}
+            for cost in profile.costs
+        ],
+    }

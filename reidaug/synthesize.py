@@ -241,15 +241,17 @@ def _paint(
 
     device = pick_device(options.device)
     generator = pona.fold_norms(checkpoint.generator)
+    rows = sorted(rows, key=lambda row: row.condition)  # a condition image is encoded once for the poses of a batch
     with ThreadPoolExecutor(2) as writers:
         for start in range(0, len(rows), options.batch_size):
             batch = rows[start : start + options.batch_size]
-            conditions = read_images([source / row.condition for row in batch])
+            conditions, of = np.unique([row.condition for row in batch], return_inverse=True)
             images = pona.generate_images(
                 generator,
-                torch.from_numpy(conditions).permute(0, 3, 1, 2),
-                torch.from_numpy(annotations.select([row.condition for row in batch])),
+                torch.from_numpy(read_images([source / name for name in conditions])).permute(0, 3, 1, 2),
+                torch.from_numpy(annotations.select(conditions.tolist())),
                 torch.from_numpy(annotations.select([row.name for row in batch])),
+                of=torch.from_numpy(of),
                 device=device,
                 precision=options.precision,
             )

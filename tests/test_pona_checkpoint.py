@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from pona import GeneratorConfig, PoNAError, PoNAGenerator, load_checkpoint, save_checkpoint
+from pona.checkpoint import MOST_NAMES
 
 SMALL = GeneratorConfig(width=4, blocks=1, norm="instance", fusion="tail", sigma=None)
 TRAINING = {"preset": "mini", "iteration": 7, "trained_on": {"fingerprint": "ab", "names": ["a.jpg"], "portion": None}}
@@ -49,8 +51,27 @@ def test_names_survive_in_their_order(tmp_path: Path, names: list[str]) -> None:
     assert load_checkpoint(tmp_path / "g.pt").training == training
 
 
-def test_width_24_with_3_blocks_and_5000_names_fits_in_10_mb(tmp_path: Path) -> None:
-    names = [f"{place:04d}_c1s1_{place:06d}_01.jpg" for place in range(5000)]
+def test_names_as_one_string_are_read_too(tmp_path: Path) -> None:
+    """As older checkpoints have them."""
+    written(tmp_path / "g.pt", training=TRAINING)
+    content = torch.load(tmp_path / "g.pt", weights_only=True)
+    content["training"]["trained_on"]["names"] = "a.jpg\nb.jpg"
+    torch.save(content, tmp_path / "g.pt")
+    assert load_checkpoint(tmp_path / "g.pt").training["trained_on"]["names"] == ["a.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize("packed", [b"nonsense", zlib.compress(bytes(MOST_NAMES + 1)), zlib.compress(b"a.jpg")[:-3]])
+def test_names_that_are_damaged_or_a_bomb_are_refused(tmp_path: Path, packed: bytes) -> None:
+    written(tmp_path / "g.pt", training=TRAINING)
+    content = torch.load(tmp_path / "g.pt", weights_only=True)
+    content["training"]["trained_on"]["names"] = torch.frombuffer(bytearray(packed), dtype=torch.uint8)
+    torch.save(content, tmp_path / "g.pt")
+    with pytest.raises(PoNAError, match="is damaged"):
+        load_checkpoint(tmp_path / "g.pt")
+
+
+def test_width_24_with_3_blocks_and_10000_names_fits_in_10_mb(tmp_path: Path) -> None:
+    names = [f"{place // 12:04d}_c1s1_{place * 7919 % 1000000:06d}_01.jpg" for place in range(10_000)]
     training = {"trained_on": {"fingerprint": "ab", "names": names, "portion": None}}
     written(tmp_path / "mini.pt", half=True, config=GeneratorConfig(width=24), training=training)
     assert 9_700_000 < (tmp_path / "mini.pt").stat().st_size <= 10_000_000

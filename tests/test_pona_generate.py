@@ -67,3 +67,21 @@ def test_unknown_precision_is_refused() -> None:
     data = small_data()
     with pytest.raises(PoNAError, match="'fp32' or 'bf16'"):
         generate_images(generator(), data.images, data.keypoints, data.keypoints, device="cpu", precision="fp8")
+
+
+def test_several_poses_of_one_person_are_as_if_painted_one_by_one() -> None:
+    network = generator()
+    images = torch.randint(256, (2, 3, 32, 16), dtype=torch.uint8)
+    poses = 16 * torch.rand(7, 18, 2)
+    of = torch.tensor([0, 1, 1, 0, 1])
+    together = generate_images(network, images, poses[:2], poses[2:], of=of, precision="fp32")
+    alone = [
+        generate_images(network, images[who : who + 1], poses[who : who + 1], pose[None], precision="fp32")
+        for who, pose in zip(of.tolist(), poses[2:], strict=True)
+    ]
+    assert (together.int() - torch.cat(alone).int()).abs().max() <= 1
+    heatmaps = render_heatmaps(poses, (32, 16), 3.0)
+    with torch.inference_mode():
+        image = images[of].float() / 127.5 - 1
+        plain = network.eval()(image, heatmaps[of], heatmaps[2:])
+    assert ((together.float() / 127.5 - 1) - plain).abs().max() < 0.006  # rounding to 8 bits

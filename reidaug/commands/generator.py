@@ -12,6 +12,7 @@ from reidaug.options import (
     AdversarialOption,
     AverageOption,
     BlocksOption,
+    CheckpointOption,
     CompileOption,
     CrossAttentionOption,
     DataOption,
@@ -214,3 +215,38 @@ def score(
         stdout().print(score_table(found))
         for path in files:
             say(f"written: {path}")
+
+
+@reports_errors
+def profile(
+    ckpt: CheckpointOption,
+    size: Annotated[
+        list[str] | None,
+        typer.Option("--size", help="HEIGHTxWIDTH in pixels; may be repeated. Without it: 128x64 and 256x176."),
+    ] = None,
+    batch_size: Annotated[
+        list[int] | None,
+        typer.Option("--batch-size", min=1, help="Images at a time; may be repeated. Without it: 1 and 8."),
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.0, help="Time of each figure, at least.")] = 2.0,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Measure what a generator costs, as in the paper's Table II: parameters, multiply-adds, speed and memory.
+
+    fp32 eager is the network as it was trained, fast what `reidaug synthesize` does: BN folded into the convolutions,
+    channels last, bf16 where the device is faster with it; and fast for several poses of one person, who is encoded
+    once. Preparing data is not in the times, as in the paper.
+    """
+    from reidaug.profile import parse_size, profile_generator
+    from reidaug.reports import profile_table, profile_values
+    from reidaug.train import checkpoint_file
+
+    sizes = [parse_size(each) for each in size or ("128x64", "256x176")]
+    with progress("measuring") as advance:
+        found = profile_generator(checkpoint_file(ckpt), sizes, batch_size or [1, 8], device, seconds, advance)
+    if json:
+        print_json(profile_values(found))
+    else:
+        stdout().print(profile_table(found))
