@@ -1,7 +1,7 @@
 """The main job, and the sweep that repeats it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -73,6 +73,10 @@ def synthesize(
     portion: PortionOption = None,
     name: Annotated[str, typer.Option(help="Name of the image set: its folder and its row in the table.")] = "pona",
     batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 32,
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"],
+        typer.Option(help="auto takes bf16 where the device is faster with it; a grey level in some pixels differs."),
+    ] = "auto",
     copy: CopyOption = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace the set if it was made with another generator.")
@@ -91,7 +95,9 @@ def synthesize(
     from reidaug.synthesize import SynthesisOptions, synthesize
     from reidaug.train import checkpoint_file
 
-    options = SynthesisOptions(name=name, batch_size=batch_size, copy=copy, force=force, device=device)
+    options = SynthesisOptions(
+        name=name, batch_size=batch_size, copy=copy, force=force, device=device, precision=precision
+    )
     the_study = Study(study)
     reports = []
     for each in chosen_portions(the_study, portion):
@@ -157,7 +163,8 @@ def evaluate(
 def sweep(
     portions: Annotated[str, typer.Option(help="Portions to keep, comma between.")] = "0.2,0.4,0.6,0.8",
     ckpt: Annotated[
-        list[Path] | None, typer.Option("--ckpt", help="A generator; give it several times to compare several.")
+        list[Path] | None,
+        typer.Option("--ckpt", help="A generator, or `shipped`; give it several times to compare several."),
     ] = None,
     data: DataOption = None,
     study: StudyOption = DEFAULT_STUDY,

@@ -1,0 +1,94 @@
+"""Images per second of `generate_images` beside the plain form of the same network, as a ratio, in one run.
+
+The plain form: float32, NCHW, BN as it was trained, attention as an N x N map. Also: by how much the images differ.
+
+usage: python benchmarks/painting.py [--ckpt pona.pt | --width 64] [--batch-size 8] [--repeats 7] [--threads N]
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import pona.attention
+from pona import PoNAGenerator, fold_norms, generate_images, load_checkpoint, render_heatmaps
+from pona.attention import CrossAttention, SelfAttention
+from pona.data import to_float, to_uint8
+
+SIZE = (128, 64)
+
+
+def attend_naively(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attention with its whole map in memory."""
+    weights = torch.bmm(query.flatten(2).transpose(1, 2), key.flatten(2)).softmax(dim=-1)
+    return torch.bmm(value.flatten(2), weights.transpose(1, 2)).view_as(value)
+
+
+@torch.inference_mode()
+def paint_plainly(generator: PoNAGenerator, images: Tensor, conditions: Tensor, targets: Tensor) -> Tensor:
+    """The same images, the plain way."""
+    kept, pona.attention.attend = pona.attention.attend, attend_naively
+    try:
+        maps = [render_heatmaps(each, SIZE, generator.config.sigma) for each in (conditions, targets)]
+        return to_uint8(generator(to_float(images), *maps))
+    finally:
+        pona.attention.attend = kept
+
+
+def seconds(call: Callable[[], Tensor]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def load(arguments: argparse.Namespace) -> PoNAGenerator:
+    if arguments.ckpt:
+        return load_checkpoint(arguments.ckpt).generator
+    torch.manual_seed(0)
+    generator = PoNAGenerator(width=arguments.width).eval()
+    for layer in generator.modules():
+        if isinstance(layer, CrossAttention | SelfAttention):
+            torch.nn.init.constant_(layer.gamma, 0.1)
+    return generator
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ckpt", type=Path)
+    parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--threads", type=int)
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    plain, count = load(arguments), arguments.batch_size
+    fast = fold_norms(plain)
+    random = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (count, 3, *SIZE), dtype=torch.uint8, generator=random)
+    conditions, targets = (torch.rand(count, 18, 2, generator=random) * torch.tensor([63.0, 127.0]) for _ in "ab")
+    first = torch.zeros(count, dtype=torch.int64)
+    ways: dict[str, Callable[[], Tensor]] = {
+        "plain": lambda: paint_plainly(plain, images, conditions, targets),
+        "fast": lambda: generate_images(fast, images, conditions, targets),
+        "fast, one person": lambda: generate_images(fast, images[:1], conditions[:1], targets, of=first),
+    }
+    difference = (ways["plain"]().float() - ways["fast"]().float()).abs()
+    ways["fast, one person"]()
+    measured: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(arguments.repeats):  # by turns, so that a noisy machine disturbs all alike
+        for name, way in ways.items():
+            measured[name].append(seconds(way))
+    for name, found in measured.items():
+        middle = statistics.median(found)
+        ratio = statistics.median(measured["plain"]) / middle
+        print(f"{name:17} {count / middle:7.1f} images/s   {ratio:.2f} times plain")
+    print(f"plain and fast differ by {difference.mean():.4f} of 255 in the mean, {difference.max():.0f} at most")
+
+
+if __name__ == "__main__":
+    main()
