@@ -131,7 +131,8 @@ def mask_ssim(generated: Tensor, target: Tensor, target_keypoints: Tensor) -> Te
         target_keypoints: N x 18 x 2, (x, y) in pixels, NaN = missing.
 
     Returns:
-        float64, N; -1 to 1 (equal). Most of an image is black, so that figures lie far above those of `ssim`.
+        float64, N; -1 to 1 (equal), NaN for a pose without joints. Most of an image is black, so that figures lie far
+        above those of `ssim`.
 
     Raises:
         PoNAError: for other shapes or types, or smaller images.
@@ -139,7 +140,9 @@ def mask_ssim(generated: Tensor, target: Tensor, target_keypoints: Tensor) -> Te
     _check(generated, target, WINDOW)
     size = (target.shape[2], target.shape[3])
     masks = torch.stack([torch.from_numpy(pose_mask(joints, size)) for joints in target_keypoints.cpu().numpy()])
-    return ssim(generated.cpu() * masks[:, None], target.cpu() * masks[:, None])
+    values = ssim(generated.cpu() * masks[:, None], target.cpu() * masks[:, None])
+    values[~masks.flatten(1).any(dim=1)] = float("nan")
+    return values
 
 
 def pose_mask(keypoints: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -95,7 +95,8 @@ def estimate_annotations(
     """
     images = find_images(request.data, request.split)
     with locked(request.out.parent / f".{request.out.name}.lock", str(request.out)):
-        if _is_complete(request, list(images)):
+        done = json.dumps({"model": model, "threshold": request.threshold, "images": _fingerprint(images)})
+        if _is_complete(request, list(images), done):
             return _summary(request.out, estimated=0)
         estimator = load()
         part = request.out.parent / f".{request.out.name}.part"
@@ -114,6 +115,7 @@ def estimate_annotations(
                 rows |= new
         advance(len(images), len(images))
         atomic_write(request.out, "\n".join([HEADER, *(rows[name] for name in images)]) + "\n")
+        atomic_write(_record_path(request.out), done)
         part.unlink()
     return _summary(request.out, estimated=len(todo))
 
@@ -149,8 +151,8 @@ def convert_annotations(request: PoseRequest, source: Path, say: Callable[[str],
     return _summary(request.out)
 
 
-def _is_complete(request: PoseRequest, names: Sequence[str]) -> bool:
-    """Whether the CSV has these very rows; refuses to touch one that has others."""
+def _is_complete(request: PoseRequest, names: Sequence[str], done: str) -> bool:
+    """Whether the CSV was made of these very images with these settings; refuses to touch another."""
     if request.out.is_dir():
         raise ReidAugError(f"{request.out} is a folder; expected the CSV to write, such as annotation.csv")
     if request.force or not request.out.exists():
@@ -164,7 +166,22 @@ def _is_complete(request: PoseRequest, names: Sequence[str]) -> bool:
             f"{request.out} exists and is no keypoint file of these {len(names)} images; choose another --out, or "
             "replace it with --force"
         )
+    record = _record_path(request.out)
+    if not record.is_file() or record.read_text() != done:
+        raise ReidAugError(
+            f"{request.out} exists and was not made of these images as they are now, with this model and threshold; "
+            "choose another --out, or replace it with --force"
+        )
     return True
+
+
+def _record_path(out: Path) -> Path:
+    return out.parent / f".{out.name}.record"
+
+
+def _fingerprint(images: dict[str, Path]) -> str:
+    whole = hashlib.sha256("".join(f"{name}\0{_digest(path)}\n" for name, path in images.items()).encode())
+    return whole.hexdigest()[:16]
 
 
 def _resume(part: Path, record: dict[str, Any], images: dict[str, Path], force: bool) -> dict[str, str]:

@@ -33,10 +33,14 @@ def atomic_write(path: Path, data: bytes | str) -> None:
         raise
 
 
-def check_out(path: Path) -> None:
-    """Raises ReidAugError where there is no folder for what --out names: better now than after the work."""
+def check_out(path: Path, folder: bool = False) -> None:
+    """Raises ReidAugError where a file (or a folder) cannot be written for want of a place: now, not after the work."""
     if not path.absolute().parent.is_dir():
-        raise ReidAugError(f"no folder {path.absolute().parent} for --out: make it first")
+        raise ReidAugError(f"no folder {path.absolute().parent} for {path.name}: make it first")
+    if folder and path.exists() and not path.is_dir():
+        raise ReidAugError(f"{path} is a file, expected a folder to write to")
+    if not folder and path.is_dir():
+        raise ReidAugError(f"{path} is a folder, expected a file to write")
 
 
 @contextmanager

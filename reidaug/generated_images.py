@@ -83,7 +83,11 @@ class FoundImages:
         files = [name for name in list_files(folder) if name.lower().endswith(_ENDINGS)]
         if not files:
             raise ReidAugError(f"no .png or .jpg image in {folder}")
-        self._files = {_key(name): name for name in files}
+        self._files: dict[tuple[str | None, str], str] = {}
+        for name in files:
+            other = self._files.setdefault(_key(name), name)
+            if other != name:
+                raise ReidAugError(f"{folder} holds {other} and {name}, which name one pair: remove one")
 
     def images(self, pairs: Sequence[Pair]) -> np.ndarray:
         return np.stack([self._read(self.file_name(pair)) for pair in pairs])

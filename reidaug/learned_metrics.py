@@ -167,9 +167,13 @@ def _weights(url: str) -> Path:
     import torch
 
     from pona.checkpoint import read_torch
+    from pona.errors import PoNAError
 
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
     if not path.is_file():
         raise ReidAugError(f"needs {url}, put at {path}")
-    read_torch(path)
+    try:
+        read_torch(path)
+    except PoNAError as error:
+        raise ReidAugError(f"{error}, from {url}") from None
     return path

@@ -9,8 +9,9 @@ import numpy as np
 
 from reidaug.errors import ReidAugError
 from reidaug.generated_images import GeneratedImages, Pair
-from reidaug.learned_metrics import Inception, load_identity, load_lpips
+from reidaug.learned_metrics import SPLITS, Inception, load_identity, load_lpips
 from reidaug.market1501 import in_threads
+from reidaug.pose_estimation import THRESHOLD
 from reidaug.pose_files import read_keypoints
 
 PIXEL_METRICS = ("ssim", "mask_ssim", "ssim_win51", "psnr", "psnr_wrapped", "l1")
@@ -102,23 +103,24 @@ def pair_meter(name: str, compare: Callable[[np.ndarray, np.ndarray], np.ndarray
 def file_estimate(
     path: Path, generated: GeneratedImages, pairs: Sequence[Pair]
 ) -> Callable[[Batch], np.ndarray | None]:
-    """Keypoints that another program found in the generated images.
+    """Keypoints that another program found in the generated images, with a confidence of 0.3 at least.
 
     Raises:
         ReidAugError: a broken file, or one without a row for each image.
     """
     names = {pair: generated.file_name(pair) for pair in pairs}
-    known = read_keypoints(path, names=list(names.values()))
+    known = read_keypoints(path, THRESHOLD, list(names.values()))
     lost = [name for name in names.values() if name not in known.index]
     if lost:
         raise ReidAugError(f"{path} has no row for {lost[0]} ({len(lost):,} of {len(pairs):,} images)")
     return lambda batch: known.select([names[pair] for pair in batch.pairs]) if batch.generated else None
 
 
-def network_meters(reid: Path | None, device: Any) -> tuple[list[Meter], Inception | None, list[str]]:
+def network_meters(count: int, reid: Path | None, device: Any) -> tuple[list[Meter], Inception | None, list[str]]:
     """The meters whose networks are here.
 
     Args:
+        count: of pairs.
         reid: a trained re-ID network, if there is one.
         device: where to compute.
 
@@ -129,6 +131,8 @@ def network_meters(reid: Path | None, device: Any) -> tuple[list[Meter], Incepti
     missing: list[str] = []
     inception = None
     try:
+        if count < SPLITS:
+            raise ReidAugError(f"needs at least {SPLITS} pairs")
         inception = Inception(device)
         meters.append(inception_meter(inception))
     except ReidAugError as error:
@@ -157,7 +161,7 @@ def overall(
     Raises:
         ReidAugError: too few images for a metric.
     """
-    found = {name: float(values[name].mean()) for name in PER_IMAGE[:-2] if name in values}
+    found = {name: _mean(values[name]) for name in PER_IMAGE[:-2] if name in values}
     if "joints_right" in values:
         visible = int(values["joints_visible"].sum())
         found["pckh"] = float(values["joints_right"].sum()) / visible if visible else float("nan")
@@ -166,3 +170,9 @@ def overall(
         found["mask_is"], found["mask_is_std"] = inception.score(values["masked_inception"])
         found["fid"] = inception.distance(values["inception"], real["inception"])
     return found
+
+
+def _mean(values: np.ndarray) -> float:
+    """Over the images that have a figure; an image that is equal to the true one has no finite PSNR."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else float(values[0])

@@ -32,7 +32,7 @@ class PosedImages:
     root: Path  # of the data set
     paths: dict[str, Path]  # by name; test images first
     annotations: Annotations  # theirs and no others'
-    train: tuple[str, ...]  # names of those of the training split
+    train: tuple[Path, ...]  # the training images, also those without keypoints
     test_pairs: Callable[[], list[tuple[str, str]]]  # (condition, target) names of people whom no generator trains on
     person: Callable[[str], object]  # whom an image shows, by name; None = junk or a distractor
     read: Callable[[Sequence[Path]], np.ndarray]  # paths -> (N, H, W, 3) uint8 RGB of one size
@@ -120,7 +120,8 @@ def _market(data: Path) -> PosedImages:
         chosen = draw_pairs(pairs, PUBLISHED_PAIRS, seed=0) if len(pairs) > PUBLISHED_PAIRS else pairs
         return [(gallery.names[condition], gallery.names[target]) for condition, target in chosen.tolist()]
 
-    return PosedImages(root, paths, _join(known), known[-1].names, test_pairs, _market_person, read_images)
+    train = tuple(sorted(split_folder(root, "train").glob("*.jpg")))
+    return PosedImages(root, paths, _join(known), train, test_pairs, _market_person, read_images)
 
 
 def _market_person(name: str) -> int | None:
@@ -137,7 +138,7 @@ def _fashion(root: Path) -> PosedImages:
         root,
         paths,
         _join([known for _, known in splits]),
-        tuple(name for folder, known in splits if folder.name == "train" for name in known.names),
+        tuple(sorted((root / "train").glob("*.jpg"))),
         lambda: deepfashion.published_pairs(root, "test"),
         deepfashion.person_of,
         deepfashion.read_fashion_images,

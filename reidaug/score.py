@@ -6,6 +6,7 @@ Every set of images is measured by the same code on the same pairs: the generate
 
 import hashlib
 import io
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,7 @@ def score(source: PosedImages, request: ScoreRequest, advance: Advance) -> Score
 
     pairs = choose_pairs(source, request)
     generated = _generated(source, request, pairs)
-    meters, inception, missing = network_meters(request.reid, pick_device(request.device))
+    meters, inception, missing = network_meters(len(pairs), request.reid, pick_device(request.device))
     meters.insert(0, pixel_meter(source.border))
     if request.poses is not None:
         meters.append(pose_meter(file_estimate(request.poses, generated, pairs)))
@@ -95,8 +96,11 @@ def score(source: PosedImages, request: ScoreRequest, advance: Advance) -> Score
         meters.append(pose_meter(lambda batch: estimator(batch.images)))
     else:
         missing.append("pckh: name a ViTPose (--pose-model), or keypoints found in the generated images (--poses)")
-    parts: list[list[Values]] = [[] for _ in range(1 + len(GUESSES))]
-    mean = _mean_image(source, pairs)
+    mean = _mean_image(source)
+    if mean is None:
+        missing.append(f"the row of the mean image: no training image in {source.root}")
+    names = [generated.label, *(name for name in GUESSES if name != "mean" or mean is not None)]
+    parts: list[list[Values]] = [[] for _ in names]
     for start in range(0, len(pairs), CHUNK):
         batches = _batches(source, generated, pairs[start : start + CHUNK], mean)
         if request.save_images is not None:
@@ -106,10 +110,11 @@ def score(source: PosedImages, request: ScoreRequest, advance: Advance) -> Score
         advance(start + len(batches[0].pairs), len(pairs))
     whole = [{name: np.concatenate([each[name] for each in part]) for name in part[0]} for part in parts]
     sets = [
-        SetScore(name, values, overall(values, whole[-1], inception))
-        for name, values in zip((generated.label, *GUESSES), whole, strict=True)
+        SetScore(name, values, overall(values, whole[-1], inception)) for name, values in zip(names, whole, strict=True)
     ]
-    return Score(sets, pairs, generated, _seen(source, generated, pairs), missing, _record(source, request, pairs))
+    return Score(
+        sets, pairs, generated, _seen(source, generated, request, pairs), missing, _record(source, request, pairs)
+    )
 
 
 def choose_pairs(source: PosedImages, request: ScoreRequest) -> list[Pair]:
@@ -121,6 +126,7 @@ def choose_pairs(source: PosedImages, request: ScoreRequest) -> list[Pair]:
     manifest = manifest_of(image_folder(request.images)) if request.images else None
     if request.pairs:
         pairs = read_pairs(request.pairs, lambda name: source.check([name]))
+        _check_pairs(request.pairs, pairs, set(painted_pairs(manifest)) if manifest else None)
     else:
         pairs = painted_pairs(manifest) if manifest else source.test_pairs()
     if request.count is None or request.count == len(pairs):
@@ -131,20 +137,36 @@ def choose_pairs(source: PosedImages, request: ScoreRequest) -> list[Pair]:
     return [pairs[row] for row in rows.tolist()]
 
 
+def _check_pairs(path: Path, pairs: Sequence[Pair], painted: set[Pair] | None) -> None:
+    """Refuses pairs that would make a figure mean less than it seems."""
+    seen: set[Pair] = set()
+    for line, pair in enumerate(pairs, start=2):
+        if pair[0] == pair[1] or pair in seen:
+            raise ReidAugError(f"{path} line {line}: {pair[0]} as {pair[1]} is the same image, or stands there twice")
+        if painted is not None and pair not in painted:
+            raise ReidAugError(f"{path} line {line}: {pair[1]} was not painted from {pair[0]} in this set")
+        seen.add(pair)
+
+
 def image_folder(path: Path) -> Path:
     """The folder of images itself, where the training set around it was named."""
     return split_folder(path, "train") if split_folder(path, "train").is_dir() else path
 
 
-def _batches(source: PosedImages, generated: GeneratedImages, pairs: Sequence[Pair], mean: np.ndarray) -> list[Batch]:
+def _batches(
+    source: PosedImages, generated: GeneratedImages, pairs: Sequence[Pair], mean: np.ndarray | None
+) -> list[Batch]:
     """The same pairs in every set: generated, copy, mean, real."""
     conditions, targets = zip(*pairs, strict=True)
     real, keypoints = source.images(targets), source.keypoints(targets)
-    sets = [generated.images(pairs), source.images(conditions), np.repeat(mean[None], len(pairs), axis=0), real]
+    means = [] if mean is None else [np.repeat(mean[None], len(pairs), axis=0)]
+    sets = [generated.images(pairs), source.images(conditions), *means, real]
     return [Batch(images, real, keypoints, pairs, place == 0) for place, images in enumerate(sets)]
 
 
 def _generated(source: PosedImages, request: ScoreRequest, pairs: Sequence[Pair]) -> Any:
+    if request.save_images is not None and request.checkpoint is None:
+        raise ReidAugError("--save-images keeps what a checkpoint paints: give --ckpt, or leave it away")
     if (request.images is None) == (request.checkpoint is None):
         raise ReidAugError("expected a checkpoint (--ckpt) or a folder of generated images (--images), one of the two")
     if request.checkpoint is not None:
@@ -159,11 +181,13 @@ def _generated(source: PosedImages, request: ScoreRequest, pairs: Sequence[Pair]
     return found
 
 
-def _mean_image(source: PosedImages, pairs: Sequence[Pair]) -> np.ndarray:
-    """(H, W, 3) uint8: the mean of the training images, or of the true ones where the data set has no others."""
-    names = source.train or tuple(dict.fromkeys(target for _, target in pairs))
-    rows = np.unique(np.linspace(0, len(names) - 1, min(MEAN_OF, len(names))).round().astype(int))
-    return source.images([names[row] for row in rows]).mean(axis=0).round().astype(np.uint8)
+def _mean_image(source: PosedImages) -> np.ndarray | None:
+    """(H, W, 3) uint8: the mean of the training images; None where there are none."""
+    paths = source.train
+    if not paths:
+        return None
+    rows = np.unique(np.linspace(0, len(paths) - 1, min(MEAN_OF, len(paths))).round().astype(int))
+    return source.read([paths[row] for row in rows]).mean(axis=0).round().astype(np.uint8)
 
 
 def _save(folder: Path, generated: GeneratedImages, batch: Batch) -> None:
@@ -174,10 +198,14 @@ def _save(folder: Path, generated: GeneratedImages, batch: Batch) -> None:
         atomic_write(folder / generated.file_name(pair), content.getvalue())
 
 
-def _seen(source: PosedImages, generated: Any, pairs: Sequence[Pair]) -> int | None:
-    """How many of the true images the generator was trained on."""
-    if not hasattr(generated, "training"):
-        return None
+def _seen(source: PosedImages, generated: Any, request: ScoreRequest, pairs: Sequence[Pair]) -> int | None:
+    """How many of the true images the generator was trained on; of a set of `synthesize` as its record says."""
+    if request.images is not None:
+        manifest = manifest_of(image_folder(request.images))
+        if manifest is None or len(pairs) != len(painted_pairs(manifest)):
+            return None
+        record = manifest.absolute().parent.parent / "synthesis.json"
+        return json.loads(record.read_text()).get("seen_missing") if record.is_file() else None
     targets = {target for _, target in pairs}
     folders = {source.paths[name].parent for name in targets}
     counts = [
@@ -198,5 +226,8 @@ def _record(source: PosedImages, request: ScoreRequest, pairs: Sequence[Pair]) -
         "checkpoint_sha256": checkpoint,
         "images": str(request.images) if request.images else None,
         "seed": request.seed,
+        "reid": str(request.reid) if request.reid else None,
+        "poses": str(request.poses or request.pose_model) if request.poses or request.pose_model else None,
+        "device": request.device,
         "version": __version__,
     }

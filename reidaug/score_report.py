@@ -58,7 +58,8 @@ def score_table(score: Score) -> RenderableType:
 
 
 def _title(score: Score) -> str:
-    seen = "" if score.seen is None else f"; the generator was trained on {score.seen:,} of the true images"
+    count = "an unknown number" if score.seen is None else f"{score.seen:,}"
+    seen = f"; the generator was trained on {count} of the true images"
     return f"{len(score.pairs):,} pairs of {score.record['data']}{seen}"
 
 

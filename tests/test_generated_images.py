@@ -80,3 +80,10 @@ def test_painted_pairs_of_a_set(tmp_path: Path) -> None:
     write_manifest(tmp_path / "manifest.csv", rows[::2])
     with pytest.raises(ReidAugError, match="names no generated image"):
         painted_pairs(tmp_path / "manifest.csv")
+
+
+def test_two_files_of_one_pair_are_refused(tmp_path: Path) -> None:
+    picture(tmp_path / f"{A}___{B}.png", 0)
+    picture(tmp_path / f"{A}___{B}_vis.png", 1)
+    with pytest.raises(ReidAugError, match=r"holds .*\.png and .*_vis\.png, which name one pair"):
+        FoundImages(tmp_path, SIZE)

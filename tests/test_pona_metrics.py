@@ -164,3 +164,10 @@ def test_metrics_do_not_depend_on_the_batch(metric: Metric) -> None:
 def test_metrics_refuse_two_sizes(metric: Metric) -> None:
     with pytest.raises(PoNAError, match="not equal"):
         metric(pictures(size=(64, 64)), pictures(size=(128, 64)))
+
+
+def test_a_pose_without_joints_has_no_mask_ssim() -> None:
+    a, b = pictures(2, 0), pictures(2, 1)
+    poses = torch.from_numpy(np.stack([POSE, np.full_like(POSE, np.nan)]))
+    found = mask_ssim(a, b, poses)
+    assert found[0].isfinite() and found[1].isnan()

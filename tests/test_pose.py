@@ -174,7 +174,7 @@ def test_folder_becomes_a_csv_as_a_library_call_gives_it(
     assert list(annotations.names) == sorted(path.name for path in folder.iterdir())
     images = [np.asarray(Image.open(folder / name)) for name in annotations.names]
     np.testing.assert_array_equal(annotations.keypoints, estimator(images, 0.0))
-    assert sorted(path.name for path in out.parent.iterdir()) == [".a.csv.lock", "a.csv"]
+    assert sorted(path.name for path in out.parent.iterdir()) == [".a.csv.lock", ".a.csv.record", "a.csv"]
 
 
 def test_splits_of_a_root(tiny_root: Path) -> None:
@@ -215,6 +215,9 @@ def test_complete_file_is_left_alone_and_another_is_refused(tmp_path: Path, tiny
     result = runner.invoke(app, ["pose", str(tiny_root), "--out", str(out)])
     assert result.exit_code == 0 and "nothing was done" in result.stderr and not seen
     assert run(tiny_root, "--out", out, "--force")["estimated"] == 36
+    changed = sorted(split_folder(tiny_root, "train").iterdir())[0]
+    Image.new("RGB", (64, 128)).save(changed, "JPEG")  # as when another generator paints under the same names
+    assert "was not made of these images as they are now" in error_of(tiny_root, "--out", out)
     out.write_text("mine")
     assert "--force" in error_of(tiny_root, "--out", out) and out.read_text() == "mine"
     assert "is a folder" in error_of(tiny_root, "--out", tmp_path, "--force")

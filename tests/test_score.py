@@ -64,7 +64,7 @@ def test_figures_are_those_of_the_metrics_on_the_whole(source: PosedImages, chec
     painted = generate_images(
         load_checkpoint(checkpoint).generator, given, torch.from_numpy(source.keypoints(conditions)), poses
     )
-    train = np.stack([np.asarray(Image.open(source.paths[name])) for name in source.train])
+    train = np.stack([np.asarray(Image.open(path)) for path in source.train])
     mean = tensor(np.repeat(train.mean(axis=0).round().astype(np.uint8)[None], 9, axis=0))
     for each, images, close in zip(found.sets, (painted, given, mean, true), (2e-3, 1e-9, 1e-9, 1e-9), strict=True):
         for name in ("ssim", "ssim_win51", "psnr", "l1"):
@@ -107,7 +107,7 @@ def named(pairs: list[tuple[str, str]]) -> tuple[list[str], np.ndarray]:
 
 
 def test_the_painted_images_of_a_set(source: PosedImages, tiny_root: Path, tmp_path: Path) -> None:
-    a, b, c = source.train[:3]
+    a, b, c = (path.name for path in source.train[-3:])
     folder = tmp_path / "pona" / "root" / "bounding_box_train"
     folder.mkdir(parents=True)
     for name in (b, c):
@@ -123,7 +123,7 @@ def test_the_painted_images_of_a_set(source: PosedImages, tiny_root: Path, tmp_p
 
 
 def test_seen_images_are_counted(source: PosedImages, checkpoint: Path, tiny_root: Path, tmp_path: Path) -> None:
-    names = list(source.train[:3])
+    names = [path.name for path in source.train[-3:]]
     trained_on = describe_training_images(tiny_root / "bounding_box_train", names[:2], None)
     generator = PoNAGenerator(width=8, blocks=1)
     save_checkpoint(checkpoint, generator, generator.config, {"trained_on": trained_on})
@@ -198,3 +198,35 @@ def test_bad_input_is_one_line(tiny_root: Path, checkpoint: Path, tmp_path: Path
     for arguments, message in cases:
         result = command("--data", tiny_root, "--device", "cpu", *arguments)
         assert result.exit_code == 1 and message in " ".join(result.stderr.split()), (message, result.output)
+
+
+def test_pairs_that_would_flatter_or_count_twice(source: PosedImages, checkpoint: Path, tmp_path: Path) -> None:
+    names = [path.name for path in source.train[-3:]]
+    for rows in ([[0, 0]], [[0, 1], [0, 1]]):
+        write_pairs(tmp_path / "pairs.csv", names, np.array(rows))
+        with pytest.raises(ReidAugError, match=rf"pairs.csv line {len(rows) + 1}: .* is the same image, or stands"):
+            run(source, checkpoint=checkpoint, pairs=tmp_path / "pairs.csv")
+
+
+def test_kept_photographs_of_a_set_are_no_generated_images(
+    source: PosedImages, tiny_root: Path, tmp_path: Path
+) -> None:
+    a, b, c = (path.name for path in source.train[-3:])
+    person = parse_name(b)
+    write_manifest(tiny_root / "manifest.csv", [ManifestRow(b, person.pid, person.camid, True, a, "generate")])
+    write_pairs(tmp_path / "pairs.csv", [a, c], np.array([[0, 1]]))
+    with pytest.raises(ReidAugError, match=rf"pairs.csv line 2: {c} was not painted from {a} in this set"):
+        run(source, images=tiny_root, pairs=tmp_path / "pairs.csv")
+
+
+def test_without_training_images_there_is_no_mean_image(checkpoint: Path, tiny_root: Path) -> None:
+    for path in (tiny_root / "bounding_box_train").iterdir():
+        path.unlink()
+    found = run(find_posed_images(tiny_root), checkpoint=checkpoint, count=3)
+    assert [each.name for each in found.sets] == ["pona.pt", "copy", "real"]
+    assert any("the row of the mean image" in line for line in found.missing)
+
+
+def test_photographs_are_not_overwritten(source: PosedImages, tiny_root: Path) -> None:
+    with pytest.raises(ReidAugError, match="--save-images keeps what a checkpoint paints"):
+        run(source, images=tiny_root, save_images=tiny_root / "bounding_box_train")

@@ -167,7 +167,7 @@ def score(
         Path | None, typer.Option("--out", help="A folder for per-image.csv, worst.png and best.png.")
     ] = None,
     save_images: Annotated[
-        Path | None, typer.Option(help="A folder for the generated images, as CONDITION___TARGET.png.")
+        Path | None, typer.Option(help="With --ckpt: a folder for what it paints, as CONDITION___TARGET.png.")
     ] = None,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
@@ -204,17 +204,16 @@ def score(
     )
     for folder in (out, save_images):
         if folder is not None:
-            check_out(folder)
+            check_out(folder, folder=True)
     source = look_for_images(data, Study(study))
     with progress("measuring pairs") as advance:
         found = measure(source, request, advance)
-    files = write_details(source, found, out) if out is not None else []
     if json:
-        print_json({**score_values(found), "files": [str(path) for path in files]})
+        print_json(score_values(found))
     else:
         stdout().print(score_table(found))
-        for path in files:
-            say(f"written: {path}")
+    for path in write_details(source, found, out) if out is not None else []:
+        say(f"written: {path}")
 
 
 @reports_errors
