@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from training import attend_naively
 
 import pona.attention
 from pona import PoNAGenerator, fold_norms, generate_images, load_checkpoint, render_heatmaps
@@ -20,12 +21,6 @@ from pona.attention import CrossAttention, SelfAttention
 from pona.data import to_float, to_uint8
 
 SIZE = (128, 64)
-
-
-def attend_naively(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Attention with its whole map in memory."""
-    weights = torch.bmm(query.flatten(2).transpose(1, 2), key.flatten(2)).softmax(dim=-1)
-    return torch.bmm(value.flatten(2), weights.transpose(1, 2)).view_as(value)
 
 
 @torch.inference_mode()

@@ -77,8 +77,12 @@ def generate_images(
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """The context of a precision: "fp32", "bf16" or "auto", as in `generate_images`."""
-    bf16 = precision == "bf16" or (precision == "auto" and prefers_bf16(device))
-    return torch.autocast(device.type, torch.bfloat16, enabled=bf16)
+    return torch.autocast(device.type, torch.bfloat16, enabled=uses_bf16(device, precision))
+
+
+def uses_bf16(device: torch.device, precision: str) -> bool:
+    """Whether "fp32", "bf16" or "auto" means bf16 there."""
+    return precision == "bf16" or (precision == "auto" and prefers_bf16(device))
 
 
 def prefers_bf16(device: torch.device) -> bool:

@@ -21,7 +21,7 @@ from lightning_fabric.utilities.rank_zero import rank_zero_only
 from torch.nn.parallel import DistributedDataParallel
 
 from pona.errors import PoNAError, StoppedElsewhere
-from pona.generate import prefers_bf16
+from pona.generate import prefers_bf16, uses_bf16
 from pona.presets import TrainConfig
 from pona.processes import Processes
 
@@ -48,7 +48,7 @@ def launch(config: TrainConfig, device: str = "auto", devices: int | None = None
     except (KeyError, ValueError, RuntimeError) as error:  # what fabric and the environment get wrong
         raise PoNAError(f"the processes of this run cannot be told from the environment: {error}") from None
     _check(config, kind, index, local, local * nodes)
-    bf16 = config.precision == "bf16" or (config.precision == "auto" and prefers_bf16(torch.device(kind)))
+    bf16 = uses_bf16(torch.device(kind), config.precision)
     # The plugin instead of its name, because for a name fabric prints a line.
     precision = MixedPrecision("bf16-mixed", kind) if bf16 else Precision()
     if local * nodes == 1:

@@ -37,13 +37,14 @@ class PaintedImages:
         PoNAError: the file is no checkpoint.
     """
 
-    def __init__(self, checkpoint: Path, source: PosedImages, device: str) -> None:
+    def __init__(self, checkpoint: Path, source: PosedImages, device: str, precision: str = "auto") -> None:
         import pona
         from reid_baseline.device import pick_device
 
         loaded = pona.load_checkpoint(checkpoint)
         self.label, self.training = checkpoint.name, loaded.training
         self._generator, self._source, self._device = pona.fold_norms(loaded.generator), source, pick_device(device)
+        self._precision = precision
 
     def images(self, pairs: Sequence[Pair]) -> np.ndarray:
         import torch
@@ -57,6 +58,7 @@ class PaintedImages:
             torch.from_numpy(self._source.keypoints(conditions)),
             torch.from_numpy(self._source.keypoints(targets)),
             device=self._device,
+            precision=self._precision,
         )
         return generated.permute(0, 2, 3, 1).contiguous().numpy()
 

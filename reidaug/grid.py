@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from reidaug.files import check_out
+from reidaug.generated_images import PaintedImages
 from reidaug.name_choice import choose_crossed, choose_pairs
 from reidaug.pictures import TileRow, fit_screen, pose_image, save_tiles
 from reidaug.posed_images import PosedImages
@@ -78,25 +79,8 @@ def draw_grid(source: PosedImages, request: GridRequest, out: Path) -> tuple[lis
 
 def paint(source: PosedImages, checkpoint: Path, pairs: Sequence[tuple[str, str]], device: str) -> list[np.ndarray]:
     """What a generator makes of (condition, target) names, in fp32: (H, W, 3) uint8 RGB each."""
-    import torch
-
-    import pona
-    from reid_baseline.device import pick_device
-
-    generator = pona.load_checkpoint(checkpoint).generator
-    painted: list[np.ndarray] = []
-    for start in range(0, len(pairs), BATCH):
-        conditions, targets = zip(*pairs[start : start + BATCH], strict=True)
-        generated = pona.generate_images(
-            generator,
-            torch.from_numpy(source.images(conditions)).permute(0, 3, 1, 2),
-            torch.from_numpy(source.keypoints(conditions)),
-            torch.from_numpy(source.keypoints(targets)),
-            device=pick_device(device),
-            precision="fp32",
-        )
-        painted += list(generated.permute(0, 2, 3, 1).numpy())
-    return painted
+    painter = PaintedImages(checkpoint, source, device, precision="fp32")
+    return [image for start in range(0, len(pairs), BATCH) for image in painter.images(pairs[start : start + BATCH])]
 
 
 def _labels(checkpoints: Sequence[Path]) -> list[str]:

@@ -79,7 +79,7 @@ def score(source: PosedImages, request: ScoreRequest, advance: Advance) -> Score
         advance: told how many pairs are done, of how many.
 
     Raises:
-        ReidAugError: no or broken images, pairs or keypoints, or fewer than ten images where Inception is to judge.
+        ReidAugError: no or broken images, pairs or keypoints.
         PoNAError: a checkpoint that cannot be used.
         ReIDError: a re-ID network that cannot be used, or no such device.
     """
