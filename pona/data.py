@@ -1,5 +1,6 @@
 """Training data in memory: all images in one uint8 tensor, pairs drawn and heatmaps rendered on the device."""
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -59,7 +60,34 @@ def draw_pairs(data: PoseImages, count: int, generator: torch.Generator) -> Tens
     return data.pairs[rows]
 
 
-def make_batch(data: PoseImages, pairs: Tensor, sigma: float | None, flip: Tensor | None = None) -> Batch:
+def draw_colors(count: int, strength: float, generator: torch.Generator) -> Tensor:
+    """Draws colour changes, the same kinds as torchvision's ColorJitter, each as one affine map of RGB -1..1.
+
+    Args:
+        count: how many.
+        strength: 0..1. Hue turns by up to 180 degrees times it; saturation, contrast and brightness (gain) change by
+            up to this share.
+        generator: random source; its device is that of the maps.
+
+    Returns:
+        count x 3 x 4: a 3 x 3 matrix and an offset. The hue turns about the grey axis, without HSV's clipping.
+    """
+    drawn = torch.rand(4, count, generator=generator, device=generator.device) * 2 - 1
+    angle, (saturation, contrast, gain) = drawn[0] * strength * math.pi, 1 + strength * drawn[1:]
+    eye, grey = torch.eye(3, device=drawn.device), torch.full((3, 3), 1 / 3, device=drawn.device)
+    cross = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]], device=drawn.device) / math.sqrt(3)
+    cosine, sine = angle.cos()[:, None, None], angle.sin()[:, None, None]
+    # Rodrigues' rotation about (1, 1, 1); its part beside the grey axis is what the saturation scales.
+    beside = cosine * (eye - grey) + sine * cross
+    matrix = (contrast * gain)[:, None, None] * (grey + saturation[:, None, None] * beside)
+    # Contrast is about mid-grey, which is 0 in -1..1; the gain is about black, which is -1.
+    offset = (gain - 1)[:, None, None].expand(count, 3, 1)
+    return torch.cat((matrix, offset), dim=2)
+
+
+def make_batch(
+    data: PoseImages, pairs: Tensor, sigma: float | None, flip: Tensor | None = None, colors: Tensor | None = None
+) -> Batch:
     """Makes a batch on the device of the data.
 
     Args:
@@ -67,6 +95,7 @@ def make_batch(data: PoseImages, pairs: Tensor, sigma: float | None, flip: Tenso
         pairs: int64, B x 2.
         sigma: of the heatmaps, pixels; None = impulses.
         flip: bool, B; which pairs are mirrored, both images of a pair alike. None = none.
+        colors: B x 3 x 4 of `draw_colors`; both images of a pair alike. None = as they are.
     """
     images, keypoints = data.images[pairs.flatten()], data.keypoints[pairs.flatten()]
     height, width = images.shape[2:]
@@ -76,6 +105,9 @@ def make_batch(data: PoseImages, pairs: Tensor, sigma: float | None, flip: Tenso
         images = torch.where(mirrored[..., None], images.flip(3), images)
         keypoints = torch.where(mirrored, flip_keypoints(keypoints, width), keypoints)
     images = to_float(images)
+    if colors is not None:
+        maps = colors.repeat_interleave(2, dim=0)
+        images = torch.baddbmm(maps[:, :, 3:], maps[:, :, :3], images.flatten(2)).clamp_(-1, 1).view_as(images)
     heatmaps = render_heatmaps(keypoints, size=(height, width), sigma=sigma)
     return Batch(
         condition_image=_channels_last(images[0::2]),

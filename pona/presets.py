@@ -41,6 +41,7 @@ class TrainConfig:
     beta2: float = 0.999  # Adam
     pool_size: int = 50  # generated images kept for the discriminators; 0 = none
     flip: bool = False  # mirror half of the pairs (both images, keypoints swapped)
+    color_jitter: float = 0.0  # 0..1: change hue, saturation, contrast and brightness (both images alike)
     ema: float = 0.0  # decay of the generator's moving average per iteration; 0 = save the last weights
     precision: str = "auto"  # "fp32", "bf16" or "auto" = bf16 where it is faster
     seed: int = 0  # of weights, pairs and dropout
@@ -71,6 +72,8 @@ class TrainConfig:
                 raise PoNAError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(map(str, allowed))}")
         if not 0 <= self.decay <= 1 or not 0 <= self.ema < 1:
             raise PoNAError(f"decay is {self.decay} and ema {self.ema}, expected shares of 1")
+        if not 0 <= self.color_jitter <= 1:
+            raise PoNAError(f"color_jitter is {self.color_jitter}, expected 0 (none) to 1 (any hue)")
 
     def generator_config(self) -> GeneratorConfig:
         """The architecture that this run trains."""

@@ -88,7 +88,7 @@ def train(
         if start is not None:
             seen = start.training.get("trained_on", {}).get("names", [])
             trained_on["names"] = sorted({*trained_on.get("names", []), *seen})
-        vgg = _choose_vgg(config, vgg_weights)
+        vgg = choose_vgg(config, vgg_weights)
         perceptual = None if vgg is None else PerceptualLoss(vgg)
         return start, perceptual, {"initial": _file_digest(initial), "vgg": _file_digest(vgg)}
 
@@ -131,7 +131,12 @@ def _file_digest(path: Path | None) -> str | None:
         raise PoNAError(f"cannot read {path}: {error.strerror}; give another file") from None
 
 
-def _choose_vgg(config: TrainConfig, path: Path | None) -> Path | None:
+def choose_vgg(config: TrainConfig, path: Path | None) -> Path | None:
+    """The file of VGG-19 weights that a run takes: the given one, else torch's cache's; None = it goes without.
+
+    Raises:
+        PoNAError: the run needs one and there is none.
+    """
     if config.perceptual == "none" or not config.perceptual_weight:
         return None
     found = find_vgg_weights(path)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pona.data import Batch, PoseImages, draw_pairs, make_batch
+from pona.data import Batch, PoseImages, draw_colors, draw_pairs, make_batch
 from pona.discriminator import APPEARANCE_CHANNELS, POSE_CHANNELS, Discriminator
 from pona.errors import PoNAError
 from pona.generator import PoNAGenerator
@@ -105,12 +105,14 @@ class Trainer:
     def _draw(self) -> Batch:
         count = self.config.batch_size
         pairs = draw_pairs(self.data, count, self.random)
-        flip = None
+        flip = colors = None
         share = count // self.processes.count
         own = slice(self.processes.rank * share, (self.processes.rank + 1) * share)
         if self.config.flip:
             flip = (torch.rand(count, generator=self.random, device=pairs.device) < 0.5)[own]
-        return make_batch(self.data, pairs[own], self.config.sigma, flip)
+        if self.config.color_jitter:
+            colors = draw_colors(count, self.config.color_jitter, self.random)[own]
+        return make_batch(self.data, pairs[own], self.config.sigma, flip, colors)
 
     def _step_generator(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config

@@ -237,6 +237,16 @@ DropoutOption = Annotated[
         help="In the generator's blocks while it trains; mini does without.",
     ),
 ]
+ColorJitterOption = Annotated[
+    float | None,
+    typer.Option(
+        "--color-jitter",
+        min=0.0,
+        max=1.0,
+        rich_help_panel=_SCHEDULE,
+        help="Change the colours of both images of a pair alike, up to this share (hue: of 180 degrees); 0: never.",
+    ),
+]
 IterationsOption = Annotated[
     int | None,
     typer.Option(

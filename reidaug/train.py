@@ -123,12 +123,16 @@ class _Job:
 def _prepare(request: TrainRequest, config: Any, processes: Any, say: Callable[[str], None], advance: Advance) -> _Job:
     """Reads what is trained on, and says what will be done with it."""
     from pona.compiler import why_not_compile
-    from pona.losses import find_vgg_weights
+    from pona.losses import PerceptualLoss
+    from pona.train import choose_vgg
 
     if not request.out.absolute().parent.is_dir():
         raise ReidAugError(f"--out {request.out}: there is no folder {request.out.absolute().parent}; make it first")
+    vgg = choose_vgg(config, request.vgg_weights)
+    if vgg is not None:
+        PerceptualLoss(vgg)  # a file that will not do is named before all images are read
     data = _training_data(request, say)
-    if config.perceptual == "optional" and find_vgg_weights(request.vgg_weights) is None:
+    if vgg is None and config.perceptual == "optional":
         say("no VGG-19 weights: training without the perceptual loss (--vgg-weights FILE brings it back)")
     trained_on, protocol = _record(request, data)
     blank = int(data.images.keypoints.isnan().all(dim=2).all(dim=1).sum())

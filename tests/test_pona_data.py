@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pona import PoNAError, PoseImages, render_heatmaps
-from pona.data import draw_pairs, make_batch, to_float, to_uint8
+from pona.data import draw_colors, draw_pairs, make_batch, to_float, to_uint8
 from pona.image_pool import ImagePool
 from pona.keypoints import flip_keypoints
 
@@ -45,6 +45,47 @@ def test_flip_mirrors_both_images_and_swaps_sides() -> None:
     assert torch.equal(to_uint8(batch.target_image), torch.stack([data.images[3].flip(2), data.images[1]]))
     assert torch.equal(batch.condition_heatmaps[0], mirrored[0])
     assert torch.equal(batch.target_heatmaps[0], mirrored[3])
+
+
+def test_colors_change_alike_in_both_images_of_a_pair() -> None:
+    data = small_data()
+    colors = draw_colors(2, 0.3, torch.Generator().manual_seed(0))
+    batch = make_batch(data, torch.tensor([[0, 3], [4, 1]]), sigma=3.0, colors=colors)
+    for images, rows in ((batch.condition_image, (0, 4)), (batch.target_image, (3, 1))):
+        for place, row in enumerate(rows):
+            matrix, offset = colors[place, :, :3], colors[place, :, 3:]
+            expected = (matrix @ to_float(data.images[row]).flatten(1) + offset).clamp(-1, 1).view(3, 16, 8)
+            assert torch.allclose(images[place], expected, atol=1e-6)
+            assert not torch.allclose(images[place], to_float(data.images[row]), atol=0.1)
+
+
+def test_no_strength_changes_no_colour() -> None:
+    identity = torch.cat((torch.eye(3), torch.zeros(3, 1)), dim=1)
+    assert torch.allclose(draw_colors(5, 0.0, torch.Generator()), identity.expand(5, 3, 4), atol=1e-6)
+
+
+def test_jitter_stays_within_its_strength() -> None:
+    """Grey stays grey, black stays black but for contrast, and a colour's distance from grey is turned and scaled."""
+    matrix, offset = draw_colors(2_000, 0.25, torch.Generator().manual_seed(0)).split((3, 1), dim=2)
+    gain, grey = 1 + offset[:, 0, 0], matrix @ torch.ones(3)
+    assert torch.allclose(grey, grey[:, :1].expand(-1, 3), atol=1e-5)
+    contrast = grey[:, 0] / gain
+    red = matrix @ torch.tensor([2 / 3, -1 / 3, -1 / 3])  # red without its grey
+    saturation = red.norm(dim=1) / (2 / 3) ** 0.5 / grey[:, 0]
+    assert torch.allclose(red.sum(dim=1), torch.zeros(2_000), atol=1e-5)
+    for share in (gain, contrast, saturation):
+        assert 0.75 <= share.min() < 0.76
+        assert 1.24 < share.max() <= 1.2501
+    turned = torch.rad2deg(torch.acos(red[:, 0] / red.norm(dim=1) / (2 / 3) ** 0.5))
+    assert 44 < turned.max() <= 45.01
+
+
+def test_a_turn_of_120_degrees_makes_red_green() -> None:
+    colors = draw_colors(20_000, 1.0, torch.Generator().manual_seed(0))
+    turned = (colors[:, :, :3] / (colors[:, :, :3] @ torch.ones(3, 1))) @ torch.tensor([2 / 3, -1 / 3, -1 / 3])
+    turned = turned / turned.norm(dim=1, keepdim=True) * (2 / 3) ** 0.5
+    green = torch.tensor([-1 / 3, 2 / 3, -1 / 3])
+    assert (turned - green).abs().amax(dim=1).min() < 0.01
 
 
 def test_drawn_pairs_are_pairs_of_the_data_and_follow_the_seed() -> None:

@@ -271,6 +271,16 @@ def test_every_switch_trains(tmp_path: Path, change: dict[str, Any]) -> None:
     assert load_checkpoint(tmp_path / "g.pt").config == config.generator_config()
 
 
+def test_colour_jitter_changes_what_is_seen_not_what_is_drawn() -> None:
+    processes, config = launch(replace(TINY, precision="fp32"), "cpu"), replace(TINY, precision="fp32", flip=False)
+    batches = [
+        pona.trainer.Trainer(processes, replace(config, color_jitter=strength), small_data(), None)._draw()
+        for strength in (0.0, 0.3)
+    ]
+    assert torch.equal(batches[0].target_heatmaps, batches[1].target_heatmaps)
+    assert not torch.allclose(batches[0].target_image, batches[1].target_image, atol=0.05)
+
+
 def test_dropout_is_the_training_s_not_the_network_s(tmp_path: Path) -> None:
     processes, config = launch(replace(TINY, precision="fp32"), "cpu"), replace(TINY, precision="fp32")
     batch = {}
@@ -357,7 +367,7 @@ def test_learning_rate_falls_to_zero_at_the_end() -> None:
     [
         {"iterations": 0}, {"iterations": None}, {"minutes": -1.0}, {"batch_size": 1}, {"precision": "fp8"},
         {"perceptual": "vgg"}, {"adversarial": "wgan"}, {"width": 5}, {"ema": 1.0}, {"decay": 2.0},
-        {"discriminator_variant": "patch"},
+        {"discriminator_variant": "patch"}, {"color_jitter": 1.5},
     ],
 )  # fmt: skip
 def test_wrong_configuration_is_refused(wrong: dict[str, Any]) -> None:

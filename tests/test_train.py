@@ -92,7 +92,7 @@ def test_what_lies_beside_the_checkpoint(tiny_root: Path) -> None:
 
 def test_every_option_reaches_the_checkpoint(tiny_root: Path) -> None:
     options = "--blocks 1 --fusion tail --no-self-attention --no-cross-attention --discriminator paper"
-    options += " --adversarial lsgan --ema 0 --learning-rate 0.001 --seed 3 --perceptual none"
+    options += " --adversarial lsgan --ema 0 --learning-rate 0.001 --seed 3 --perceptual none --color-jitter 0.2"
     result = train("--data", str(tiny_root), *options.split())
     assert result.exit_code == 0, result.output
     checkpoint = pona.load_checkpoint("pona.pt")
@@ -101,6 +101,7 @@ def test_every_option_reaches_the_checkpoint(tiny_root: Path) -> None:
     assert not network.self_attention and not network.cross_attention
     config = checkpoint.training["config"]
     wanted = {"discriminator_variant": "paper", "adversarial": "lsgan", "ema": 0.0, "learning_rate": 0.001, "seed": 3}
+    wanted |= {"color_jitter": 0.2}
     assert {name: config[name] for name in wanted} == wanted
     assert checkpoint.training["weights"] == "last"
 
@@ -174,6 +175,15 @@ def test_pairs_of_a_file_are_part_of_the_fingerprint(tiny_root: Path) -> None:
     assert len({record["fingerprint"] for record in (plain, there, back)}) == 3
     assert plain["digests"] == there["digests"]
     assert count_seen(folder, [first, second], {"trained_on": there}) == 2
+
+
+def test_vgg_weights_are_looked_at_before_the_images(tiny_root: Path) -> None:
+    Path("vgg.pth").write_bytes(b"not a torch file")
+    for path in split_folder(tiny_root, "train").iterdir():
+        path.write_bytes(b"not a JPEG")
+    for name, message in (("vgg.pth", "cannot be read"), ("none.pth", "do not exist")):
+        result = train("--data", str(tiny_root), "--vgg-weights", name)
+        assert result.exit_code == 1 and f"{name} {message}" in " ".join(result.stderr.split())
 
 
 def test_market_preset_refuses_to_train_without_vgg(tiny_root: Path) -> None:
