@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reid_baseline.errors import ReIDError
-from reid_baseline.similarity import Array, integer_ids, similarity_blocks, unit_features
+from reid_baseline.similarity import Array, checked_arrays, similarity_blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +49,9 @@ def best_matches(
     Raises:
         ReIDError: as `evaluate_ranking`, or a query that does not exist.
     """
-    query, gallery = unit_features(query_features, gallery_features)
-    query_pids = integer_ids(query_pids, "query_pids", len(query))
-    query_camids = integer_ids(query_camids, "query_camids", len(query))
-    gallery_pids = integer_ids(gallery_pids, "gallery_pids", len(gallery))
-    gallery_camids = integer_ids(gallery_camids, "gallery_camids", len(gallery))
+    query, gallery, query_pids, gallery_pids, query_camids, gallery_camids = checked_arrays(
+        query_features, gallery_features, query_pids, gallery_pids, query_camids, gallery_camids
+    )
     if any(not 0 <= place < len(query) for place in queries):
         raise ReIDError(f"queries {list(queries)} are not all among the {len(query)} that there are")
     kept = np.flatnonzero(gallery_pids >= 0)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reid_baseline.errors import ReIDError
-from reid_baseline.similarity import Array, integer_ids, similarity_blocks, unit_features
+from reid_baseline.similarity import Array, checked_arrays, similarity_blocks
 
 Distances = Callable[[np.ndarray, np.ndarray], Iterable[np.ndarray]]
 """From the features of Q queries and of G gallery items without junk, rows of length 1: the (Q, G) distances, as
@@ -73,11 +73,9 @@ def evaluate_ranking(
         ReIDError: shapes that do not fit, ids that are no integers, features or distances that are not finite, or no
             query that has a right gallery item.
     """
-    query, gallery = unit_features(query_features, gallery_features)
-    query_pids = integer_ids(query_pids, "query_pids", len(query))
-    query_camids = integer_ids(query_camids, "query_camids", len(query))
-    gallery_pids = integer_ids(gallery_pids, "gallery_pids", len(gallery))
-    gallery_camids = integer_ids(gallery_camids, "gallery_camids", len(gallery))
+    query, gallery, query_pids, gallery_pids, query_camids, gallery_camids = checked_arrays(
+        query_features, gallery_features, query_pids, gallery_pids, query_camids, gallery_camids
+    )
 
     kept = gallery_pids >= 0
     if not kept.any():

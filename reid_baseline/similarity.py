@@ -52,6 +52,30 @@ def unit_features(query: Array, gallery: Array) -> tuple[np.ndarray, np.ndarray]
     return query, gallery
 
 
+def checked_arrays(
+    query_features: Array,
+    gallery_features: Array,
+    query_pids: Array,
+    gallery_pids: Array,
+    query_camids: Array,
+    gallery_camids: Array,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The six arrays of a ranking, in this order: features as `unit_features`, ids as `integer_ids` gives them.
+
+    Raises:
+        ReIDError: as these two.
+    """
+    query, gallery = unit_features(query_features, gallery_features)
+    return (
+        query,
+        gallery,
+        integer_ids(query_pids, "query_pids", len(query)),
+        integer_ids(gallery_pids, "gallery_pids", len(gallery)),
+        integer_ids(query_camids, "query_camids", len(query)),
+        integer_ids(gallery_camids, "gallery_camids", len(gallery)),
+    )
+
+
 def _unit_rows(features: Array, name: str) -> np.ndarray:
     if isinstance(features, torch.Tensor):
         features = features.detach().cpu()

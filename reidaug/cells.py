@@ -77,16 +77,12 @@ class Work:
     progress: Progress
     say: Say
 
-    def model_path(self, key: str) -> Path:
-        """Where a trained network is kept."""
-        return self.study.path / "models" / f"{key}.pt"
-
     def complete_rows(self) -> list[dict[str, Any]]:
         """The results that have all that is asked for."""
         return [row for row in read_results(self.study.results_path) if not self._lacks(row)]
 
     def _lacks(self, row: dict[str, Any]) -> bool:
-        saved = (self.model_path(row["key"]), self.study.features_path(row["key"]))
+        saved = (self.study.model_path(row["key"]), self.study.features_path(row["key"]))
         not_saved = self.save_models and not all(path.is_file() for path in saved)
         return not_saved or (self.rerank and RERANKED not in row)
 
@@ -187,8 +183,9 @@ class Work:
                 progress=lambda now: advance(now.iteration, now.iterations, _training_note(now)),
             )
         if self.save_models:
-            self.model_path(cell.key).parent.mkdir(exist_ok=True)
-            save_model(self.model_path(cell.key), model, cell.recipe, classes.tolist())
+            path = self.study.model_path(cell.key)
+            path.parent.mkdir(exist_ok=True)
+            save_model(path, model, cell.recipe, classes.tolist())
         features = {}
         for split, (images, _) in test.items():
             with self.progress(f"features of {split}") as advance:

@@ -1,6 +1,7 @@
 """Files and folders that appear whole or not at all, and locks on what is being made."""
 
 import fcntl
+import io
 import os
 import secrets
 import shutil
@@ -9,6 +10,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from PIL import Image
 
 from reidaug.errors import HeldError, ReidAugError
 
@@ -31,6 +35,20 @@ def atomic_write(path: Path, data: bytes | str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_image(path: Path, image: Image.Image, kind: str, **options: Any) -> None:
+    """Write a picture whole or not at all.
+
+    Args:
+        path: the file; its folder exists.
+        image: the picture.
+        kind: "PNG" or "JPEG", whatever the name ends in.
+        options: of PIL's `Image.save`.
+    """
+    content = io.BytesIO()
+    image.save(content, kind, **options)
+    atomic_write(path, content.getvalue())
 
 
 def check_out(path: Path, folder: bool = False) -> None:

@@ -1,5 +1,6 @@
 """Generated images of (condition, target) pairs: painted now by a checkpoint, or files that any model left."""
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import Protocol
 import numpy as np
 
 from reidaug.errors import ReidAugError
-from reidaug.market1501 import list_files, read_image
+from reidaug.market1501 import list_files, read_image, split_folder
 from reidaug.plan import read_manifest
 from reidaug.posed_images import PosedImages
+from reidaug.provenance import count_seen
 
 Pair = tuple[str, str]  # names of condition and target image
 STRIP = 5  # PATN and PoNA write condition, its pose, target, its pose and generated image side by side
@@ -22,12 +24,19 @@ class GeneratedImages(Protocol):
     """Where generated images come from."""
 
     label: str  # what the table calls them
+    painted: list[Pair] | None  # the pairs that there are; None = any, or nobody says
 
     def images(self, pairs: Sequence[Pair]) -> np.ndarray:
         """(N, H, W, 3) uint8 RGB, in the order of the pairs."""
 
     def file_name(self, pair: Pair) -> str:
         """Under which name an image stands in a keypoint file."""
+
+    def check(self, pairs: Sequence[Pair]) -> None:
+        """Raises ReidAugError if a pair has no image, or two pairs would share one."""
+
+    def count_seen(self, pairs: Sequence[Pair]) -> int | None:
+        """How many of the true images the generator was trained on; None = nobody knows."""
 
 
 class PaintedImages:
@@ -42,7 +51,8 @@ class PaintedImages:
         from reid_baseline.device import pick_device
 
         loaded = pona.load_checkpoint(checkpoint)
-        self.label, self.training = checkpoint.name, loaded.training
+        self.label, self._training = checkpoint.name, loaded.training
+        self.painted: list[Pair] | None = None
         self._generator, self._source, self._device = pona.fold_norms(loaded.generator), source, pick_device(device)
         self._precision = precision
 
@@ -65,13 +75,25 @@ class PaintedImages:
     def file_name(self, pair: Pair) -> str:
         return f"{pair[0]}___{pair[1]}.png"
 
+    def check(self, pairs: Sequence[Pair]) -> None:
+        pass
+
+    def count_seen(self, pairs: Sequence[Pair]) -> int | None:
+        targets = {target for _, target in pairs}
+        folders = {self._source.paths[name].parent for name in targets}
+        counts = [
+            count_seen(folder, [name for name in targets if self._source.paths[name].parent == folder], self._training)
+            for folder in folders
+        ]
+        return None if None in counts else sum(count or 0 for count in counts)
+
 
 class FoundImages:
     """Files of a folder: `CONDITION___TARGET.png` (PATN, PoNA; also with `_vis`, and strips of five images), GFLA's
     `CONDITION_2_TARGET_vis.png`, or under the name of the target image, as a set of `synthesize` has them.
 
     Args:
-        folder: PNG or JPEG files; names of images with or without their own `.jpg`.
+        folder: PNG or JPEG files, names of images with or without their own `.jpg`; or the root of such a set.
         size: (height, width) in pixels of the data set's images.
 
     Raises:
@@ -79,7 +101,11 @@ class FoundImages:
     """
 
     def __init__(self, folder: Path, size: tuple[int, int]) -> None:
-        self.label, self._folder, self._size = folder.name, folder, size
+        if split_folder(folder, "train").is_dir():
+            folder = split_folder(folder, "train")
+        self._folder, self._size, self._manifest = folder, size, manifest_of(folder)
+        self.label = self._manifest.absolute().parent.parent.name if self._manifest else folder.name
+        self.painted = painted_pairs(self._manifest) if self._manifest else None
         if not folder.is_dir():
             raise ReidAugError(f"no folder {folder}; expected generated images")
         files = [name for name in list_files(folder) if name.lower().endswith(_ENDINGS)]
@@ -105,7 +131,6 @@ class FoundImages:
         return name
 
     def check(self, pairs: Sequence[Pair]) -> None:
-        """Raises ReidAugError if a pair has no image, or two pairs would share one."""
         owner: dict[str, Pair] = {}
         for pair in pairs:
             other = owner.setdefault(self.file_name(pair), pair)
@@ -114,6 +139,12 @@ class FoundImages:
                     f"{self._folder / self.file_name(pair)} would stand for {other[0]} and for {pair[0]} as {pair[1]}: "
                     "name the files CONDITION___TARGET.png, or give --pairs with one condition for each target"
                 )
+
+    def count_seen(self, pairs: Sequence[Pair]) -> int | None:
+        if self._manifest is None or self.painted is None or len(pairs) != len(self.painted):
+            return None
+        record = self._manifest.absolute().parent.parent / "synthesis.json"
+        return json.loads(record.read_text()).get("seen_missing") if record.is_file() else None
 
     def _read(self, name: str) -> np.ndarray:
         image, (height, width) = read_image(self._folder / name), self._size

@@ -1,7 +1,6 @@
 """Pictures for people: poses as coloured limbs, images side by side under headings."""
 
 import functools
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from reidaug.files import atomic_write
+from reidaug.files import write_image
 
 GAP = 6  # pixels between tiles
 HEADING = 18  # pixels of a heading line
@@ -107,9 +106,7 @@ def save_tiles(
         y = first_y + line * (room + height + GAP)
         _write(canvas, group * block + GAP, y, above[number], "lm")
         _paste(canvas, [group * block + left for left in lefts], y + room, row.images, (width, height))
-    content = io.BytesIO()
-    canvas.save(content, "PNG", optimize=True)
-    atomic_write(path, content.getvalue())
+    write_image(path, canvas, "PNG", optimize=True)
 
 
 def _paste(

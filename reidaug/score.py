@@ -5,8 +5,6 @@ Every set of images is measured by the same code on the same pairs: the generate
 """
 
 import hashlib
-import io
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +15,12 @@ from PIL import Image
 
 from reidaug import __version__
 from reidaug.errors import ReidAugError
-from reidaug.files import atomic_write
-from reidaug.generated_images import FoundImages, GeneratedImages, PaintedImages, Pair, manifest_of, painted_pairs
-from reidaug.market1501 import split_folder
+from reidaug.files import write_image
+from reidaug.generated_images import FoundImages, GeneratedImages, PaintedImages, Pair
 from reidaug.meters import Batch, Values, file_estimate, network_meters, overall, pixel_meter, pose_meter
 from reidaug.pairs import read_pairs
 from reidaug.pose_estimation import PoseEstimator
 from reidaug.posed_images import PosedImages
-from reidaug.provenance import count_seen
 
 CHUNK = 64  # pairs at a time
 MEAN_OF = 2_000  # training images at most, evenly spaced, whose mean is a guess
@@ -85,8 +81,9 @@ def score(source: PosedImages, request: ScoreRequest, advance: Advance) -> Score
     """
     from reid_baseline.device import pick_device
 
-    pairs = choose_pairs(source, request)
-    generated = _generated(source, request, pairs)
+    generated = _generated(source, request)
+    pairs = choose_pairs(source, request, generated.painted)
+    generated.check(pairs)
     meters, inception, missing = network_meters(len(pairs), request.reid, pick_device(request.device))
     meters.insert(0, pixel_meter(source.border))
     if request.poses is not None:
@@ -112,23 +109,20 @@ def score(source: PosedImages, request: ScoreRequest, advance: Advance) -> Score
     sets = [
         SetScore(name, values, overall(values, whole[-1], inception)) for name, values in zip(names, whole, strict=True)
     ]
-    return Score(
-        sets, pairs, generated, _seen(source, generated, request, pairs), missing, _record(source, request, pairs)
-    )
+    return Score(sets, pairs, generated, generated.count_seen(pairs), missing, _record(source, request, pairs))
 
 
-def choose_pairs(source: PosedImages, request: ScoreRequest) -> list[Pair]:
-    """The pairs to measure: of a file, else what a set's manifest says, else the test pairs.
+def choose_pairs(source: PosedImages, request: ScoreRequest, painted: list[Pair] | None = None) -> list[Pair]:
+    """The pairs to measure: of a file, else those that were `painted` for a set, else the test pairs.
 
     Raises:
         ReidAugError: a broken file, names that the data set does not have with keypoints, or fewer pairs than wanted.
     """
-    manifest = manifest_of(image_folder(request.images)) if request.images else None
     if request.pairs:
         pairs = read_pairs(request.pairs, lambda name: source.check([name]))
-        _check_pairs(request.pairs, pairs, set(painted_pairs(manifest)) if manifest else None)
+        _check_pairs(request.pairs, pairs, None if painted is None else set(painted))
     else:
-        pairs = painted_pairs(manifest) if manifest else source.test_pairs()
+        pairs = painted or source.test_pairs()
     if request.count is None or request.count == len(pairs):
         return pairs
     if request.count > len(pairs):
@@ -148,11 +142,6 @@ def _check_pairs(path: Path, pairs: Sequence[Pair], painted: set[Pair] | None) -
         seen.add(pair)
 
 
-def image_folder(path: Path) -> Path:
-    """The folder of images itself, where the training set around it was named."""
-    return split_folder(path, "train") if split_folder(path, "train").is_dir() else path
-
-
 def _batches(
     source: PosedImages, generated: GeneratedImages, pairs: Sequence[Pair], mean: np.ndarray | None
 ) -> list[Batch]:
@@ -164,21 +153,15 @@ def _batches(
     return [Batch(images, real, keypoints, pairs, place == 0) for place, images in enumerate(sets)]
 
 
-def _generated(source: PosedImages, request: ScoreRequest, pairs: Sequence[Pair]) -> Any:
+def _generated(source: PosedImages, request: ScoreRequest) -> GeneratedImages:
     if request.save_images is not None and request.checkpoint is None:
         raise ReidAugError("--save-images keeps what a checkpoint paints: give --ckpt, or leave it away")
-    if (request.images is None) == (request.checkpoint is None):
-        raise ReidAugError("expected a checkpoint (--ckpt) or a folder of generated images (--images), one of the two")
-    if request.checkpoint is not None:
+    if request.checkpoint is not None and request.images is None:
         return PaintedImages(request.checkpoint, source, request.device)
-    folder = image_folder(request.images)  # type: ignore[arg-type]
-    height, width = source.images([pairs[0][1]]).shape[1:3]
-    found = FoundImages(folder, (height, width))
-    manifest = manifest_of(folder)
-    if manifest is not None:
-        found.label = manifest.absolute().parent.parent.name
-    found.check(pairs)
-    return found
+    if request.images is not None and request.checkpoint is None:
+        height, width = source.images([next(iter(source.paths))]).shape[1:3]
+        return FoundImages(request.images, (height, width))
+    raise ReidAugError("expected a checkpoint (--ckpt) or a folder of generated images (--images), one of the two")
 
 
 def _mean_image(source: PosedImages) -> np.ndarray | None:
@@ -193,26 +176,7 @@ def _mean_image(source: PosedImages) -> np.ndarray | None:
 def _save(folder: Path, generated: GeneratedImages, batch: Batch) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for pair, image in zip(batch.pairs, batch.images, strict=True):
-        content = io.BytesIO()
-        Image.fromarray(image).save(content, "PNG")
-        atomic_write(folder / generated.file_name(pair), content.getvalue())
-
-
-def _seen(source: PosedImages, generated: Any, request: ScoreRequest, pairs: Sequence[Pair]) -> int | None:
-    """How many of the true images the generator was trained on; of a set of `synthesize` as its record says."""
-    if request.images is not None:
-        manifest = manifest_of(image_folder(request.images))
-        if manifest is None or len(pairs) != len(painted_pairs(manifest)):
-            return None
-        record = manifest.absolute().parent.parent / "synthesis.json"
-        return json.loads(record.read_text()).get("seen_missing") if record.is_file() else None
-    targets = {target for _, target in pairs}
-    folders = {source.paths[name].parent for name in targets}
-    counts = [
-        count_seen(folder, [name for name in targets if source.paths[name].parent == folder], generated.training)
-        for folder in folders
-    ]
-    return None if None in counts else sum(count or 0 for count in counts)
+        write_image(folder / generated.file_name(pair), Image.fromarray(image), "PNG")
 
 
 def _record(source: PosedImages, request: ScoreRequest, pairs: Sequence[Pair]) -> dict[str, Any]:

@@ -48,6 +48,10 @@ class Study:
         """The features of a baseline, by the key of its result; there where they were asked for."""
         return self.path / "features" / f"{key}.npz"
 
+    def model_path(self, key: str) -> Path:
+        """A trained baseline, by the key of its result; there where it was asked for."""
+        return self.path / "models" / f"{key}.pt"
+
     def portion_dir(self, portion: float) -> Path:
         """The folder of a portion."""
         return self.path / portion_name(portion)

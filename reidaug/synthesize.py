@@ -1,7 +1,6 @@
 """Paint the missing images of a plan with a trained generator and complete the training set."""
 
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -18,7 +17,7 @@ from PIL import Image
 from reidaug.annotations import Annotations, find_annotations, read_annotations, write_annotations
 from reidaug.controls import CONTROLS
 from reidaug.errors import ReidAugError
-from reidaug.files import atomic_write, link_or_copy_folder, locked
+from reidaug.files import atomic_write, link_or_copy_folder, locked, write_image
 from reidaug.market1501 import (
     ANNOTATION_FILES,
     check_output_path,
@@ -233,7 +232,7 @@ def _paint(
     checkpoint: Any,
     options: SynthesisOptions,
 ) -> Iterator[int]:
-    """Paints batch by batch; files of the last batch are written while the next one is computed."""
+    """Paints batch by batch."""
     import torch
 
     import pona
@@ -242,6 +241,10 @@ def _paint(
     device = pick_device(options.device)
     generator = pona.fold_norms(checkpoint.generator)
     rows = sorted(rows, key=lambda row: row.condition)  # a condition image is encoded once for the poses of a batch
+
+    def write(row: PlanRow, image: np.ndarray) -> None:
+        write_image(folder / row.name, Image.fromarray(image), "JPEG", quality=JPEG_QUALITY)
+
     with ThreadPoolExecutor(2) as writers:
         for start in range(0, len(rows), options.batch_size):
             batch = rows[start : start + options.batch_size]
@@ -255,15 +258,8 @@ def _paint(
                 device=device,
                 precision=options.precision,
             )
-            arrays = images.permute(0, 2, 3, 1).numpy()
-            list(writers.map(_write_jpeg, [folder / row.name for row in batch], arrays))
+            list(writers.map(write, batch, images.permute(0, 2, 3, 1).numpy()))
             yield len(batch)
-
-
-def _write_jpeg(path: Path, image: np.ndarray) -> None:
-    content = io.BytesIO()
-    Image.fromarray(image).save(content, "JPEG", quality=JPEG_QUALITY)
-    atomic_write(path, content.getvalue())
 
 
 def _finish(root: Path, data: Path, plan: Sequence[PlanRow], options: SynthesisOptions, record: dict[str, Any]) -> bool:
