@@ -1,41 +1,162 @@
-"""Speed of the baseline on this machine: training and feature extraction, float32 beside what ``auto`` takes.
+"""Training and feature extraction of the baseline beside the usual way, as a ratio, in one run on the same images.
 
-usage: python benchmarks/baseline.py [--recipe quick] [--threads N]
+The usual way: a DataLoader with worker processes opens every JPEG with PIL in every epoch, torchvision's transforms
+augment and normalise it alone; float32, NCHW; each test image is loaded and passed twice, as it is and mirrored; the
+loss is fetched in every step. Network, optimizer, batches and augmentation are the same.
+
+usage: python benchmarks/baseline.py [--arch resnet18] [--recipe quick] [--images 640] [--rounds 3] [--threads N]
 """
 
 import argparse
+import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
 
-from reid_baseline import ARCHS, RECIPES, build_model, estimate_seconds, extract_features
+from reid_baseline import ARCHS, RECIPES, Recipe, build_model, extract_features, train_baseline
+from reid_baseline.augmentation import IMAGENET_MEAN, IMAGENET_STD
+from reid_baseline.device import pick_device
+from reid_baseline.model import BaselineNet
+from reid_baseline.train import make_optimizer
 
-IMAGES = 960  # a multiple of the batch sizes, so that whole epochs are counted
+PERSONS = 64
+
+
+class Files(Dataset):
+    """JPEG files that are opened, resized, augmented and normalised one by one."""
+
+    def __init__(self, paths: list[Path], labels: list[int], transform: Callable[[Image.Image], Tensor]) -> None:
+        self.paths, self.labels, self.transform = paths, labels, transform
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.transform(Image.open(self.paths[index]).convert("RGB")), self.labels[index]
+
+
+class UsualWay:
+    """Epochs and features as most re-ID code has them."""
+
+    def __init__(
+        self, arch: str, recipe: Recipe, paths: list[Path], labels: list[int], device: torch.device, workers: int
+    ) -> None:
+        self.device, self.flip_test = device, recipe.flip_test
+        self.model = build_model(arch, PERSONS, embedding=recipe.embedding, dropout=recipe.dropout).to(device)
+        self.optimizer = make_optimizer(self.model, recipe)
+        height, width = recipe.size
+        last = [transforms.ToTensor(), transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)]
+        first = [transforms.Resize((height, width))]
+        crop = [transforms.Pad(recipe.padding), transforms.RandomCrop((height, width))]
+        augmented = [*first, *crop, transforms.RandomHorizontalFlip(recipe.flip), *last]
+        pin = device.type == "cuda"
+
+        def loader(steps: list, shuffle: bool) -> DataLoader:
+            files = Files(paths, labels, transforms.Compose(steps))
+            return DataLoader(
+                files,
+                recipe.batch_size,
+                shuffle,
+                num_workers=workers,
+                pin_memory=pin,
+                persistent_workers=workers > 0,  # not usual; but so short an epoch would mostly be their start
+            )
+
+        self.training, self.test = loader(augmented, True), loader([*first, *last], False)
+
+    def epoch(self) -> None:
+        self.model.train()
+        for images, labels in self.training:
+            loss = nn.functional.cross_entropy(
+                self.model.logits(self.model(images.to(self.device))), labels.to(self.device)
+            )
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            loss.item()
+
+    @torch.no_grad()
+    def features(self) -> Tensor:
+        self.model.eval()
+        found = []
+        for images, _ in self.test:
+            images = images.to(self.device)
+            both = self.model(images) + self.model(images.flip(3)) if self.flip_test else self.model(images)
+            found.append(F.normalize(both).cpu())
+        return torch.cat(found)
+
+
+def median_seconds(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Median time of each, in turns, so that a busy machine slows all alike; a first round does not count."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(1 + rounds):
+        for name, run in ways.items():
+            started = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - started)
+    return {name: float(np.median(each[1:])) for name, each in times.items()}
+
+
+def smooth_images(count: int, size: tuple[int, int]) -> Tensor:
+    """Random images whose JPEG files are as small as those of photographs: noise takes longer to read."""
+    random = torch.Generator().manual_seed(0)
+    coarse = 255 * torch.rand(count, 3, 16, 8, generator=random)
+    grain = 5 * torch.randn(count, 3, *size, generator=random)
+    return (F.interpolate(coarse, size, mode="bilinear") + grain).clamp(0, 255).to(torch.uint8)
+
+
+def write_files(folder: Path, images: Tensor) -> list[Path]:
+    """The images as JPEG files of Market-1501's size."""
+    paths = [folder / f"{place}.jpg" for place in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        Image.fromarray(image.permute(1, 2, 0).numpy()).resize((64, 128)).save(path, quality=95)
+    return paths
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--arch", choices=ARCHS, nargs="+", default=list(ARCHS))
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="quick")
+    parser.add_argument("--images", type=int, default=640, help="a multiple of the recipe's batch")
+    parser.add_argument("--rounds", type=int, default=3, help="of each way, in turns, after one that does not count")
+    parser.add_argument("--workers", type=int, default=2, help="of the DataLoader")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
 
-    recipe = replace(RECIPES[args.recipe], epochs=1)
-    images = torch.randint(256, (IMAGES, 3, *recipe.size), dtype=torch.uint8)
-    print(f"recipe {args.recipe}, {args.threads} threads; seconds per 1,000 images: an epoch of training, features")
-    for arch in ARCHS:
-        for precision in ("fp32", "auto"):
-            training = estimate_seconds(
-                recipe, images=IMAGES, num_classes=751, arch=arch, device=args.device, precision=precision
-            )
-            model = build_model(arch, 751)
-            extract_features(model, images[:128], recipe, args.device, precision=precision)  # warm-up
-            start = time.perf_counter()
-            extract_features(model, images, recipe, args.device, precision=precision)
-            features = time.perf_counter() - start
-            print(f"{arch:9} {precision:5} {training / IMAGES * 1000:7.2f} {features / IMAGES * 1000:7.2f}")
+    device, recipe = pick_device(args.device), replace(RECIPES[args.recipe], epochs=1)
+    images = smooth_images(args.images, recipe.size)
+    labels = torch.arange(args.images) % PERSONS
+    print(f"recipe {args.recipe}, {args.images} images, {args.threads} threads, {args.workers} workers, {device}")
+    print("images/s by the median round; usual way = 1")
+    with tempfile.TemporaryDirectory() as folder:
+        paths = write_files(Path(folder), images)
+        for arch in args.arch:
+            usual = UsualWay(arch, recipe, paths, labels.tolist(), device, args.workers)
+            model = build_model(arch, PERSONS, embedding=recipe.embedding)
+
+            def training(precision: str, arch: str = arch) -> Callable[[], object]:
+                return lambda: train_baseline(images, labels, recipe, arch=arch, device=device, precision=precision)
+
+            def features(precision: str, model: BaselineNet = model) -> Callable[[], object]:
+                return lambda: extract_features(model, images, recipe, device, precision=precision)
+
+            for what, usually, ours in (("training", usual.epoch, training), ("features", usual.features, features)):
+                ways = {"usual": usually, "fp32": ours("fp32"), "auto": ours("auto")}
+                medians = median_seconds(ways, args.rounds)
+                for name, seconds in medians.items():
+                    ratio = medians["usual"] / seconds
+                    print(f"{arch:9} {what:9} {name:6} {args.images / seconds:8.1f} {ratio:6.2f} x", flush=True)
 
 
 if __name__ == "__main__":
