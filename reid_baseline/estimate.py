@@ -46,7 +46,7 @@ def estimate_seconds(
         model = build_model(
             arch, num_classes, embedding=recipe.embedding, last_stride=recipe.last_stride, neck=recipe.neck
         )
-        model.to(device).to(memory_format=torch.channels_last).train()
+        model.lay_out(device).train()
         objective = Objective(model, recipe, num_classes).to(device)
         optimizer = make_optimizer(model, recipe)
         generator = torch.Generator().manual_seed(0)

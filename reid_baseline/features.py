@@ -1,9 +1,13 @@
 """Features of images, as the baseline is tested."""
 
+import copy
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from reid_baseline.augmentation import normalise
 from reid_baseline.device import autocast, pick_device
@@ -46,7 +50,8 @@ def extract_features(
     """
     check_images(images, recipe)
     device = pick_device(device)
-    model.to(device).to(memory_format=torch.channels_last).eval()
+    model.lay_out(device).eval()
+    backbone = _folded(model.backbone)
     if batch_size is None:
         height, width = recipe.size
         batch_size = 128 if device.type != "cpu" else max(1, CACHE_PIXELS // (height * width))
@@ -54,13 +59,24 @@ def extract_features(
     for start in range(0, len(images), batch_size):
         batch = normalise(images[start : start + batch_size].to(device))
         with autocast(device, precision):
-            found = model(batch).float()
+            found = model.neck(backbone(batch)).float()
             if recipe.flip_test:
-                found = found + model(batch.flip(3)).float()
+                found = found + model.neck(backbone(batch.flip(3))).float()
         features.append(F.normalize(found).cpu())
         if progress:
             progress(min(start + batch_size, len(images)), len(images))
     return torch.cat(features)
+
+
+def _folded(backbone: nn.Module) -> nn.Module:
+    """A copy whose BN is folded into the convolution before it, for networks in evaluation mode."""
+    folded = copy.deepcopy(backbone)
+    for module in list(folded.modules()):
+        for (name, layer), (norm_name, norm) in pairwise(list(module.named_children())):
+            if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(module, name, fuse_conv_bn_eval(layer, norm))
+                setattr(module, norm_name, nn.Identity())
+    return folded
 
 
 def check_images(images: torch.Tensor, recipe: Recipe) -> None:

@@ -93,8 +93,7 @@ def train_baseline(
             dropout=recipe.dropout,
             last_stride=recipe.last_stride,
             neck=recipe.neck,
-        ).to(device)
-        model.to(memory_format=torch.channels_last)
+        ).lay_out(device)
         objective = Objective(model, recipe, num_classes).to(device)
         parts = {"model": model, "optimizer": make_optimizer(model, recipe), **objective.parts()}
         identity = ""
@@ -248,9 +247,14 @@ def make_optimizer(model: BaselineNet, recipe: Recipe) -> torch.optim.Optimizer:
         {"params": [parameter for parameter in head if parameter.requires_grad], "base_lr": recipe.lr_head},
     ]
     if recipe.optimizer == "adam":
-        return torch.optim.Adam(groups, lr=recipe.lr_head, weight_decay=recipe.weight_decay)
+        return torch.optim.Adam(groups, lr=recipe.lr_head, weight_decay=recipe.weight_decay, fused=True)
     return torch.optim.SGD(
-        groups, lr=recipe.lr_head, momentum=recipe.momentum, nesterov=True, weight_decay=recipe.weight_decay
+        groups,
+        lr=recipe.lr_head,
+        momentum=recipe.momentum,
+        nesterov=True,
+        weight_decay=recipe.weight_decay,
+        fused=True,
     )
 
 

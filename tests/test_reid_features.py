@@ -41,6 +41,24 @@ def test_features_are_the_sum_over_both_mirrorings_at_length_one(model):
     torch.testing.assert_close(features, extract_features(model, images().flip(3), SMALL, "cpu", precision="fp32"))
 
 
+@pytest.mark.parametrize("arch", ["resnet18", "resnet50"])
+def test_folding_the_norms_changes_features_by_rounding_only(arch):
+    torch.manual_seed(0)
+    network = BaselineNet(arch, 3)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_mean, -0.1, 0.1)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.uniform_(module.bias, -0.2, 0.2)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    features = extract_features(network, images(), SMALL, "cpu", precision="fp32")
+    with torch.no_grad():
+        expected = F.normalize(network(normalise(images())) + network(normalise(images().flip(3))))
+    torch.testing.assert_close(features, expected, atol=1e-5, rtol=0)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
 def test_batch_size_changes_nothing_and_progress_counts(model):
     calls = []
     one = extract_features(model, images(), SMALL, "cpu", lambda *call: calls.append(call), batch_size=2)

@@ -45,6 +45,21 @@ def test_last_stride_sets_the_last_map(arch, last_stride, side):
     assert model.logits(features).shape == (2, 3)
 
 
+@pytest.mark.parametrize("arch", ["resnet18", "resnet50"])
+def test_layout_of_the_last_stage_changes_no_result(arch):
+    torch.manual_seed(0)
+    model, images = BaselineNet(arch, 3).eval(), torch.rand(2, 3, 64, 32)
+    formats, layer4 = [], model.backbone.layer4
+    layer4[0].conv2.register_forward_pre_hook(lambda _, inputs: formats.append(inputs[0].is_contiguous()))
+    with torch.no_grad():
+        plain = model(images)
+        laid_out = model.lay_out(torch.device("cpu"))(images.to(memory_format=torch.channels_last))
+        everywhere = model.to(memory_format=torch.channels_last)(images)
+    assert formats == [True, True, False]
+    torch.testing.assert_close(laid_out, plain, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(everywhere, plain, atol=1e-4, rtol=1e-4)
+
+
 def test_dropout_acts_on_the_logits_in_training_only():
     model, features = BaselineNet("resnet18", 3), torch.ones(1, 512)
     assert not torch.equal(model.logits(features), model.logits(features))
