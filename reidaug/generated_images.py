@@ -20,6 +20,11 @@ _FORMS = (re.compile(r"(.+?)___(.+)"), re.compile(r"(.+?)_2_(.+)"))  # PATN, PoN
 _ENDINGS = (".png", ".jpg", ".jpeg")
 
 
+def pair_name(pair: Pair) -> str:
+    """The file that holds the generated image of a pair, as PATN and PoNA call it."""
+    return f"{pair[0]}___{pair[1]}.png"
+
+
 class GeneratedImages(Protocol):
     """Where generated images come from."""
 
@@ -73,7 +78,7 @@ class PaintedImages:
         return generated.permute(0, 2, 3, 1).contiguous().numpy()
 
     def file_name(self, pair: Pair) -> str:
-        return f"{pair[0]}___{pair[1]}.png"
+        return pair_name(pair)
 
     def check(self, pairs: Sequence[Pair]) -> None:
         pass

@@ -106,14 +106,28 @@ def file_estimate(
     """Keypoints that another program found in the generated images, with a confidence of 0.3 at least.
 
     Raises:
-        ReidAugError: a broken file, or one without a row for each image.
+        ReidAugError: a broken file, or one without a row for each image; when called, joints far outside.
     """
     names = {pair: generated.file_name(pair) for pair in pairs}
     known = read_keypoints(path, THRESHOLD, list(names.values()))
     lost = [name for name in names.values() if name not in known.index]
     if lost:
         raise ReidAugError(f"{path} has no row for {lost[0]} ({len(lost):,} of {len(pairs):,} images)")
-    return lambda batch: known.select([names[pair] for pair in batch.pairs]) if batch.generated else None
+
+    def estimate(batch: Batch) -> np.ndarray | None:
+        if not batch.generated:
+            return None
+        found, width = known.select([names[pair] for pair in batch.pairs]), batch.images.shape[2]
+        outside = np.argwhere(found[..., 0] >= 2 * width)  # NaN, a missing joint, is not
+        if len(outside):
+            row, joint = outside[0]
+            raise ReidAugError(
+                f"{path}: {names[batch.pairs[row]]} has a joint at x = {found[row, joint, 0]:g} in an image {width} "
+                "pixels wide: were strips of five estimated whole? --save-images FOLDER writes the images alone"
+            )
+        return found
+
+    return estimate
 
 
 def network_meters(count: int, reid: Path | None, device: Any) -> tuple[list[Meter], Inception | None, list[str]]:

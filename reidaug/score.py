@@ -16,7 +16,7 @@ from PIL import Image
 from reidaug import __version__
 from reidaug.errors import ReidAugError
 from reidaug.files import write_image
-from reidaug.generated_images import FoundImages, GeneratedImages, PaintedImages, Pair
+from reidaug.generated_images import FoundImages, GeneratedImages, PaintedImages, Pair, pair_name
 from reidaug.meters import Batch, Values, file_estimate, network_meters, overall, pixel_meter, pose_meter
 from reidaug.pairs import read_pairs
 from reidaug.pose_estimation import PoseEstimator
@@ -41,7 +41,7 @@ class ScoreRequest:
     reid: Path | None = None  # a trained re-ID network, for identity similarity
     poses: Path | None = None  # keypoints that were estimated on the generated images, for PCKh
     pose_model: str | None = None  # or a ViTPose that estimates them, and those of the guesses
-    save_images: Path | None = None  # folder to write the generated images to
+    save_images: Path | None = None  # folder to write the generated images to, as CONDITION___TARGET.png
     device: str = "auto"
 
 
@@ -101,7 +101,7 @@ def score(source: PosedImages, request: ScoreRequest, advance: Advance) -> Score
     for start in range(0, len(pairs), CHUNK):
         batches = _batches(source, generated, pairs[start : start + CHUNK], mean)
         if request.save_images is not None:
-            _save(request.save_images, generated, batches[0])
+            _save(request.save_images, batches[0])
         for part, batch in zip(parts, batches, strict=True):
             part.append({name: values for meter in meters for name, values in meter(batch).items()})
         advance(start + len(batches[0].pairs), len(pairs))
@@ -154,8 +154,8 @@ def _batches(
 
 
 def _generated(source: PosedImages, request: ScoreRequest) -> GeneratedImages:
-    if request.save_images is not None and request.checkpoint is None:
-        raise ReidAugError("--save-images keeps what a checkpoint paints: give --ckpt, or leave it away")
+    if request.images and request.save_images and request.images.resolve() == request.save_images.resolve():
+        raise ReidAugError(f"--save-images {request.save_images}: that is the folder to measure; name another one")
     if request.checkpoint is not None and request.images is None:
         return PaintedImages(request.checkpoint, source, request.device)
     if request.images is not None and request.checkpoint is None:
@@ -173,10 +173,10 @@ def _mean_image(source: PosedImages) -> np.ndarray | None:
     return source.read([paths[row] for row in rows]).mean(axis=0).round().astype(np.uint8)
 
 
-def _save(folder: Path, generated: GeneratedImages, batch: Batch) -> None:
+def _save(folder: Path, batch: Batch) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for pair, image in zip(batch.pairs, batch.images, strict=True):
-        write_image(folder / generated.file_name(pair), Image.fromarray(image), "PNG")
+        write_image(folder / pair_name(pair), Image.fromarray(image), "PNG")
 
 
 def _record(source: PosedImages, request: ScoreRequest, pairs: Sequence[Pair]) -> dict[str, Any]:

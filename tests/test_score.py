@@ -227,6 +227,26 @@ def test_without_training_images_there_is_no_mean_image(checkpoint: Path, tiny_r
     assert any("the row of the mean image" in line for line in found.missing)
 
 
-def test_photographs_are_not_overwritten(source: PosedImages, tiny_root: Path) -> None:
-    with pytest.raises(ReidAugError, match="--save-images keeps what a checkpoint paints"):
-        run(source, images=tiny_root, save_images=tiny_root / "bounding_box_train")
+def test_measured_images_are_not_overwritten(source: PosedImages, tmp_path: Path) -> None:
+    (tmp_path / "strips").mkdir()
+    with pytest.raises(ReidAugError, match="that is the folder to measure; name another one"):
+        run(source, images=tmp_path / "strips", save_images=tmp_path / "x" / ".." / "strips")
+
+
+def test_strips_are_cut_for_a_pose_estimator(source: PosedImages, checkpoint: Path, tmp_path: Path) -> None:
+    painted, strips, cut = (tmp_path / name for name in ("painted", "strips", "cut"))
+    run(source, checkpoint=checkpoint, count=3, save_images=painted)
+    strips.mkdir()
+    for path in painted.iterdir():
+        image = np.asarray(Image.open(path))
+        Image.fromarray(np.concatenate([255 - image] * 4 + [image], axis=1)).save(strips / f"{path.stem}_vis.png")
+    pairs = [tuple(path.stem.split("___")) for path in sorted(painted.iterdir())]
+    whole = source.keypoints([target for _, target in pairs])
+    whole[..., 0] += 4 * source.images([pairs[0][0]]).shape[2]
+    write_annotations(tmp_path / "poses.csv", [f"{a}___{b}_vis.png" for a, b in pairs], whole)
+    with pytest.raises(ReidAugError, match=r"were strips of five estimated whole\? --save-images"):
+        run(source, images=strips, count=3, poses=tmp_path / "poses.csv")
+    run(source, images=strips, count=3, save_images=cut)
+    assert {path.name: path.read_bytes() for path in cut.iterdir()} == {
+        path.name: path.read_bytes() for path in painted.iterdir()
+    }

@@ -170,7 +170,7 @@ def score(
         Path | None, typer.Option("--out", help="A folder for per-image.csv, worst.png and best.png.")
     ] = None,
     save_images: Annotated[
-        Path | None, typer.Option(help="With --ckpt: a folder for what it paints, as CONDITION___TARGET.png.")
+        Path | None, typer.Option(help="A folder for the images that are measured, as CONDITION___TARGET.png.")
     ] = None,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
