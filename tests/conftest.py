@@ -13,6 +13,8 @@ from PIL import Image
 
 from reidaug.annotations import write_annotations
 from reidaug.market1501 import ANNOTATION_FILES, ROOT_NAME, SPLIT_FOLDERS
+from reidaug.shrink import ShrinkConfig, shrink
+from reidaug.study import Study
 
 TRAIN_IDS, TEST_IDS, IMAGES = range(1, 7), range(101, 105), 6
 
@@ -56,6 +58,24 @@ def tiny_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_root(tiny_template: Path, tmp_path: Path) -> Path:
     """A whole Market-1501 root of one's own: 6 training persons x 6 images, 3 cameras, 4 other persons for the test."""
     return Path(shutil.copytree(tiny_template, tmp_path / "data" / ROOT_NAME))
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder: no study, data set or weights lie about, and none are named in the environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no-weights"))
+    for name in ("REIDAUG_STUDY", "REIDAUG_DATA", "RANK", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def study(own_folder: Path, tiny_root: Path) -> Study:
+    """The study of the working folder: p = 0.4 of `tiny_root`."""
+    study = Study(own_folder / "study")
+    shrink(tiny_root, study, ShrinkConfig(0.4))
+    return study
 
 
 @pytest.fixture(scope="session")

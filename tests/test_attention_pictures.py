@@ -28,9 +28,7 @@ def save_generator(path: str, **changes: bool) -> None:
 
 
 @pytest.fixture
-def source(tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PosedImages:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("REIDAUG_STUDY", raising=False)
+def source(own_folder: Path, tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> PosedImages:
     monkeypatch.setenv("REIDAUG_DATA", str(tiny_root))
     save_generator("pona.pt")
     return find_posed_images(tiny_root)

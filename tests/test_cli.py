@@ -33,14 +33,7 @@ COMMANDS = [
     "doctor",
 ]
 runner = CliRunner()
-
-
-@pytest.fixture(autouse=True)
-def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No study and no data set lies about, and none is named in the environment."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("REIDAUG_STUDY", "REIDAUG_DATA", "RANK", "WORLD_SIZE"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def error_of(*arguments: str) -> str:

@@ -27,10 +27,7 @@ KEYPOINTS, FULL_KEYPOINTS, PAIRS = (
 
 
 @pytest.fixture(autouse=True)
-def in_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("REIDAUG_STUDY", "REIDAUG_DATA"):
-        monkeypatch.delenv(name, raising=False)
+def small_preset(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The preset's own discriminators of width 64 take half a minute for these two iterations.
     monkeypatch.setitem(PRESETS, "deepfashion", replace(PRESETS["deepfashion"], discriminator_width=8))
 

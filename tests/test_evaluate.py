@@ -26,14 +26,7 @@ from .test_synthesize import write_checkpoint
 
 SMALL = ["--recipe", "quick", "--arch", "resnet18", "--epochs", "1", "--device", "cpu"]
 runner = CliRunner()
-
-
-@pytest.fixture(autouse=True)
-def study(tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("REIDAUG_STUDY", raising=False)
-    assert runner.invoke(app, ["shrink", "--portion", "0.4", "--data", str(tiny_root)]).exit_code == 0
-    return Study(tmp_path / "study")
+pytestmark = pytest.mark.usefixtures("study")
 
 
 def evaluate(*arguments: str) -> Result:

@@ -17,6 +17,7 @@ from reidaug.saved_features import SavedFeatures, make_features, save_features
 from reidaug.study import Study
 
 runner = CliRunner()
+pytestmark = pytest.mark.usefixtures("study")
 WIDTH, HEIGHT = TILE[1] + 2 * FRAME, TILE[0] + 2 * FRAME
 
 
@@ -39,14 +40,6 @@ def add_result(study: Study, data: Path, name: str, portion: float, seed: int = 
     scores = {each: 0.5 for each in ("mean_ap", "mean_ap_trapezoid", "mean_inp", "rank1", "rank5")}
     append_result(study.results_path, row | scores)
     return features
-
-
-@pytest.fixture
-def study(tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("REIDAUG_STUDY", raising=False)
-    assert runner.invoke(app, ["shrink", "--portion", "0.4", "--data", str(tiny_root)]).exit_code == 0
-    return Study(tmp_path / "study")
 
 
 def ranks(*arguments: str) -> dict:

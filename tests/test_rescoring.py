@@ -1,7 +1,6 @@
 """evaluate --rerank and --save-models: what is kept is used, and nothing is trained that need not be."""
 
 import json
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -15,14 +14,7 @@ from reidaug.study import Study
 SMALL = ["--recipe", "quick", "--arch", "resnet18", "--epochs", "1", "--device", "cpu"]
 FIELDS = ("rerank_mean_ap", "rerank_mean_ap_trapezoid", "rerank_rank1")
 runner = CliRunner()
-
-
-@pytest.fixture(autouse=True)
-def study(tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("REIDAUG_STUDY", raising=False)
-    assert runner.invoke(app, ["shrink", "--portion", "0.4", "--data", str(tiny_root)]).exit_code == 0
-    return Study(tmp_path / "study")
+pytestmark = pytest.mark.usefixtures("study")
 
 
 def evaluate(*arguments: str) -> Result:

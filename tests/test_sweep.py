@@ -20,12 +20,10 @@ runner = CliRunner()
 
 
 @pytest.fixture(autouse=True)
-def in_own_folder(tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def two_checkpoints(own_folder: Path, tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REIDAUG_DATA", str(tiny_root))
-    monkeypatch.delenv("REIDAUG_STUDY", raising=False)
-    write_checkpoint(tmp_path / "one.pt", seed=0)
-    write_checkpoint(tmp_path / "two.pt", seed=1)
+    write_checkpoint(own_folder / "one.pt", seed=0)
+    write_checkpoint(own_folder / "two.pt", seed=1)
 
 
 def sweep(*arguments: str) -> Result:

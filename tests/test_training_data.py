@@ -19,14 +19,7 @@ from tests.conftest import STANDING, write_picture
 
 SMALL = ["--preset", "mini", "--width", "8", "--iterations", "2", "--batch-size", "2", "--device", "cpu"]
 runner = CliRunner()
-
-
-@pytest.fixture(autouse=True)
-def in_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no-weights"))
-    for name in ("REIDAUG_STUDY", "REIDAUG_DATA"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def train(*arguments: str) -> Result:
