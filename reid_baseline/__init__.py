@@ -6,12 +6,12 @@ ranking = evaluate_ranking(extract_features(model, query, RECIPES["quick"]), ...
 """
 
 from reid_baseline.data import load_images
-from reid_baseline.errors import ReIDError
+from reid_baseline.errors import ReIDError, StateError
 from reid_baseline.estimate import estimate_seconds
 from reid_baseline.features import extract_features
 from reid_baseline.matches import Matches, best_matches
 from reid_baseline.model import ARCHS, BaselineNet, build_model, load_model, save_model
-from reid_baseline.ranking import Ranking, evaluate_ranking
+from reid_baseline.ranking import Ranking, check_matches, evaluate_ranking
 from reid_baseline.recipe import RECIPES, Recipe
 from reid_baseline.reranking import reranked_distances
 from reid_baseline.train import TrainProgress, train_baseline
@@ -24,9 +24,11 @@ __all__ = [
     "Ranking",
     "ReIDError",
     "Recipe",
+    "StateError",
     "TrainProgress",
     "best_matches",
     "build_model",
+    "check_matches",
     "estimate_seconds",
     "evaluate_ranking",
     "extract_features",

@@ -1,5 +1,9 @@
-"""The one error that this package raises for input that a caller can mend."""
+"""The errors that this package raises for what a caller can mend."""
 
 
 class ReIDError(ValueError):
     """Unusable input. The message is one line: what is wrong, what was found, what was expected, what to do."""
+
+
+class StateError(ReIDError):
+    """The file of an unfinished training is broken or of another one; without it the training starts anew."""

@@ -76,17 +76,13 @@ def evaluate_ranking(
     query, gallery, query_pids, gallery_pids, query_camids, gallery_camids = checked_arrays(
         query_features, gallery_features, query_pids, gallery_pids, query_camids, gallery_camids
     )
-
+    check_matches(query_pids, gallery_pids, query_camids, gallery_camids)
     kept = gallery_pids >= 0
-    if not kept.any():
-        raise ReIDError(f"all {len(kept)} gallery items are junk (pid < 0): mAP needs a gallery of known persons")
     if not kept.all():
         gallery, gallery_pids, gallery_camids = gallery[kept], gallery_pids[kept], gallery_camids[kept]
 
     same_pid = _same_pid(query_pids, gallery_pids)
     right = [same[gallery_camids[same] != camid] for same, camid in zip(same_pid, query_camids, strict=True)]
-    if not any(map(len, right)):
-        raise ReIDError(_why_no_match(query_pids, query_camids, gallery_pids, gallery_camids))
 
     scores = np.full((3, len(query)), np.nan)
     first_hits = np.zeros(len(gallery))
@@ -108,6 +104,39 @@ def evaluate_ranking(
         queries=counted,
         queries_without_match=len(query) - counted,
     )
+
+
+def check_matches(query_pids: Array, gallery_pids: Array, query_camids: Array, gallery_camids: Array) -> None:
+    """Raises ReIDError, with the reason, where no query has a right gallery item: before hours of work, say.
+
+    Args:
+        query_pids: (Q,) integers.
+        gallery_pids: (G,) integers.
+        query_camids: (Q,) integers.
+        gallery_camids: (G,) integers.
+    """
+    gallery = set(zip(np.asarray(gallery_pids).tolist(), np.asarray(gallery_camids).tolist(), strict=True))
+    cameras: dict[int, set[int]] = {}
+    for pid, camid in gallery:
+        if pid >= 0:
+            cameras.setdefault(pid, set()).add(camid)
+    if not cameras:
+        raise ReIDError(
+            f"all {len(gallery_pids)} gallery items are junk (pid < 0): mAP needs a gallery of known persons"
+        )
+    queries = list(zip(np.asarray(query_pids).tolist(), np.asarray(query_camids).tolist(), strict=True))
+    if any(cameras.get(pid, set()) - {camid} for pid, camid in queries):
+        return
+    all_cameras = {camid for _, camid in queries}.union(*cameras.values())
+    if len(all_cameras) == 1:
+        raise ReIDError(
+            f"all images are of camera {all_cameras.pop()}, and a query's own camera does not count: mAP is undefined;"
+            " use images of at least two cameras"
+        )
+    if not any(pid in cameras for pid, _ in queries):
+        count = len({pid for pid, _ in queries})
+        raise ReIDError(f"none of the {count} query pids is in the gallery, so mAP is undefined")
+    raise ReIDError("no query has a gallery image of its person by another camera, so mAP is undefined")
 
 
 def _negated(distances: Distances, query: np.ndarray, gallery: np.ndarray) -> Iterator[np.ndarray]:
@@ -160,17 +189,3 @@ def _same_pid(query_pids: np.ndarray, gallery_pids: np.ndarray) -> list[np.ndarr
     pids = gallery_pids[by_pid]
     first, last = np.searchsorted(pids, query_pids, "left"), np.searchsorted(pids, query_pids, "right")
     return [by_pid[a:b] for a, b in zip(first, last, strict=True)]
-
-
-def _why_no_match(
-    query_pids: np.ndarray, query_camids: np.ndarray, gallery_pids: np.ndarray, gallery_camids: np.ndarray
-) -> str:
-    cameras = np.union1d(query_camids, gallery_camids)
-    if len(cameras) == 1:
-        return (
-            f"all images are of camera {cameras[0]}, and a query's own camera does not count: mAP is undefined;"
-            " use images of at least two cameras"
-        )
-    if not np.isin(query_pids, gallery_pids).any():
-        return f"none of the {len(np.unique(query_pids))} query pids is in the gallery, so mAP is undefined"
-    return "no query has a gallery image of its person by another camera, so mAP is undefined"

@@ -61,6 +61,12 @@ class Recipe:
                 "synthetic_smoothing must lie in [0, 1), weight and real images per synthetic one at 0 or above"
             )
 
+        if 0 < self.synthetic_smoothing <= self.label_smoothing:
+            raise ReIDError(
+                f"synthetic_smoothing is {self.synthetic_smoothing}, expected more than the {self.label_smoothing} "
+                f"that recipe {self.name} gives every image"
+            )
+
     def differences(self) -> dict[str, object]:
         """What is not the default: names the recipe in records, also when fields are added later."""
         return {name: value for name, default in DEFAULTS.items() if (value := getattr(self, name)) != default}

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from reid_baseline.errors import ReIDError
+from reid_baseline.errors import ReIDError, StateError
 from reid_baseline.recipe import Recipe
 
 
@@ -18,12 +18,15 @@ def fingerprint(
     synthetic: torch.Tensor | None,
     recipe: Recipe,
     arch: str,
-    weights: str,
+    weights: str | Path,
     seed: int,
     arithmetic: str,
 ) -> str:
-    """Returns a SHA-256 over all that decides the result of a training."""
-    digest = hashlib.sha256(repr((recipe.differences(), arch, weights, seed, arithmetic, tuple(images.shape))).encode())
+    """Returns a SHA-256 over all that decides the result of a training; of a file of weights its content counts."""
+    if Path(weights).is_file():
+        weights = hashlib.sha256(Path(weights).read_bytes()).hexdigest()
+    settings = (recipe.differences(), arch, str(weights), seed, arithmetic, tuple(images.shape))
+    digest = hashlib.sha256(repr(settings).encode())
     digest.update(images.permute(0, 2, 3, 1).contiguous().cpu().numpy().data)
     digest.update(labels.contiguous().cpu().numpy().data)
     if synthetic is not None:
@@ -76,15 +79,18 @@ def read_state(path: Path, identity: str, parts: Mapping[str, Any]) -> int:
     """Loads the state into the parts that `write_state` took and returns the epochs done.
 
     Raises:
-        ReIDError: the file is unreadable, or of a training with other images or settings.
+        StateError: the file is unreadable, or of another training.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         written_for = state["identity"]
     except Exception as error:  # torch.load raises a dozen kinds for a broken, foreign or unsafe file
-        raise ReIDError(f"{path} is no state of a baseline training: remove it to start anew") from error
+        raise StateError(f"{path} is no state of a baseline training: remove it to start anew") from error
     if written_for != identity:
-        raise ReIDError(f"{path} is of a training with other images or settings: remove it to start anew")
+        raise StateError(
+            f"{path} is of a training with other images or settings, or on another kind of device: remove it to start "
+            "anew"
+        )
     for name, part in parts.items():
         part.load_state_dict(state[name])
     return int(state["epochs_done"])

@@ -99,7 +99,7 @@ def train_baseline(
         identity = ""
         if checkpoint:
             arithmetic = f"{device.type} {precision}"
-            identity = fingerprint(images, labels, synthetic, recipe, arch, str(weights), seed, arithmetic)
+            identity = fingerprint(images, labels, synthetic, recipe, arch, weights, seed, arithmetic)
         first_epoch = read_state(checkpoint, identity, parts) if checkpoint and checkpoint.exists() else 0
         data = (images, labels, synthetic)
         run = _Run(objective, parts["optimizer"], recipe, data, device, precision, seed, progress, first_epoch)

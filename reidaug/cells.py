@@ -1,6 +1,7 @@
 """One baseline after another: train it, score it, keep the row."""
 
 import os
+import platform
 import shlex
 import sys
 import time
@@ -52,7 +53,7 @@ def make_cell(each: TrainingSet, seed: int, recipe: Any, setting: dict[str, Any]
     from reid_baseline.recipe import CARE, DEFAULTS
     from reid_baseline.sampling import count_steps
 
-    if not each.painted:  # a recipe's care for generated images changes nothing here, nor does it name the result
+    if not each.stand_ins:  # a recipe's care for generated images changes nothing here, nor does it name the result
         recipe = replace(recipe, **{name: DEFAULTS[name] for name in CARE})
     if each.as_many_steps_as:
         full, own = (count_steps(pids, recipe) for pids in (each.as_many_steps_as, each.pids))
@@ -93,8 +94,7 @@ class Work:
         for cell in cells:
             if cell.place() not in there and cell.key in by_key:
                 each = cell.training_set
-                own = {"set": each.name, "portion": each.portion, "synthetic": each.synthetic, **each.provenance}
-                append_result(self.study.results_path, {**by_key[cell.key], **own})
+                append_result(self.study.results_path, {**by_key[cell.key], **self._own(each)})
                 there.add(cell.place())
 
     def make_current(self, cells: Sequence[Cell]) -> None:
@@ -128,9 +128,16 @@ class Work:
             self.say("that is long on a CPU: `--recipe quick` trains from scratch at 128 x 64 in far less")
 
     def run(self, todo: Sequence[Cell], shared: bool) -> None:
-        """Trains and scores cell by cell; one that another process trains is passed over and named at the end."""
+        """Trains and scores cell by cell; one that fails, or that another process trains, does not stop the others.
+
+        Raises:
+            ReidAugError: at the end, where there was such a one.
+        """
+        from reid_baseline import ReIDError
+
         test = self._load_test_images()
         held: list[HeldError] = []
+        failed: list[Exception] = []
         for cell in todo:
             lock = self.study.path / ".work" / f"{cell.key}.lock"
             try:
@@ -140,6 +147,11 @@ class Work:
             except HeldError as error:
                 self.say(f"{error}: passed over")
                 held.append(error)
+            except (ReidAugError, ReIDError) as error:
+                self.say(f"{cell.title()} failed: {error}")
+                failed.append(error)
+        if failed:
+            raise ReidAugError(f"{len(failed)} of {len(todo)} baselines could not be trained: {failed[0]}")
         if held and not shared:
             raise ReidAugError(f"{len(held)} of the baselines are not done: {held[0]}; run again when that has ended")
 
@@ -162,26 +174,17 @@ class Work:
         return images
 
     def _run_cell(self, cell: Cell, test: dict[str, tuple[Any, list[ImageRecord]]]) -> None:
-        import torch
-
-        from reid_baseline import evaluate_ranking, extract_features, save_model, train_baseline
+        from reid_baseline import StateError, evaluate_ranking, extract_features, save_model
 
         start = time.monotonic()
         classes, labels = np.unique(cell.training_set.pids, return_inverse=True)
         unfinished = self.study.path / ".work" / f"{cell.key}.pt"
-        with self.progress(f"training on {cell.title()}") as advance:
-            model = train_baseline(
-                self._load_training_images(cell.training_set),
-                torch.from_numpy(labels),
-                cell.recipe,
-                synthetic=_mark(cell.training_set.painted, len(labels)),
-                arch=self.arch,
-                weights=self.weights,
-                seed=cell.seed,
-                device=self.device,
-                checkpoint=unfinished,
-                progress=lambda now: advance(now.iteration, now.iterations, _training_note(now)),
-            )
+        try:
+            model = self._train(cell, labels, unfinished)
+        except StateError as error:
+            self.say(f"{cell.title()} starts anew: {error}")
+            unfinished.unlink()
+            model = self._train(cell, labels, unfinished)
         if self.save_models:
             path = self.study.model_path(cell.key)
             path.parent.mkdir(exist_ok=True)
@@ -211,9 +214,42 @@ class Work:
             f"{cell.title()}: mAP {100 * ranking.mean_ap_trapezoid:.1f} (trapezoid), rank-1 {100 * ranking.rank(1):.1f}"
         )
 
+    def _train(self, cell: Cell, labels: np.ndarray, unfinished: Path) -> Any:
+        import torch
+
+        from reid_baseline import train_baseline
+
+        with self.progress(f"training on {cell.title()}") as advance:
+            return train_baseline(
+                self._load_training_images(cell.training_set),
+                torch.from_numpy(labels),
+                cell.recipe,
+                synthetic=_mark(cell.training_set.stand_ins, len(labels)),
+                arch=self.arch,
+                weights=self.weights,
+                seed=cell.seed,
+                device=self.device,
+                checkpoint=unfinished,
+                progress=lambda now: advance(now.iteration, now.iterations, _training_note(now)),
+            )
+
     def _was_reranked(self, cell: Cell) -> bool:
         """Whether an earlier result that the new one replaces has re-ranked scores: they are not to get lost."""
         return any(row["key"] == cell.key and RERANKED in row for row in read_results(self.study.results_path))
+
+    def _own(self, each: TrainingSet) -> dict[str, Any]:
+        """What a row says of its training set, and of the length that was asked for, beside its experiment.
+
+        Equal images trained for as many steps are one experiment, under whatever name and for whatever reason.
+        """
+        return {
+            "set": each.name,
+            "portion": each.portion,
+            "epochs": self.recipe.epochs,
+            "synthetic": each.synthetic,
+            "reduced_fingerprint": each.reduced or None,
+            **each.provenance,
+        }
 
     def _row(self, cell: Cell, ranking: Any, identities: int, seconds: float) -> dict[str, Any]:
         import torch
@@ -224,12 +260,10 @@ class Work:
         each = cell.training_set
         return {
             "key": cell.key,
-            "set": each.name,
-            "portion": each.portion,
+            **self._own(each),
             "recipe": self.recipe.name,
             "arch": self.arch,
             "weights": cell.configuration["weights"],
-            "epochs": self.recipe.epochs,
             "trained_epochs": cell.recipe.epochs,
             "care": cell.recipe.care(),
             "seed": cell.seed,
@@ -243,18 +277,25 @@ class Work:
             "queries_without_match": int(ranking.queries_without_match),
             "images": len(each.files),
             "identities": identities,
-            "synthetic": each.synthetic,
-            **each.provenance,
             "training_fingerprint": each.fingerprint,
             "test_fingerprint": self.test_fingerprint,
             "configuration": cell.configuration,
             "versions": {"reidaug": __version__, "torch": torch.__version__, "torchvision": torchvision.__version__},
             "device": torch.cuda.get_device_name(self.device) if str(self.device).startswith("cuda") else "cpu",
             "precision": choose_precision(self.device),
+            "processor": _processor(),
+            "threads": torch.get_num_threads(),
             "seconds": round(seconds, 1),
             "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "command": shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
         }
+
+
+def _processor() -> str:
+    """The CPU's name, as far as the system tells."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _mark(rows: Sequence[int], count: int) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from reidaug.controls import CONTROLS
+from reidaug.controls import is_control
 from reidaug.files import atomic_write
 from reidaug.market1501 import ImageRecord
 
@@ -57,9 +57,9 @@ def compare(rows: Sequence[dict[str, Any]], queries: Path) -> list[Comparison]:
         by_set.setdefault((row["set"], row["portion"]), []).append(row)
     found = []
     for (name, portion), own in by_set.items():
-        controls = [each for each in CONTROLS if (each, portion) in by_set]
+        controls = [each for each, place in by_set if place == portion and is_control(each)]
         references = ["none"] if ("none", portion) in by_set and name not in ("none", "full") else []
-        if references and controls and name not in CONTROLS:
+        if references and controls and not is_control(name):
             references.append(max(controls, key=lambda each: _mean(by_set[each, portion])))
         found += [_compare(name, portion, own, each, by_set[each, portion], queries) for each in references]
     return found

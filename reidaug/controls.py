@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +35,13 @@ CONTROLS = {
     MATCHED: "the kept images, trained for as many iterations as the full set",
     "duplicate": "each missing image is a copy of any kept one of the person",
     "source-copy": "each missing image is a copy of its condition image",
-    "flip": "each missing image is its condition image mirrored",
+    "flip": "each missing image is its condition image mirrored; training mirrors at random too: like source-copy",
 }
+
+
+def is_control(label: str) -> bool:
+    """Whether a set of this name is a control; what stands behind it in brackets says how its copies were treated."""
+    return label.split(" (")[0] in CONTROLS
 
 
 def parse_controls(text: str | None) -> tuple[str, ...]:
@@ -69,7 +75,7 @@ def make_control(study: Study, portion: float, name: str, reduced: TrainingSet, 
         full: the full set.
     """
     if name == MATCHED:
-        return TrainingSet(name, portion, reduced.fingerprint, reduced.files, reduced.pids, as_many_steps_as=full.pids)
+        return replace(reduced, name=name, as_many_steps_as=full.pids)
     plan = [row for row in read_plan(study.plan_path(portion)) if row.action != "drop"]
     kept_of: dict[int, list[str]] = {}
     for row in plan:
@@ -77,7 +83,8 @@ def make_control(study: Study, portion: float, name: str, reduced: TrainingSet, 
             kept_of.setdefault(row.pid, []).append(row.name)
     random = np.random.RandomState(0)
     shown = [row.name if row.kept else STAND_INS[name](row, kept_of[row.pid], random) for row in plan]
-    mirrored = tuple(place for place, row in enumerate(plan) if name == "flip" and not row.kept)
+    stand_ins = tuple(place for place, row in enumerate(plan) if not row.kept)
+    mirrored = stand_ins if name == "flip" else ()
     folder: Path = split_folder(study.data_of(portion), "train")
     content = json.dumps([reduced.fingerprint, shown, mirrored])
     return TrainingSet(
@@ -86,6 +93,8 @@ def make_control(study: Study, portion: float, name: str, reduced: TrainingSet, 
         hashlib.sha256(content.encode()).hexdigest()[:16],
         tuple(folder / each for each in shown),
         tuple(row.pid for row in plan),
-        synthetic=sum(not row.kept for row in plan),
+        synthetic=len(stand_ins),
+        stand_ins=stand_ins,
+        reduced=reduced.fingerprint,
         mirrored=mirrored,
     )

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from reidaug.cells import Cell, Progress, Say, Work, make_cell
 from reidaug.controls import make_control
 from reidaug.errors import ReidAugError
-from reidaug.market1501 import dataset_fingerprint
+from reidaug.market1501 import dataset_fingerprint, scan_split
 from reidaug.rescoring import add_reranked_scores
 from reidaug.results import read_results, row_place
 from reidaug.study import Study, chosen_portions
@@ -55,6 +57,7 @@ def evaluate_study(
         ReidAugError: no study, no data, or a cell is being trained by another process (after all others are done).
         ReIDError: weights that cannot be had or images that cannot be used.
     """
+    from reid_baseline import build_model
     from reid_baseline.device import pick_device
 
     portions = request.portions or chosen_portions(study, request.portion)
@@ -65,6 +68,7 @@ def evaluate_study(
     sets = [each for each in found if only(each)]
     test_fingerprint = dataset_fingerprint(data, ("query", "gallery"))
     setting = {"arch": request.arch, "weights": _weights_name(weights)}
+    _check_test_images(data)
     cells = [make_cell(each, seed, recipe, setting, test_fingerprint) for seed in range(request.seeds) for each in sets]
     wanted = (request.save_models, request.rerank)
     work = Work(study, data, recipe, request.arch, weights, device, test_fingerprint, *wanted, progress, say)
@@ -74,6 +78,7 @@ def evaluate_study(
     done = {row_place(row) for row in work.complete_rows()}
     todo = [cell for cell in cells if cell.place() not in done]
     if todo:
+        build_model(request.arch, 2, weights)  # weights that cannot be had are named now, and once
         _say_what_is_trained_again(work, todo)
         work.announce(todo, len(cells))
         work.run(todo, shared)
@@ -83,6 +88,16 @@ def evaluate_study(
     work.make_current(cells)
     rows = {row_place(row): row for row in read_results(study.results_path)}
     return [{**rows[cell.place()], **cell.training_set.provenance} for cell in cells if cell.place() in rows]
+
+
+def _check_test_images(data: Path) -> None:
+    """Raises ReIDError where no query has a match: now, not after the first baseline."""
+    from reid_baseline import check_matches
+
+    query, gallery = (scan_split(data, split) for split in ("query", "gallery"))
+    pids = [np.array([image.pid for image in side]) for side in (query, gallery)]
+    camids = [np.array([image.camid for image in side]) for side in (query, gallery)]
+    check_matches(*pids, *camids)
 
 
 def _rerank_without_training(work: Work, cells: Sequence[Cell]) -> None:

@@ -40,13 +40,39 @@ def append_result(path: Path, row: dict[str, Any]) -> None:
             raise
 
 
+def table_of(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What rows must have in common to stand in one table: recipe, network, weights, length and test images."""
+    return tuple(row.get(name) for name in ("recipe", "arch", "weights", "epochs", "test_fingerprint"))
+
+
 def current_results(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The newest row of each cell of the table: a set that was made anew leaves the rows of its old images behind."""
-    names = ("recipe", "arch", "weights", "epochs", "test_fingerprint", "set", "portion", "seed")
-    cells = {
-        (*(row.get(name) for name in names), json.dumps(row.get("care") or {}, sort_keys=True)): row for row in rows
-    }
+    """The rows that belong together: what was made anew leaves the rows of its old images behind, whatever their seed.
+
+    Of each table and portion these are the sets that complete the kept images of the newest row, of each set the rows
+    of its newest images, and of each seed the newest row.
+
+    Args:
+        rows: in the order of their writing.
+    """
+    kept: dict[Any, str] = {}  # fingerprints of the newest rows
+    images: dict[Any, str | None] = {}
+    for row in rows:
+        images[_line_of(row)] = row.get("training_fingerprint")
+        if row.get("reduced_fingerprint"):
+            kept[table_of(row), row["portion"]] = row["reduced_fingerprint"]
+    cells = {}
+    for row in rows:
+        own = row.get("reduced_fingerprint")
+        if own and own != kept[table_of(row), row["portion"]]:
+            continue
+        if row.get("training_fingerprint") == images[_line_of(row)]:
+            cells[_line_of(row), row["seed"]] = row
     return list(cells.values())
+
+
+def _line_of(row: dict[str, Any]) -> tuple[Any, ...]:
+    """A line of a table: all seeds of one set."""
+    return table_of(row), row["set"], row["portion"], json.dumps(row.get("care") or {}, sort_keys=True)
 
 
 def read_results(path: Path) -> list[dict[str, Any]]:

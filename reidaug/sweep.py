@@ -12,7 +12,7 @@ from reidaug.console import duration
 from reidaug.errors import ReidAugError
 from reidaug.evaluate import EvaluationRequest, choose_recipe, evaluate_study
 from reidaug.market1501 import scan_split
-from reidaug.results import current_results, read_results
+from reidaug.results import current_results, read_results, table_of
 from reidaug.shrink import ShrinkConfig, shrink
 from reidaug.study import Study, parse_portion
 from reidaug.synthesize import SynthesisOptions, check_name, shard_from_environment, synthesize
@@ -91,7 +91,7 @@ def sweep(
     evaluation = replace(evaluation, portions=request.portions)
     rows = evaluate_study(study, evaluation, progress, say, only=is_own, shared=world > 1)
     if world > 1 and rows:
-        rows = _rows_of_all(study, units, rows[0], evaluation.seeds)
+        rows = _rows_of_all(study, units, rows[0], evaluation)
     missing = len(units) * evaluation.seeds - len(rows)
     if missing:
         total = len(units) * evaluation.seeds
@@ -99,15 +99,20 @@ def sweep(
     return rows
 
 
-def _rows_of_all(study: Study, units: Sequence[Unit], like: dict[str, Any], seeds: int) -> list[dict[str, Any]]:
-    """The rows of the sweep that are there, of every process: those of the same experiment as `like`."""
-    names = ("recipe", "arch", "weights", "epochs", "test_fingerprint", "care")
+def _rows_of_all(
+    study: Study, units: Sequence[Unit], like: dict[str, Any], evaluation: EvaluationRequest
+) -> list[dict[str, Any]]:
+    """The rows of the sweep that are there, of every process: those of the same table as `like`."""
+    from reid_baseline.recipe import DEFAULTS
+
+    care = {name: value for name, value in evaluation.care.items() if value not in (None, DEFAULTS[name])}
     return [
         row
         for row in current_results(read_results(study.results_path))
         if (row["set"], row["portion"]) in units
-        and row["seed"] < seeds
-        and all(row.get(name) == like.get(name) for name in names)
+        and row["seed"] < evaluation.seeds
+        and table_of(row) == table_of(like)
+        and (row.get("care") or {}) == (care if row["synthetic"] else {})
     ]
 
 

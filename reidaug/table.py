@@ -2,9 +2,9 @@
 
 import csv
 import io
-import operator
 import statistics
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table as RichTable
 
 from reidaug.comparison import LEVEL, Comparison, compare
-from reidaug.controls import CONTROLS, MATCHED
+from reidaug.controls import CONTROLS, MATCHED, is_control
+from reidaug.results import table_of
 
 Row = dict[str, Any]
 Grid = tuple[str, list[str], list[list[str]]]  # title, header, lines
@@ -47,7 +48,8 @@ CSV_FIELDS = [
     ),
     *("seen_missing", "missing", "protocol", "mean_ap", "mean_ap_trapezoid", "mean_inp", "rank1", "rank5", "rank10"),
     *RERANK_FIELDS,
-    *("training_fingerprint", "test_fingerprint", "key", "device", "seconds", "time", "command"),
+    *("queries", "queries_without_match", "training_fingerprint", "test_fingerprint", "key", "device", "precision"),
+    *("threads", "seconds", "time", "command"),
 ]
 
 
@@ -62,12 +64,16 @@ def format_table(rows: list[Row], style: str, queries: Path | None = None) -> Re
     if style == "csv":
         return _csv(rows)
     groups = []
+    several_tests = len({row.get("test_fingerprint") for row in rows}) > 1
     for group in group_rows(rows):
         compared = compare(group, queries or Path())
-        grids = [summary_grid(group), *([comparison_grid(compared)] if compared else []), detail_grid(group)]
+        grids = [summary_grid(group), *([comparison_grid(compared)] if compared else [])]
+        if style != "latex":
+            grids.append(detail_grid(group))
         if reranked := [row for row in group if RERANK_FIELDS[0] in row]:
             grids.append(rerank_grid(reranked))
-        groups.append((grids, notes(group)))
+        tested = [f"test images {group[0]['test_fingerprint']}"] if several_tests else []
+        groups.append((grids, tested + notes(group)))
     if style == "rich":
         parts: list[RenderableType] = []
         for grids, remarks in groups:
@@ -75,15 +81,26 @@ def format_table(rows: list[Row], style: str, queries: Path | None = None) -> Re
         return Group(*parts)
     if style == "markdown":
         return "\n\n".join("\n\n".join([*map(_markdown, gs), "\n".join(f"- {n}" for n in ns)]) for gs, ns in groups)
-    return "\n\n".join(_latex(grids[0], remarks) for grids, remarks in groups)
+    return "\n\n".join(
+        _latex(grid, remarks if place == 0 else []) for grids, remarks in groups for place, grid in enumerate(grids)
+    )
+
+
+def compared_sets(rows: Iterable[Row], queries: Path) -> list[dict[str, Any]]:
+    """Every difference with its intervals and verdict as plain values, and the table that it is of."""
+    names = ("recipe", "arch", "weights", "epochs", "test_fingerprint")
+    return [
+        {**{name: group[0].get(name) for name in names}, **asdict(each)}
+        for group in group_rows(rows)
+        for each in compare(group, queries)
+    ]
 
 
 def group_rows(rows: Iterable[Row]) -> list[list[Row]]:
-    """Rows that may stand in one table: same recipe, network, weights, length and test images; sets by their label."""
+    """Rows that may stand in one table (`table_of`), sets by their label."""
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
-        key = tuple(row.get(name) for name in ("recipe", "arch", "weights", "epochs", "test_fingerprint"))
-        groups.setdefault(key, []).append({**row, "set": _label(row)})
+        groups.setdefault(table_of(row), []).append({**row, "set": _label(row)})
     return list(groups.values())
 
 
@@ -97,7 +114,7 @@ def _label(row: Row) -> str:
 
 def _set_order(name: str) -> tuple[int, str]:
     """The reduced set, controls, augmented sets, the full set."""
-    return (3 if name == "full" else 0 if name == "none" else 1 if name in CONTROLS else 2, name)
+    return (3 if name == "full" else 0 if name == "none" else 1 if is_control(name) else 2, name)
 
 
 def summary_grid(rows: list[Row]) -> Grid:
@@ -122,8 +139,9 @@ def summary_grid(rows: list[Row]) -> Grid:
     seeds = len({row["seed"] for row in rows})
     title = (
         f"mAP in % (trapezoid AP), recipe {first['recipe']}, {first['arch']}, weights {first['weights']}, "
-        f"{first['epochs']} epochs, {seeds} seed{'s' if seeds > 1 else ''}"
+        f"{first['epochs']} epochs, "
     )
+    title += f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "1 seed"
     return title, ["augmentation", *(f"p = {p:.2f}" for p in portions), "p = 1.00"], lines
 
 
@@ -136,7 +154,7 @@ def comparison_grid(compared: Iterable[Comparison]) -> Grid:
         line = [each.name, f"{each.portion:.2f}", each.reference, f"{each.gain:+.1f}", spread, interval, each.verdict]
         lines.append(line)
     header = ["set", "p", "against", "points", f"{LEVEL} % over seeds", f"{LEVEL} % over queries", "verdict"]
-    return "differences in mAP (trapezoid AP)", header, lines
+    return "differences in mAP (trapezoid AP), with 95 % intervals (seeds: Welch; queries: bootstrap)", header, lines
 
 
 def _mean(values: list[float]) -> str:
@@ -147,14 +165,19 @@ def _mean(values: list[float]) -> str:
 
 
 def _gap(augmented: list[float], none: list[float], full: list[float]) -> str:
-    """(augmented - none) / (full - none) of the means, and its deviation over seeds where all three have the same."""
+    """(augmented - none) / (full - none) of the means, and its standard deviation by propagation of theirs.
+
+    Seeds of different sets share nothing, so their gaps are not formed seed by seed.
+    """
     if not augmented or not none or statistics.fmean(full) <= statistics.fmean(none):
         return "-"
-    lower = statistics.fmean(none)
-    text = f"{100 * (statistics.fmean(augmented) - lower) / (statistics.fmean(full) - lower):.0f}"
-    if len(augmented) > 1 and len(augmented) == len(none) == len(full) and all(map(operator.lt, none, full)):
-        gaps = [100 * (a - n) / (f - n) for a, n, f in zip(augmented, none, full, strict=True)]
-        text += f" ± {statistics.stdev(gaps):.0f}"
+    lower, whole = statistics.fmean(none), statistics.fmean(full) - statistics.fmean(none)
+    gap = (statistics.fmean(augmented) - lower) / whole
+    text = f"{100 * gap:.0f}"
+    if min(map(len, (augmented, none, full))) > 1:
+        slopes = (1.0, 1 - gap, gap)
+        variance = sum(s**2 * statistics.variance(v) for s, v in zip(slopes, (augmented, none, full), strict=True))
+        text += f" ± {100 * variance**0.5 / whole:.0f}"
     return f"{text} %"
 
 
@@ -187,7 +210,7 @@ def rerank_grid(rows: list[Row]) -> Grid:
 
 
 def _seen(row: Row) -> str:
-    if not row["synthetic"] or row["set"] in CONTROLS:
+    if not row["synthetic"] or is_control(row["set"]):
         return "-"
     return "unknown" if row.get("seen_missing") is None else f"{row['seen_missing']:,} of {row['missing']:,}"
 
@@ -207,7 +230,7 @@ def notes(rows: list[Row]) -> list[str]:
         )
     for name, portion in sorted({(r["set"], r["portion"]) for r in rows if _seen(r) == "unknown"}):
         lines.append(f"{name}, p = {portion:.2f}: the generator's checkpoint does not say what it was trained on")
-    names = {row["set"] for row in rows}
+    names = {row["set"].split(" (")[0] for row in rows}
     if "none" in names and MATCHED not in names:
         lines.append(
             "equal epochs, not equal iterations: none takes fewer steps than the completed and full sets "
@@ -218,14 +241,23 @@ def notes(rows: list[Row]) -> list[str]:
     without = max(row.get("queries_without_match", 0) for row in rows)
     if without:
         lines.append(f"{without} queries have no right gallery image and do not count")
-    machines = sorted({f"{row['device']} {row.get('precision') or ''}".strip() for row in rows if row.get("device")})
+    machines = sorted({_machine(row) for row in rows if row.get("device")})
     if len(machines) > 1:
-        lines.append(
-            f"computed on different devices: {', '.join(machines)}; the same seed differs between them by rounding"
-        )
+        lines.append(f"computed in several ways ({'; '.join(machines)}); the same seed differs by rounding")
     if len({row["seed"] for row in rows}) == 1:
         lines.append("one seed: small differences may be chance; --seeds 3 shows the spread")
+    else:
+        lines.append(
+            "seeds vary the training of the baseline only: all share one draw of kept images and one generator each"
+        )
     return lines
+
+
+def _machine(row: Row) -> str:
+    """On what a row was computed; rows of before threads were kept have none."""
+    where = row.get("processor", "cpu") if row["device"] == "cpu" else row["device"]
+    threads = f", {row['threads']} threads" if row["device"] == "cpu" and "threads" in row else ""
+    return f"{where} {row.get('precision') or ''}".strip() + threads
 
 
 def _start(row: Row) -> str:

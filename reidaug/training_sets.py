@@ -22,7 +22,8 @@ class TrainingSet:
     files: tuple[Path, ...]  # its images
     pids: tuple[int, ...]  # their persons
     synthetic: int = 0  # generated and copied images in it
-    painted: tuple[int, ...] = ()  # rows of `files` that a generator painted
+    stand_ins: tuple[int, ...] = ()  # rows of `files` that a generator painted, or in a control copies in their place
+    reduced: str = ""  # fingerprint of the reduced set that it completes; empty for the full set
     mirrored: tuple[int, ...] = ()  # rows of `files` that are mirrored left to right
     as_many_steps_as: tuple[int, ...] = ()  # persons of the set whose number of iterations it takes; empty = its own
     provenance: dict[str, Any] = field(default_factory=dict)  # of synthetic images: see _provenance
@@ -50,10 +51,14 @@ def find_training_sets(
     for portion in portions:
         if study.unchanged_data_of(portion) != data:
             raise ReidAugError(f"p = {portion:.2f} is of {study.data_of(portion)}, not of {data}: give --portion")
-        for name in study.sets(portion):
-            sets.append(_completed_set(study, portion, name))
+        found = [_completed_set(study, portion, name) for name in study.sets(portion)]
+        reduced = next((each.fingerprint for each in found if each.name == "none"), "")
+        sets += [replace(each, reduced=reduced) for each in found]
         for name in study.unfinished_sets(portion):
-            say(f"{name}, p = {portion:.2f}, is not complete and is left out: run `reidaug synthesize` again")
+            say(
+                f"{name}, p = {portion:.2f}, is not complete and is left out: run `reidaug synthesize` again, if no "
+                "other process paints it"
+            )
     return [*sets, _set_in_folder("full", 1.0, data)]
 
 
@@ -69,7 +74,7 @@ def _completed_set(study: Study, portion: float, name: str) -> TrainingSet:
     synthetic = sum(row.synthetic for row in manifest)
     found = _set_in_folder(name, portion, root, synthetic=synthetic, provenance=_provenance(root.parent, synthetic))
     painted = {row.name for row in manifest if row.action == "generate"}
-    found = replace(found, painted=tuple(i for i, path in enumerate(found.files) if path.name in painted))
+    found = replace(found, stand_ins=tuple(i for i, path in enumerate(found.files) if path.name in painted))
     names, listed = {path.name for path in found.files}, {row.name for row in manifest}
     if names != listed:
         raise ReidAugError(

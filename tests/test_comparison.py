@@ -8,6 +8,7 @@ from scipy import stats
 
 from reidaug.comparison import Comparison, compare, write_query_scores
 from reidaug.market1501 import parse_name
+from reidaug.table import group_rows
 from tests.test_table import row
 
 PIDS = [pid for pid in range(1, 21) for _ in range(5)]
@@ -94,7 +95,9 @@ def test_missing_or_other_query_files_give_no_interval(tmp_path: Path) -> None:
 def test_augmented_sets_meet_the_best_control_too(tmp_path: Path) -> None:
     rows = [row("none", 0.4, 0.4), row("pona", 0.4, 0.5), row("full", 1.0, 0.7)]
     rows += [row("duplicate", 0.4, 0.45), row("none-matched", 0.4, 0.47)]
-    pairs = {(each.name, each.reference): each.gain for each in compare(rows, tmp_path)}
+    rows.append(row("source-copy", 0.4, 0.46, care={"synthetic_weight": 0.5}))
+    pairs = {(each.name, each.reference): each.gain for each in compare(group_rows(rows)[0], tmp_path)}
+    assert pairs.pop(("source-copy (weight 0.5)", "none")) == pytest.approx(6)
     assert pairs == pytest.approx(
         {("pona", "none"): 10, ("pona", "none-matched"): 3, ("duplicate", "none"): 5, ("none-matched", "none"): 7}
     )

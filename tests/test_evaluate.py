@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner, Result
 
 from reid_baseline import RECIPES, evaluate_ranking, extract_features, load_images, load_model
@@ -110,6 +111,80 @@ def test_the_table_shows_the_set_that_is_there_also_when_it_was_made_before(stud
         table = json.loads(runner.invoke(app, ["table", "--json"]).stdout)["rows"]
         assert [row["key"] for row in table if row["set"] == "pona"] == [keys[-1]]
     assert keys[0] == keys[2] != keys[1]
+
+
+def test_a_set_made_anew_takes_its_old_seeds_and_neighbours_out_of_the_table(study: Study, tiny_root: Path) -> None:
+    assert evaluate("--seeds", "2", "--controls", "source-copy").exit_code == 0
+    options = ["--portion", "0.4", "--data", str(tiny_root), "--force"]
+    assert runner.invoke(app, ["shrink", *options, "--seed", "5"]).exit_code == 0
+    assert evaluate().exit_code == 0
+    table = json.loads(runner.invoke(app, ["table", "--json"]).stdout)["rows"]
+    assert sorted((row["set"], row["seed"]) for row in table) == [("full", 0), ("full", 1), ("none", 0)]
+    assert runner.invoke(app, ["shrink", *options]).exit_code == 0
+    assert "nothing to train" in evaluate().stderr
+    table = json.loads(runner.invoke(app, ["table", "--json"]).stdout)["rows"]
+    assert sorted({row["set"] for row in table}) == ["full", "none", "source-copy"] and len(table) == 6
+
+
+@pytest.mark.parametrize("matched_first", [True, False])
+def test_a_set_and_a_control_of_one_experiment_stand_in_their_own_tables(study: Study, matched_first: bool) -> None:
+    short, long = ("--controls", "none-matched"), ("--epochs", "2")  # the kept images take twice the steps of one epoch
+    for arguments in (short, long) if matched_first else (long, short):
+        assert evaluate(*arguments).exit_code == 0
+    rows = json.loads(runner.invoke(app, ["table", "--json"]).stdout)["rows"]
+    places = sorted((row["epochs"], row["set"], row["trained_epochs"]) for row in rows)
+    matched = next(row["trained_epochs"] for row in rows if row["set"] == "none-matched")
+    assert places == [(1, "full", 1), (1, "none", 1), (1, "none-matched", matched), (2, "full", 2), (2, "none", 2)]
+    keys = {(row["epochs"], row["set"]): row["key"] for row in rows}
+    assert (keys[1, "none-matched"] == keys[2, "none"]) == (matched == 2)
+
+
+def test_images_that_make_map_undefined_are_named_before_any_training(study: Study, tiny_root: Path) -> None:
+    for split in ("query", "gallery"):
+        for path in split_folder(tiny_root, split).glob("*_c?s1_*"):
+            place = path.name.index("_c") + 2
+            path.rename(path.with_name(path.name[:place] + "1" + path.name[place + 1 :]))
+    result = evaluate()
+    assert result.exit_code == 1 and "all images are of camera 1" in result.stderr
+    assert "to train" not in result.stderr and not study.results_path.exists()
+
+
+def test_a_baseline_that_fails_does_not_stop_the_others(study: Study) -> None:
+    image = sorted((study.set_root(0.4, "none") / "bounding_box_train").glob("*.jpg"))[0]
+    image.unlink()
+    image.write_bytes(b"no JPEG")
+    result = evaluate()
+    assert result.exit_code == 1 and "none, p = 0.40, seed 0 failed:" in result.stderr
+    assert "error: 1 of 2 baselines could not be trained" in result.stderr and image.name in result.stderr
+    assert [row["set"] for row in read_results(study.results_path)] == ["full"]
+
+
+def test_the_state_of_another_kind_of_device_is_left_aside(study: Study) -> None:
+    rows = json.loads(evaluate().stdout)["rows"]
+    study.results_path.unlink()
+    state = study.path / ".work" / f"{rows[0]['key']}.pt"
+    torch.save({"identity": "of another precision", "epochs_done": 1}, state)
+    result = evaluate()
+    assert f"{state.name} is of a training with other images or settings, or on another kind" in result.stderr
+    assert "none, p = 0.40, seed 0 starts anew:" in result.stderr
+    assert [row["mean_ap"] for row in json.loads(result.stdout)["rows"]] == [row["mean_ap"] for row in rows]
+    assert not state.exists()
+
+
+def test_copies_are_treated_with_the_care_that_painted_images_get(study: Study) -> None:
+    rows = json.loads(evaluate("--controls", "source-copy,none-matched", "--synthetic-weight", "0.5").stdout)["rows"]
+    care = {row["set"]: row["care"] for row in rows}
+    weighted = {"synthetic_weight": 0.5}
+    assert care == {"none": {}, "none-matched": {}, "source-copy": weighted, "full": {}}
+    table = runner.invoke(app, ["table", "--format", "markdown"]).stdout
+    assert "| source-copy (weight 0.5) | 0.40 | none |" in table and "controls, which cost nothing" in table
+
+
+def test_json_holds_the_differences_and_their_verdicts(study: Study) -> None:
+    found = json.loads(evaluate("--controls", "source-copy").stdout)["comparisons"]
+    assert [(each["name"], each["portion"], each["reference"]) for each in found] == [("source-copy", 0.4, "none")]
+    assert found[0]["verdict"] == "one seed: no claim" and found[0]["epochs"] == 1
+    assert found[0]["interval"][0] <= found[0]["gain"] <= found[0]["interval"][1]
 
 
 def test_key_hangs_on_what_differs_from_the_default_so_that_later_settings_change_no_old_key(study: Study) -> None:

@@ -68,6 +68,19 @@ def test_rows_of_another_length_are_not_the_sweeps(monkeypatch: pytest.MonkeyPat
     assert cells(longer) == {("none", 0.4)} and "1 of 2 baselines are with other processes" in longer.stderr
 
 
+def test_care_and_features_are_the_sweep_s_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["--portions", "0.4", "--ckpt", "one.pt", "--synthetic-weight", "0.5", "--save-models", "--rerank"]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        result = sweep(*arguments)
+    assert cells(result) == {("none", 0.4), ("one", 0.4), ("full", 1.0)}
+    rows = {row["set"]: row for row in json.loads(result.stdout)["rows"]}
+    assert rows["one"]["care"] == {"synthetic_weight": 0.5} and rows["none"]["care"] == {}
+    assert all("rerank_mean_ap" in row for row in rows.values())
+    assert len(list(Path("study/features").iterdir())) == 3
+
+
 def test_a_process_without_a_share_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "4")
     monkeypatch.setenv("RANK", "3")

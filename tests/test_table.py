@@ -4,6 +4,7 @@ import csv
 import io
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -48,6 +49,24 @@ def test_seeds_give_mean_and_spread() -> None:
     assert lines[0] == ["none", "42.0 ± 2.0", "70.0"]
 
 
+def test_gap_s_deviation_is_propagated_from_those_of_its_three_means() -> None:
+    values = {"none": (0.40, 0.44), "pona": (0.50, 0.58), "full": (0.70, 0.72)}
+    rows = [
+        row(name, 1.0 if name == "full" else 0.4, value, seed)
+        for name, each in values.items()
+        for seed, value in enumerate(each)
+    ]
+    lines = summary_grid([*rows, row("none", 0.4, 0.42, 2)])[2]  # a seed more of one set
+    random = np.random.RandomState(0)
+    none, pona, full = (
+        np.mean(each) + np.std(each, ddof=1) * random.randn(100_000)
+        for each in ((*values["none"], 0.42), values["pona"], values["full"])
+    )
+    gap, spread = (float(part) for part in lines[-1][1].removesuffix(" %").split(" ± "))
+    assert gap == pytest.approx(100 * (0.54 - 0.42) / (0.71 - 0.42), abs=0.5)
+    assert spread == pytest.approx(100 * ((pona - none) / (full - none)).std(), abs=1.0)
+
+
 def test_gap_is_not_given_where_full_is_not_above_none() -> None:
     _, _, lines = summary_grid([row("none", 0.4, 0.5), row("pona", 0.4, 0.6), row("full", 1.0, 0.5)])
     assert lines[-1] == ["gap recovered by pona", "-", ""]
@@ -80,6 +99,36 @@ def test_unknown_origin_and_unequal_iterations_are_said() -> None:
 def test_a_set_made_anew_replaces_its_old_row() -> None:
     old, new = row("none", 0.4, 0.2), {**row("none", 0.4, 0.4), "key": "another"}
     assert current_results([old, new, row("none", 0.4, 0.3, seed=1)]) == [new, row("none", 0.4, 0.3, seed=1)]
+
+
+def test_old_images_leave_with_all_their_seeds() -> None:
+    old = [row("none", 0.4, 0.2, seed, training_fingerprint="a", reduced_fingerprint="a") for seed in (0, 1)]
+    old += [row("pona", 0.4, 0.3, seed, training_fingerprint="b", reduced_fingerprint="a") for seed in (0, 1)]
+    new = [row("none", 0.4, 0.4, training_fingerprint="c", reduced_fingerprint="c")]
+    elsewhere = [row("none", 0.2, 0.1, training_fingerprint="d", reduced_fingerprint="d"), row("full", 1.0, 0.7)]
+    assert current_results([*elsewhere, *old, *new]) == [*elsewhere, *new]
+    assert current_results([*elsewhere, *new, *old]) == [*elsewhere, *old]
+    unmarked = [row("pona", 0.4, 0.3)]  # of before rows told the kept images
+    assert current_results([*unmarked, *new]) == [*unmarked, *new]
+
+
+def test_latex_holds_the_verdicts_and_no_line_for_each_baseline() -> None:
+    text = str(format_table(PAPER, "latex"))
+    assert text.count(r"\begin{table}") == 2 and "one seed: no claim" in text and "rank-1" not in text
+
+
+def test_tables_of_several_test_sets_name_theirs() -> None:
+    rows = [*PAPER, row("none", 0.2, 0.3, test_fingerprint="other")]
+    assert "test images other" in str(format_table(rows, "markdown"))
+    assert "test images" not in str(format_table(PAPER, "markdown"))
+
+
+def test_machines_that_differ_are_named() -> None:
+    rows = [row("none", 0.4, 0.5, seed, device="cpu", processor="A", threads=seed + 1) for seed in (0, 1)]
+    text = "\n".join(notes(rows))
+    assert "computed in several ways (A, 1 threads; A, 2 threads)" in text
+    assert "seeds vary the training of the baseline only" in text
+    assert "several ways" not in "\n".join(notes(rows[:1]))
 
 
 def test_different_recipes_never_share_a_table() -> None:

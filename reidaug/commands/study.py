@@ -147,11 +147,7 @@ def evaluate(
         seeds=seeds,
         device=device,
         controls=parse_controls(controls),
-        care={
-            "synthetic_smoothing": smooth_synthetic,
-            "real_per_synthetic": real_per_synthetic,
-            "synthetic_weight": synthetic_weight,
-        },
+        care=_care(smooth_synthetic, real_per_synthetic, synthetic_weight),
         save_models=save_models,
         rerank=rerank,
     )
@@ -176,6 +172,11 @@ def sweep(
     epochs: EpochsOption = None,
     seeds: SeedsOption = 3,
     controls: ControlsOption = None,
+    smooth_synthetic: SmoothOption = None,
+    real_per_synthetic: RatioOption = None,
+    synthetic_weight: WeightOption = None,
+    save_models: SaveModelsOption = False,
+    rerank: RerankOption = False,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
     json: JsonOption = False,
@@ -203,9 +204,17 @@ def sweep(
         seeds=seeds,
         device=device,
         controls=parse_controls(controls),
+        care=_care(smooth_synthetic, real_per_synthetic, synthetic_weight),
+        save_models=save_models,
+        rerank=rerank,
     )
     checkpoints = tuple(map(checkpoint_file, ckpt or ()))
     request = SweepRequest(wanted, checkpoints, ShrinkConfig(wanted[0], keep, source, seed), evaluation)
     the_study = Study(study)
     rows = run_sweep(the_study, resolve_data(data, the_study), request, progress, say)
     show_table(rows, "json" if json else "rich", the_study)
+
+
+def _care(smoothing: float | None, ratio: float | None, weight: float | None) -> dict[str, float | None]:
+    """How a baseline treats generated images, under the names of `reid_baseline.Recipe`."""
+    return {"synthetic_smoothing": smoothing, "real_per_synthetic": ratio, "synthetic_weight": weight}
