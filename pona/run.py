@@ -19,6 +19,7 @@ from pona.errors import PoNAError, StoppedElsewhere, is_out_of_memory
 from pona.generator import PoNAGenerator
 from pona.launch import precision_name
 from pona.progress import Losses, TrainProgress
+from pona.same_run import differences
 from pona.trainer import Trainer
 from pona.validation import Samples, Validation
 
@@ -184,18 +185,16 @@ class Run:
 
     def _check_same_run(self, state: Any) -> None:
         if not isinstance(state, dict) or state.get("format") != STATE_FORMAT:
-            raise PoNAError(f"{self.state_path} is no training state: delete it, or start anew")
-        theirs, own = state["config"], asdict(self.config)
-        changed = [f"{name} {theirs.get(name)} -> {own[name]}" for name in own if theirs.get(name) != own[name]]
+            raise PoNAError(f"{self.state_path} is no training state: delete it to start anew")
+        changed = differences(self.config, self.origin, state)
         if state["fingerprint"] != self.trained_on.get("fingerprint"):
             changed.append("other training images")
         if (devices := 1 + len(state["state"].get("others", []))) != self.processes.count:
             changed.append(f"devices {devices} -> {self.processes.count}")
-        changed += [f"another {name} file" for name, value in self.origin.items() if state["origin"].get(name) != value]
         if changed:
             raise PoNAError(
                 f"{self.state_path} is of another run ({', '.join(changed)}): "
-                "use its settings, give another output, or start anew"
+                f"use its settings, give another output, or delete {self.state_path.name} to start anew"
             )
 
     def _cut_log(self, iteration: int) -> None:

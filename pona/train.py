@@ -5,7 +5,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from pona.presets import PRESETS, TrainConfig
 from pona.processes import Processes
 from pona.progress import TrainProgress
 from pona.run import Run
+from pona.same_run import differences
 from pona.trainer import Trainer
 from pona.validation import Validation
 
@@ -117,10 +117,15 @@ def _is_done(out: Path, config: TrainConfig, trained_on: Mapping[str, Any], orig
     training = load_checkpoint(out).training
     if not training.get("finished"):
         return False
-    own = {"config": asdict(config), "trained_on": trained_on, "origin": origin}
-    if all(training.get(name) == value for name, value in own.items()):
-        return True
-    raise PoNAError(f"{out} is the finished generator of another run: give another output, or start anew")
+    changed = differences(config, origin, training)
+    if training.get("trained_on") != trained_on:
+        changed.append("other training images")
+    if changed:
+        raise PoNAError(
+            f"{out} is the finished generator of another run ({', '.join(changed)}): "
+            f"give another output, or delete {out.name} to start anew"
+        )
+    return True
 
 
 def _file_digest(path: Path | None) -> str | None:

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 import pona.trainer
-from pona import PoNAError, PoseImages, load_checkpoint
+from pona import PoNAError, PoseImages, load_checkpoint, save_checkpoint
+from pona.checkpoint import read_torch, write_torch
 from pona.launch import launch
 from pona.layers import HalfDropout
 from pona.run import rate_factor
@@ -148,8 +149,10 @@ def test_finished_run_is_not_run_again_nor_overwritten(tmp_path: Path) -> None:
     before = (tmp_path / "g.pt").stat().st_mtime_ns
     run(tmp_path / "g.pt", progress=lambda _: pytest.fail("ran again"))
     assert (tmp_path / "g.pt").stat().st_mtime_ns == before
-    with pytest.raises(PoNAError, match="another run"):
+    with pytest.raises(PoNAError, match=r"another run \(seed 0 -> 1\).*delete g.pt to start anew"):
         run(tmp_path / "g.pt", replace(TINY, seed=1))
+    with pytest.raises(PoNAError, match="other training images"):
+        run(tmp_path / "g.pt", trained_on=RECORD | {"fingerprint": "def"})
     run(tmp_path / "g.pt", replace(TINY, seed=1), resume=False)
     assert load_checkpoint(tmp_path / "g.pt").training["seed"] == 1
 
@@ -192,10 +195,39 @@ def test_best_so_far_survives_a_kill(tmp_path: Path) -> None:
 def test_state_of_another_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "g.pt", progress=lambda _: os.kill(os.getpid(), signal.SIGINT))
-    with pytest.raises(PoNAError, match=r"width 4 -> 8.*start anew"):
+    with pytest.raises(PoNAError, match=r"width 4 -> 8.*delete g.pt.last to start anew"):
         run(tmp_path / "g.pt", replace(TINY, width=8))
     with pytest.raises(PoNAError, match="other training images"):
         run(tmp_path / "g.pt", trained_on=RECORD | {"fingerprint": "def"})
+
+
+def interrupted(out: Path) -> dict[str, Any]:
+    """The state that a run leaves which is interrupted in its first step."""
+    with pytest.raises(KeyboardInterrupt):
+        run(out, progress=lambda _: os.kill(os.getpid(), signal.SIGINT))
+    return read_torch(out.with_name(out.name + ".last"))
+
+
+def test_records_older_than_a_setting_are_of_this_run(tmp_path: Path) -> None:
+    state = interrupted(tmp_path / "g.pt")
+    del state["config"]["color_jitter"]
+    write_torch(tmp_path / "g.pt.last", state)
+    run(tmp_path / "g.pt")
+    done = load_checkpoint(tmp_path / "g.pt")
+    del done.training["config"]["color_jitter"]
+    save_checkpoint(tmp_path / "g.pt", done.generator, done.config, done.training)
+    run(tmp_path / "g.pt", progress=lambda _: pytest.fail("ran again"))
+    with pytest.raises(PoNAError, match=r"color_jitter 0.0 -> 0.3"):
+        run(tmp_path / "g.pt", replace(TINY, color_jitter=0.3))
+
+
+def test_how_often_is_looked_makes_no_other_run(tmp_path: Path) -> None:
+    other = replace(TINY, log_every=3, validate_every=6)
+    run(tmp_path / "whole.pt")
+    interrupted(tmp_path / "cut.pt")
+    run(tmp_path / "cut.pt", other)
+    assert equal(weights(tmp_path / "whole.pt"), weights(tmp_path / "cut.pt"))
+    run(tmp_path / "whole.pt", other, progress=lambda _: pytest.fail("ran again"))
 
 
 def test_time_budget_ends_the_run_with_the_learning_rate_at_zero(tmp_path: Path) -> None:
