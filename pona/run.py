@@ -87,6 +87,8 @@ class Run:
                 continue
             now = time.monotonic()
             means = self._means()
+            if due:
+                self.processes.first(self._check_weights)
             speed = (trainer.iteration - reported) * config.batch_size / max(now - reported_at, 1e-9)
             measured = self.processes.first(self._validate) if due else None
             trainer.seconds, _ = self.processes.agree(time.monotonic() - started, False)
@@ -115,10 +117,20 @@ class Run:
     def _check_finite(self, means: dict[str, float]) -> None:
         wrong = [name for name, value in means.items() if not math.isfinite(value)]
         if wrong:
-            raise PoNAError(
-                f"training diverged before iteration {self.trainer.iteration}: loss {', '.join(wrong)} is not finite; "
-                f"{self.out.name} keeps the last good weights; try a smaller learning rate or precision fp32"
-            )
+            raise self._diverged(f"loss {', '.join(wrong)} is")
+
+    def _check_weights(self) -> None:
+        """What the optimizers made of the last losses shows in no loss yet."""
+        wrong = self.trainer.not_finite()
+        if wrong:
+            raise self._diverged(f"weights of the {', '.join(wrong)} are")
+
+    def _diverged(self, what: str) -> PoNAError:
+        kept = f"{self.out.name} keeps the last good weights; " if self.out.exists() else ""
+        return PoNAError(
+            f"training diverged before iteration {self.trainer.iteration}: {what} not finite; "
+            f"{kept}try a smaller learning rate or precision fp32"
+        )
 
     def _validate(self) -> dict[str, float] | None:
         if self.validation is None:

@@ -159,6 +159,12 @@ class Trainer:
         average, current = _floats(self.average), _floats(self.generator.module)
         torch._foreach_lerp_(average, current, 1 - decay)
 
+    def not_finite(self) -> list[str]:
+        """Which networks hold a weight or a running statistic that is no finite number."""
+        networks = {"generator": self.generator.module, "average": self.average}
+        networks |= {f"{name} discriminator": network.module for name, network in self.discriminators.items()}
+        return [name for name, network in networks.items() if not _all_finite(_floats(network))]
+
     def _set_up(self, network: nn.Module) -> tuple[Any, Any]:
         network = network.to(memory_format=torch.channels_last)
         if self._syncs_norms():
@@ -240,3 +246,7 @@ def _floats(network: nn.Module) -> list[Tensor]:
     """Weights and running statistics, without the integer counters."""
     tensors: Iterable[Tensor] = (*network.parameters(), *network.buffers())
     return [tensor for tensor in tensors if tensor.is_floating_point()]
+
+
+def _all_finite(tensors: Iterable[Tensor]) -> bool:
+    return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())

@@ -248,9 +248,37 @@ def test_divergence_is_said_and_the_last_good_weights_stay(tmp_path: Path, monke
         return real(score, *arguments) * (float("nan") if (tmp_path / "g.pt").exists() else 1)
 
     monkeypatch.setattr(pona.trainer, "adversarial_loss", poisoned)
-    with pytest.raises(PoNAError, match="diverged before iteration 3: loss gan, disc"):
+    with pytest.raises(PoNAError, match=r"diverged before iteration 3: loss gan, .* keeps the last good weights"):
         run(tmp_path / "g.pt")
     assert all(tensor.isfinite().all() for tensor in weights(tmp_path / "g.pt").values())
+
+
+@pytest.mark.parametrize("name", ["generator", "average", "discriminator"])
+def test_weights_that_the_last_step_ruined_are_not_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    step = pona.trainer.Trainer.step
+
+    def ruined(trainer: pona.trainer.Trainer, rate: float) -> dict[str, torch.Tensor]:
+        losses = step(trainer, rate)
+        if trainer.iteration == 4:  # of which the losses of this step tell nothing yet
+            ruins = {"discriminator": trainer.discriminators["pose"]}.get(name) or getattr(trainer, name)
+            next(ruins.parameters()).data[0] = float("inf")
+        return losses
+
+    monkeypatch.setattr(pona.trainer.Trainer, "step", ruined)
+    with pytest.raises(PoNAError, match=rf"diverged before iteration 4: weights of the .*{name}.* not finite"):
+        run(tmp_path / "g.pt")
+    assert load_checkpoint(tmp_path / "g.pt").training["iteration"] == 2
+    assert read_torch(tmp_path / "g.pt.last")["state"]["iteration"] == 2
+
+
+def test_divergence_before_anything_was_saved_claims_no_good_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pona.trainer, "adversarial_loss", lambda score, *_: score.float().mean() * float("nan"))
+    with pytest.raises(PoNAError, match=r"diverged before iteration 1: .*finite; try a smaller"):
+        run(tmp_path / "g.pt")
 
 
 @pytest.mark.parametrize(
