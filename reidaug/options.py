@@ -244,7 +244,8 @@ ColorJitterOption = Annotated[
         min=0.0,
         max=1.0,
         rich_help_panel=_SCHEDULE,
-        help="Change the colours of both images of a pair alike, up to this share (hue: of 180 degrees); 0: never.",
+        help="Change the colours of both images of a pair alike, up to this share (hue: of 180 degrees), such as 0.3; "
+        "0: never.",
     ),
 ]
 IterationsOption = Annotated[

@@ -99,7 +99,7 @@ def test_record_of_a_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("variant", ["code", "paper"])
 def test_killed_and_resumed_gives_the_weights_of_one_never_killed(tmp_path: Path, variant: str) -> None:
-    config = replace(TINY, discriminator_variant=variant)
+    config = replace(TINY, discriminator_variant=variant, color_jitter=0.3)
     run(tmp_path / "whole.pt", config)
 
     def kill(progress: TrainProgress) -> None:
@@ -321,6 +321,7 @@ def test_another_runtime_error_is_not_called_out_of_memory(tmp_path: Path, monke
         {"precision": "fp32"},
         {"dropout": True},
         {"precision": "bf16"},
+        {"color_jitter": 0.3},
         {"cross_attention": False, "self_attention": False, "fusion": "none"},
     ],
 )
