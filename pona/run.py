@@ -77,8 +77,7 @@ class Run:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                smaller = max(2, config.batch_size // 2 // self.processes.count * self.processes.count)
-                raise PoNAError(f"out of memory with batches of {config.batch_size}: try {smaller}") from None
+                raise PoNAError(out_of_memory(config.batch_size, self.processes.count)) from None
             self._losses.add(losses)
             trainer.seconds, stopped = self.processes.agree(time.monotonic() - started, interrupted.is_set())
             ended = self._fraction() >= 1
@@ -253,3 +252,10 @@ def rate_factor(fraction: float, decay: float) -> float:
         decay: share of the run with a falling rate, 0..1.
     """
     return 1.0 if fraction <= 1 - decay else (1 - fraction) / decay
+
+
+def out_of_memory(batch_size: int, devices: int) -> str:
+    """What to say and advise: half the batch, as far as the devices can share it."""
+    smaller = max(2, devices, batch_size // 2 // devices * devices)
+    advice = f"try {smaller}" if smaller < batch_size else "a smaller --width or another device"
+    return f"out of memory with batches of {batch_size}: {advice}"

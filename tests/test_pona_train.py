@@ -15,7 +15,7 @@ from pona import PoNAError, PoseImages, load_checkpoint, save_checkpoint
 from pona.checkpoint import read_torch, write_torch
 from pona.launch import launch
 from pona.layers import HalfDropout
-from pona.run import rate_factor
+from pona.run import out_of_memory, rate_factor
 from pona.train import PRESETS, TrainConfig, TrainProgress, train
 from tests.test_pona_data import small_data
 from tests.test_pona_losses import torchvision_layout
@@ -300,6 +300,21 @@ def test_out_of_memory_names_the_batch_to_try(
     monkeypatch.setattr(pona.trainer.Trainer, "step", full)
     with pytest.raises(PoNAError, match="batches of 4: try 2"):
         run(tmp_path / "g.pt")
+
+
+@pytest.mark.parametrize(
+    ("batch", "devices", "advice"),
+    [
+        (32, 1, "try 16"),
+        (3, 1, "try 2"),
+        (2, 1, "a smaller --width or another device"),
+        (6, 2, "try 2"),
+        (12, 4, "try 4"),
+        (4, 4, "a smaller --width or another device"),
+    ],
+)
+def test_out_of_memory_advises_what_is_possible(batch: int, devices: int, advice: str) -> None:
+    assert out_of_memory(batch, devices) == f"out of memory with batches of {batch}: {advice}"
 
 
 def test_another_runtime_error_is_not_called_out_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
