@@ -42,7 +42,7 @@ class Run:
         self.processes = trainer.processes
         self.trained_on, self.protocol, self.origin, self.progress = trained_on, protocol, origin, progress
         self.validation: Validation | None = None
-        self.last_validation: dict[str, float] | None = None
+        self.last_validation: dict[str, Any] | None = None
         self.best: dict[str, float] | None = None  # iteration and validation l1 of the best weights so far
         self.best_path = out.with_name(f"{out.stem}.best{out.suffix}")
         self.state_path = out.with_name(out.name + ".last")
@@ -131,7 +131,7 @@ class Run:
             f"{kept}try a smaller learning rate or precision fp32"
         )
 
-    def _validate(self) -> dict[str, float] | None:
+    def _validate(self) -> dict[str, float | None] | None:
         if self.validation is None:
             return None
         fabric = self.trainer.fabric
@@ -146,7 +146,7 @@ class Run:
         """The generator that is saved."""
         return self.trainer.average if self.config.ema else self.trainer.generator.module
 
-    def _report(self, losses: dict[str, float], speed: float, measured: dict[str, float] | None) -> None:
+    def _report(self, losses: dict[str, float], speed: float, measured: dict[str, float | None] | None) -> None:
         trainer, fraction = self.trainer, self._fraction()
         report = TrainProgress(
             iteration=trainer.iteration,

@@ -15,6 +15,7 @@ import pona
 from reidaug.cli import app
 from reidaug.files import locked
 from reidaug.market1501 import split_folder
+from reidaug.monitor import validation_line
 from reidaug.plan import read_plan
 from reidaug.provenance import add_training_images, count_seen, describe_training_images
 from reidaug.study import Study
@@ -81,6 +82,14 @@ def test_what_lies_beside_the_checkpoint(tiny_root: Path) -> None:
     best = pona.load_checkpoint("pona.best.pt").training
     assert best["iteration"] == json.loads(result.stdout)["best"]["iteration"]
     assert "mask-SSIM" in result.stderr and "unseen people" in result.stderr
+
+
+def test_validation_says_where_there_is_no_figure() -> None:
+    figures = {f"{name}{suffix}": 0.5 for name in ("l1", "ssim", "mask_ssim") for suffix in ("", "_copy", "_mean")}
+    assert validation_line(5, figures).endswith("mask-SSIM 0.500 (copy 0.500, mean image 0.500)")
+    unseen = figures | {name: None for name in figures if name.startswith("mask")}
+    line = validation_line(5, unseen)
+    assert "SSIM 0.500 (copy" in line and line.endswith(", mask-SSIM: none, as no target shows a joint")
 
 
 def test_every_option_reaches_the_checkpoint(tiny_root: Path) -> None:
