@@ -140,14 +140,16 @@ def choose_vgg(config: TrainConfig, path: Path | None) -> Path | None:
     """The file of VGG-19 weights that a run takes: the given one, else torch's cache's; None = it goes without.
 
     Raises:
-        PoNAError: the run needs one and there is none.
+        PoNAError: the run needs one and there is none, or has one and no use for it.
     """
     if config.perceptual == "none" or not config.perceptual_weight:
+        if path is not None:
+            raise PoNAError(f"{path} is given to a run without perceptual loss (--perceptual none): leave one away")
         return None
     found = find_vgg_weights(path)
     if found is None and config.perceptual == "required":
         raise PoNAError(
-            f"preset {config.preset} needs VGG-19 weights for its perceptual loss and none lie in torch's cache: "
+            "the perceptual loss needs VGG-19 weights and none lie in torch's cache: "
             "give --vgg-weights FILE, or --perceptual none to train without"
         )
     return found

@@ -219,7 +219,12 @@ AdversarialOption = Annotated[
     typer.Option("--adversarial", rich_help_panel=_LOSSES, help="bce: Market-1501. lsgan: DeepFashion."),
 ]
 PerceptualOption = Annotated[
-    Literal["vgg19", "none"], typer.Option("--perceptual", rich_help_panel=_LOSSES, help="Perceptual loss.")
+    Literal["vgg19", "none"] | None,
+    typer.Option(
+        "--perceptual",
+        rich_help_panel=_LOSSES,
+        help="Perceptual loss. Without it: vgg19, which mini leaves away where there are no VGG-19 weights.",
+    ),
 ]
 VggOption = Annotated[
     Path | None,

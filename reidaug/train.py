@@ -32,7 +32,7 @@ class TrainRequest:
     portion: str | None = None  # train on the kept images of this portion only
     preset: str = "market"  # market, deepfashion or mini
     start_from: Path | None = None  # checkpoint whose weights the generator starts from; "shipped" = ours
-    perceptual: str = "vgg19"  # vgg19 or none
+    perceptual: str | None = None  # vgg19 (not without), none, or None = the preset's
     vgg_weights: Path | None = None  # file; None looks in torch's cache
     tensorboard: bool = False  # write its files too
     device: str = "auto"  # auto, cpu, cuda, cuda:N
@@ -158,8 +158,8 @@ def _configuration(request: TrainRequest) -> Any:
     changes = {name: value for name, value in request.changes.items() if value is not None}
     if "minutes" in changes and "iterations" not in changes:
         changes["iterations"] = None
-    if request.perceptual == "none":
-        changes["perceptual"] = "none"
+    if request.perceptual is not None:
+        changes["perceptual"] = {"vgg19": "required", "none": "none"}[request.perceptual]
     return replace(PRESETS[request.preset], **changes)
 
 

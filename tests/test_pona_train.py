@@ -415,10 +415,16 @@ def test_market_refuses_without_vgg_weights_and_mini_goes_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    with pytest.raises(PoNAError, match="preset market needs VGG-19"):
+    with pytest.raises(PoNAError, match="perceptual loss needs VGG-19"):
         run(tmp_path / "g.pt", PRESETS["market"])
     run(tmp_path / "g.pt", replace(TINY, perceptual="optional", iterations=1))
     assert load_checkpoint(tmp_path / "g.pt").training["perceptual"] == "none"
+
+
+def test_vgg_weights_for_a_run_without_perceptual_loss_are_refused(tmp_path: Path) -> None:
+    torch.save(torchvision_layout(), tmp_path / "vgg.pth")
+    with pytest.raises(PoNAError, match=r"vgg.pth is given .*--perceptual none.*: leave one away"):
+        run(tmp_path / "g.pt", vgg_weights=tmp_path / "vgg.pth")
 
 
 def test_presets_are_the_papers() -> None:

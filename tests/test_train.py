@@ -194,6 +194,12 @@ def test_market_preset_refuses_to_train_without_vgg(tiny_root: Path) -> None:
     assert not Path("pona.pt").exists()
 
 
+def test_perceptual_loss_asked_for_by_name_is_required(tiny_root: Path) -> None:
+    result = train("--data", str(tiny_root), "--perceptual", "vgg19")
+    assert result.exit_code == 1 and "perceptual loss needs VGG-19 weights" in result.stderr
+    assert not Path("pona.pt").exists()
+
+
 def test_missing_folder_of_the_output(tiny_root: Path) -> None:
     result = runner.invoke(app, ["train", *SMALL, "--out", "nowhere/pona.pt", "--data", str(tiny_root)])
     assert result.exit_code == 1 and "nowhere" in result.stderr
