@@ -78,10 +78,7 @@ class Trainer:
         Raises:
             PoNAError: for another architecture.
         """
-        own, theirs = asdict(self.average.config), asdict(generator.config)
-        different = [f"{name} {theirs[name]} -> {own[name]}" for name in own if own[name] != theirs[name]]
-        if different:
-            raise PoNAError(f"the generator to start from has another architecture: {', '.join(different)}")
+        check_architecture(self.config, generator)
         self.generator.load_state_dict(generator.state_dict())
         self.average.load_state_dict(generator.state_dict())
 
@@ -234,6 +231,14 @@ class Trainer:
         torch.set_rng_state(own["torch_random"])
         if self.fabric.device.type == "cuda":
             torch.cuda.set_rng_state(own["cuda_random"], self.fabric.device)
+
+
+def check_architecture(config: TrainConfig, start: PoNAGenerator) -> None:
+    """Raises PoNAError where a run cannot start from the weights of `start`, as it trains another architecture."""
+    own, theirs = asdict(config.generator_config()), asdict(start.config)
+    different = [f"{name} {theirs[name]} -> {own[name]}" for name in own if own[name] != theirs[name]]
+    if different:
+        raise PoNAError(f"the generator to start from has another architecture: {', '.join(different)}")
 
 
 def _discriminator_input(name: str, image: Tensor, batch: Batch) -> Tensor:

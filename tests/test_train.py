@@ -200,9 +200,19 @@ def test_perceptual_loss_asked_for_by_name_is_required(tiny_root: Path) -> None:
     assert not Path("pona.pt").exists()
 
 
-def test_missing_folder_of_the_output(tiny_root: Path) -> None:
-    result = runner.invoke(app, ["train", *SMALL, "--out", "nowhere/pona.pt", "--data", str(tiny_root)])
-    assert result.exit_code == 1 and "nowhere" in result.stderr
+def test_output_and_start_are_looked_at_before_the_images(tiny_root: Path) -> None:
+    for path in split_folder(tiny_root, "train").iterdir():
+        path.write_bytes(b"not a JPEG")
+    Path("folder.pt").mkdir()
+    for arguments, message in (
+        (("--start-from", "shipped"), "another architecture: width 24 -> 8"),
+        (("--start-from", "none.pt"), "none.pt does not exist"),
+        (("--out", "folder.pt"), "folder.pt is a folder"),
+        (("--out", "nowhere/pona.pt"), "no folder"),
+        (("--out", "/proc/pona.pt"), "/proc/pona.pt cannot be written"),
+    ):
+        result = train("--data", str(tiny_root), *arguments)
+        assert result.exit_code == 1 and message in " ".join(result.stderr.split()), result.stderr
 
 
 def test_another_start_is_another_run(tiny_root: Path) -> None:
