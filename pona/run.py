@@ -144,7 +144,7 @@ class Run:
 
     def _saved(self) -> Any:
         """The generator that is saved."""
-        return self.trainer.average if self.config.ema else self.trainer.generator.module
+        return self.trainer.average or self.trainer.generator.module
 
     def _report(self, losses: dict[str, float], speed: float, measured: dict[str, float | None] | None) -> None:
         trainer, fraction = self.trainer, self._fraction()

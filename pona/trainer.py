@@ -55,7 +55,9 @@ class Trainer:
             if isinstance(module, HalfDropout):
                 module.enabled = config.dropout
         self.generator, self.generator_optimizer = self._set_up(generator)
-        self.average = copy.deepcopy(self.generator.module).eval().requires_grad_(False)
+        self.average: PoNAGenerator | None = None
+        if config.ema:
+            self.average = copy.deepcopy(self.generator.module).eval().requires_grad_(False)
         self.discriminators: dict[str, Any] = {}
         self.discriminator_optimizers: dict[str, torch.optim.Optimizer] = {}
         self.pools: dict[str, ImagePool] = {}
@@ -80,7 +82,8 @@ class Trainer:
         """
         check_architecture(self.config, generator)
         self.generator.load_state_dict(generator.state_dict())
-        self.average.load_state_dict(generator.state_dict())
+        if self.average is not None:
+            self.average.load_state_dict(generator.state_dict())
 
     def step(self, learning_rate: float) -> dict[str, Tensor]:
         """One iteration: the generator first, then the discriminators, on the same batch.
@@ -151,6 +154,8 @@ class Trainer:
     def _update_average(self) -> None:
         if not self._syncs_norms():
             self.processes.mean_([b for b in self.generator.module.buffers() if b.is_floating_point()])
+        if self.average is None:
+            return
         # A young average would mostly be the random start: follow fast at first.
         decay = min(self.config.ema, (1 + self.iteration) / (10 + self.iteration))
         average, current = _floats(self.average), _floats(self.generator.module)
@@ -158,8 +163,10 @@ class Trainer:
 
     def not_finite(self) -> list[str]:
         """Which networks hold a weight or a running statistic that is no finite number."""
-        networks = {"generator": self.generator.module, "average": self.average}
+        networks = {"generator": self.generator.module}
         networks |= {f"{name} discriminator": network.module for name, network in self.discriminators.items()}
+        if self.average is not None:
+            networks["average"] = self.average
         return [name for name, network in networks.items() if not _all_finite(_floats(network))]
 
     def _set_up(self, network: nn.Module) -> tuple[Any, Any]:
@@ -199,7 +206,7 @@ class Trainer:
             "iteration": self.iteration,
             "seconds": self.seconds,
             "generator": self.generator.state_dict(),
-            "average": self.average.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
             "generator_optimizer": self.generator_optimizer.state_dict(),
             "discriminators": {name: network.state_dict() for name, network in self.discriminators.items()},
             "discriminator_optimizers": {name: o.state_dict() for name, o in self.discriminator_optimizers.items()},
@@ -221,7 +228,8 @@ class Trainer:
         own = state if self.processes.is_first else state["others"][self.processes.rank - 1]
         self.iteration, self.seconds = state["iteration"], state["seconds"]
         self.generator.load_state_dict(state["generator"])
-        self.average.load_state_dict(state["average"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         self.generator_optimizer.load_state_dict(state["generator_optimizer"])
         for name in self.discriminators:
             self.discriminators[name].load_state_dict(state["discriminators"][name])

@@ -201,10 +201,10 @@ def test_state_of_another_run_is_refused(tmp_path: Path) -> None:
         run(tmp_path / "g.pt", trained_on=RECORD | {"fingerprint": "def"})
 
 
-def interrupted(out: Path) -> dict[str, Any]:
+def interrupted(out: Path, config: TrainConfig = TINY) -> dict[str, Any]:
     """The state that a run leaves which is interrupted in its first step."""
     with pytest.raises(KeyboardInterrupt):
-        run(out, progress=lambda _: os.kill(os.getpid(), signal.SIGINT))
+        run(out, config, progress=lambda _: os.kill(os.getpid(), signal.SIGINT))
     return read_torch(out.with_name(out.name + ".last"))
 
 
@@ -393,6 +393,17 @@ def test_average_follows_the_weights_slowly(tmp_path: Path) -> None:
     torch.testing.assert_close(
         weights(tmp_path / "average.pt")["decoder.7.weight"], first + 0.9 * (last - first), rtol=2e-3, atol=1e-5
     )
+
+
+def test_no_average_is_kept_where_none_is_saved(tmp_path: Path) -> None:
+    config = replace(TINY, ema=0.0)
+    run(tmp_path / "whole.pt", config)
+    state = interrupted(tmp_path / "cut.pt", config)
+    assert state["state"]["average"] is None
+    state["state"]["average"] = state["state"]["generator"]  # as earlier versions had it
+    write_torch(tmp_path / "cut.pt.last", state)
+    run(tmp_path / "cut.pt", config)
+    assert equal(weights(tmp_path / "whole.pt"), weights(tmp_path / "cut.pt"))
 
 
 def test_starting_from_a_generator_takes_its_weights_and_its_past(tmp_path: Path) -> None:
