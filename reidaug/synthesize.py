@@ -80,7 +80,8 @@ def shard_from_environment(environment: Mapping[str, str]) -> tuple[int, int]:
     """This process's rank and the number of processes, from torchrun or SLURM.
 
     Returns:
-        (rank, world): torchrun's RANK and WORLD_SIZE, else the place in a SLURM array of jobs of several tasks.
+        (rank, world): torchrun's RANK and WORLD_SIZE, else the place in a SLURM array of jobs and among the tasks that
+        srun has started; what a job only asked for (SLURM_NTASKS) does no work.
     """
     try:
         if "WORLD_SIZE" in environment:
@@ -89,7 +90,7 @@ def shard_from_environment(environment: Mapping[str, str]) -> tuple[int, int]:
             first = int(environment.get("SLURM_ARRAY_TASK_MIN", "0"))
             job = int(environment.get("SLURM_ARRAY_TASK_ID", first)) - first
             jobs = int(environment.get("SLURM_ARRAY_TASK_COUNT", "1"))
-            task, tasks = int(environment.get("SLURM_PROCID", "0")), int(environment.get("SLURM_NTASKS", "1"))
+            task, tasks = int(environment.get("SLURM_PROCID", "0")), int(environment.get("SLURM_STEP_NUM_TASKS", "1"))
             rank, world = job * tasks + task, jobs * tasks
     except ValueError as error:
         raise ReidAugError(f"RANK, WORLD_SIZE or the SLURM variables are not numbers ({error})") from None

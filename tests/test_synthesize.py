@@ -134,12 +134,13 @@ def test_shares_of_two_processes_make_the_same_set(
     [
         ({}, (0, 1)),
         ({"RANK": "2", "WORLD_SIZE": "4"}, (2, 4)),
-        ({"SLURM_PROCID": "1", "SLURM_NTASKS": "3"}, (1, 3)),
+        ({"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "3"}, (1, 3)),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}, (0, 1)),  # sbatch --ntasks=4, and no srun starts the others
         ({"SLURM_ARRAY_TASK_ID": "12", "SLURM_ARRAY_TASK_MIN": "10", "SLURM_ARRAY_TASK_COUNT": "4"}, (2, 4)),
         (
             {
                 **{"SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_COUNT": "2"},
-                **{"SLURM_PROCID": "2", "SLURM_NTASKS": "3"},
+                **{"SLURM_PROCID": "2", "SLURM_STEP_NUM_TASKS": "3"},
             },
             (5, 6),
         ),
