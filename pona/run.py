@@ -13,8 +13,9 @@ from typing import Any
 
 import lightning_fabric
 import torch
+from torch import Tensor
 
-from pona.checkpoint import read_torch, save_checkpoint, write_torch
+from pona.checkpoint import read_torch, save_checkpoint, write_torch, write_whole
 from pona.errors import PoNAError, StoppedElsewhere, is_out_of_memory
 from pona.generator import PoNAGenerator
 from pona.launch import precision_name
@@ -24,6 +25,7 @@ from pona.trainer import Trainer
 from pona.validation import Samples, Validation
 
 STATE_FORMAT = "pona-training-state"
+SAVE_SECONDS = 300  # of training that a kill may cost at most, where validations are farther apart
 
 
 class Run:
@@ -49,6 +51,7 @@ class Run:
         self.log_path = out.with_name(out.name + ".jsonl")
         self._samples: Samples | None = None  # of the last validation
         self._losses = Losses()
+        self._saved_at = 0.0  # seconds of training in the newest state
 
     def start(self, resume: bool) -> None:
         """Takes up `<out>.last` or begins a new log; finds out now whether the folder can be written."""
@@ -70,35 +73,44 @@ class Run:
         trainer, config = self.trainer, self.config
         started = time.monotonic() - trainer.seconds
         reported_at, reported = time.monotonic(), trainer.iteration
+        self._saved_at = trainer.seconds
         ended = False
         while not ended:
-            try:
-                losses = trainer.step(config.learning_rate * rate_factor(min(1.0, self._fraction()), config.decay))
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                raise PoNAError(out_of_memory(config.batch_size, self.processes.count)) from None
-            self._losses.add(losses)
+            self._losses.add(self._step())
             trainer.seconds, stopped = self.processes.agree(time.monotonic() - started, interrupted.is_set())
             ended = self._fraction() >= 1
+            stopped = stopped and not ended
+            if stopped:
+                self._save_state()  # who stops a run may not wait for its validation
             due = trainer.iteration % config.validate_every == 0 or ended or stopped
-            if trainer.iteration % config.log_every and not due:
-                continue
-            now = time.monotonic()
-            means = self._means()
-            if due:
-                self.processes.first(self._check_weights)
-            speed = (trainer.iteration - reported) * config.batch_size / max(now - reported_at, 1e-9)
-            measured = self.processes.first(self._validate) if due else None
-            trainer.seconds, _ = self.processes.agree(time.monotonic() - started, False)
-            self.processes.first(partial(self._report, means, speed, measured))
+            if due or trainer.iteration % config.log_every == 0:
+                now = time.monotonic()
+                means = self._means()
+                if due:
+                    self.processes.first(self._check_weights)
+                speed = (trainer.iteration - reported) * config.batch_size / max(now - reported_at, 1e-9)
+                measured = self.processes.first(self._validate) if due else None
+                trainer.seconds, _ = self.processes.agree(time.monotonic() - started, False)
+                self.processes.first(partial(self._report, means, speed, measured))
+                reported_at, reported = time.monotonic(), trainer.iteration
             if due:
                 self._save(finished=ended)
-            reported_at, reported = time.monotonic(), trainer.iteration
-            if stopped and not ended:
+                reported_at = time.monotonic()
+            elif trainer.seconds - self._saved_at >= SAVE_SECONDS:
+                self._save_state()
+            if stopped:
                 raise KeyboardInterrupt if self.processes.is_first else StoppedElsewhere("interrupted")
         # What a finished run leaves is the checkpoint and its log.
         self.processes.first(lambda: self.state_path.unlink(missing_ok=True))
+
+    def _step(self) -> dict[str, Tensor]:
+        config = self.config
+        try:
+            return self.trainer.step(config.learning_rate * rate_factor(min(1.0, self._fraction()), config.decay))
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise PoNAError(out_of_memory(config.batch_size, self.processes.count)) from None
 
     def _fraction(self) -> float:
         """Share of the run that is over."""
@@ -183,6 +195,7 @@ class Run:
         save_checkpoint(path, generator, generator.config, training, half=self.config.half)
 
     def _save_state(self) -> None:
+        self.processes.first(self._check_weights)
         content = {
             "format": STATE_FORMAT,
             "config": asdict(self.config),
@@ -193,6 +206,7 @@ class Run:
             "state": self.trainer.state_dict(),
         }
         self.processes.first(lambda: write_torch(self.state_path, content))
+        self._saved_at = self.trainer.seconds
 
     def _check_same_run(self, state: Any) -> None:
         if not isinstance(state, dict) or state.get("format") != STATE_FORMAT:
@@ -209,10 +223,10 @@ class Run:
             )
 
     def _cut_log(self, iteration: int) -> None:
-        """Drops what a killed run logged after its last state."""
-        lines = self.log_path.read_text().splitlines() if self.log_path.exists() else []
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["iteration"] <= iteration]
-        self.log_path.write_text("".join(f"{line}\n" for line in kept))
+        """Drops what a killed run logged after its last state, and a line that it did not finish."""
+        lines = self.log_path.read_text(errors="replace").splitlines() if self.log_path.exists() else []
+        kept = "".join(f"{line}\n" for line in lines if _logged_at(line) <= iteration)
+        write_whole(self.log_path, lambda file: file.write(kept.encode()))
 
     def _training(self, finished: bool) -> dict[str, Any]:
         trainer = self.trainer
@@ -252,6 +266,14 @@ def rate_factor(fraction: float, decay: float) -> float:
         decay: share of the run with a falling rate, 0..1.
     """
     return 1.0 if fraction <= 1 - decay else (1 - fraction) / decay
+
+
+def _logged_at(line: str) -> float:
+    """The iteration of a line of the log; infinite for a broken one."""
+    try:
+        return json.loads(line)["iteration"]
+    except (ValueError, KeyError, TypeError):
+        return math.inf
 
 
 def out_of_memory(batch_size: int, devices: int) -> str:

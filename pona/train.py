@@ -47,8 +47,8 @@ def train(
 
     Beside `out` lie `<out>.jsonl`, one line per report, and while the run lasts `<out>.last`, from which the same call
     goes on after it was stopped or killed: on the CPU to the same weights as if it had never stopped. `out` itself is
-    written at every validation, so that a run that is cut leaves a generator that can be used. Ctrl-C saves, then
-    raises KeyboardInterrupt.
+    written at every validation, so that a run that is cut leaves a generator that can be used. Ctrl-C and SIGTERM save,
+    then raise KeyboardInterrupt; a kill costs `pona.run.SAVE_SECONDS` at most.
 
     On several devices (`pona.launch.launch`) every process calls this with the same arguments. Each holds all images in
     memory; `config.batch_size` stays the number of pairs per iteration, of which each device takes its part; the first
@@ -157,18 +157,25 @@ def choose_vgg(config: TrainConfig, path: Path | None) -> Path | None:
 
 @contextmanager
 def _interrupts() -> Iterator[threading.Event]:
-    """Turns the first Ctrl-C into an event that the loop looks at between steps; a second one interrupts at once."""
+    """Turns Ctrl-C and SIGTERM into an event that the loop looks at between steps; a second Ctrl-C acts at once.
+
+    SIGTERM is what SLURM sends at a time limit, half a minute or so before it kills; more than one may come.
+    """
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event
         return
+    previous = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
 
     def note(signum: int, frame: Any) -> None:
         event.set()
-        signal.signal(signal.SIGINT, previous)
+        if signum == signal.SIGINT:
+            signal.signal(signum, previous[signal.SIGINT])
 
-    previous = signal.signal(signal.SIGINT, note)
+    for signum in previous:
+        signal.signal(signum, note)
     try:
         yield event
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for signum, handler in previous.items():
+            signal.signal(signum, handler)

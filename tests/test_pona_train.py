@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+import pona.run
 import pona.trainer
 from pona import PoNAError, PoseImages, load_checkpoint, save_checkpoint
 from pona.checkpoint import read_torch, write_torch
@@ -118,19 +119,81 @@ def test_killed_and_resumed_gives_the_weights_of_one_never_killed(tmp_path: Path
     assert logged == [1, 2, 3, 4, 5, 6]
 
 
-def test_interrupt_saves_and_the_run_goes_on_from_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_saves_and_the_run_goes_on_from_there(tmp_path: Path, signum: signal.Signals) -> None:
+    before = signal.getsignal(signum)
     run(tmp_path / "whole.pt")
 
     def interrupt(progress: TrainProgress) -> None:
         if progress.iteration == 2:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signum)
 
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "cut.pt", progress=interrupt)
     assert load_checkpoint(tmp_path / "cut.pt").training["iteration"] == 3
     run(tmp_path / "cut.pt")
     assert equal(weights(tmp_path / "whole.pt"), weights(tmp_path / "cut.pt"))
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signum) is before
+
+
+def test_an_interrupted_run_is_safe_before_its_last_validation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(pona.train.Validation):
+        def __call__(self, *arguments: Any) -> dict[str, Any]:
+            raise OSError("killed")
+
+    monkeypatch.setattr(pona.train, "Validation", Killed)
+    config, data = replace(TINY, validate_every=100), small_data(6, 32, 16)
+    with pytest.raises(OSError, match="killed"):
+        run(
+            tmp_path / "g.pt",
+            config,
+            data=data,
+            validation=data,
+            progress=lambda _: os.kill(os.getpid(), signal.SIGTERM),
+        )
+    assert read_torch(tmp_path / "g.pt.last")["state"]["iteration"] == 2
+
+
+def test_state_is_saved_every_few_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(TINY, validate_every=100, log_every=2)
+    run(tmp_path / "whole.pt", config)
+
+    def kill(progress: TrainProgress) -> None:
+        if progress.iteration == 4:
+            raise OSError("killed")
+
+    monkeypatch.setattr(pona.run, "SAVE_SECONDS", 0)
+    with pytest.raises(OSError, match="killed"):
+        run(tmp_path / "cut.pt", config, progress=kill)
+    assert read_torch(tmp_path / "cut.pt.last")["state"]["iteration"] == 3
+    run(tmp_path / "cut.pt", config)
+    assert equal(weights(tmp_path / "whole.pt"), weights(tmp_path / "cut.pt"))
+    logged = [json.loads(line)["iteration"] for line in (tmp_path / "cut.pt.jsonl").read_text().splitlines()]
+    assert logged == [2, 4, 6]
+
+
+@pytest.mark.parametrize("rest", ['{"iteration": 4, "iterations": 6, "losses": {"l1": 0.1}', '{"itera', "\0\0\0", "7"])
+def test_a_log_cut_by_a_crash_does_not_hinder_the_resume(tmp_path: Path, rest: str) -> None:
+    interrupted(tmp_path / "g.pt")
+    with (tmp_path / "g.pt.jsonl").open("a") as log:
+        log.write(rest)
+    run(tmp_path / "g.pt")
+    logged = [json.loads(line)["iteration"] for line in (tmp_path / "g.pt.jsonl").read_text().splitlines()]
+    assert logged == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_full_disk_leaves_the_log_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted(tmp_path / "g.pt")
+    before = (tmp_path / "g.pt.jsonl").read_text()
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(PoNAError, match="No space left"):
+        run(tmp_path / "g.pt")
+    assert (tmp_path / "g.pt.jsonl").read_text() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["g.pt.jsonl", "g.pt.last"]
 
 
 def test_same_seed_same_weights_and_the_callers_random_state_is_left_alone(tmp_path: Path) -> None:
