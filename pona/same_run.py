@@ -9,6 +9,8 @@ from pona.presets import TrainConfig
 # What changes neither the weights nor what the record means: the best weights are the best of those looked at, and
 # whether VGG-19 was in use tells its file's digest.
 FREE = ("log_every", "validate_every", "perceptual")
+# What an input is called that is another.
+INPUTS = {"initial": "another generator to start from", "vgg": "other VGG-19 weights", "keypoints": "other keypoints"}
 
 
 def differences(config: TrainConfig, origin: Mapping[str, str | None], recorded: Mapping[str, Any]) -> list[str]:
@@ -24,5 +26,5 @@ def differences(config: TrainConfig, origin: Mapping[str, str | None], recorded:
     changed = [name for name in own if name not in FREE and theirs[name] != own[name]]
     inputs = dict(origin) | recorded.get("origin", {})
     return [f"{name} {theirs[name]} -> {own[name]}" for name in changed] + [
-        f"another {name} file" for name in origin if inputs[name] != origin[name]
+        INPUTS[name] for name in origin if inputs[name] != origin[name]
     ]

@@ -90,7 +90,8 @@ def train(
             trained_on["names"] = sorted({*trained_on.get("names", []), *seen})
         vgg = choose_vgg(config, vgg_weights)
         perceptual = None if vgg is None else PerceptualLoss(vgg)
-        return start, perceptual, {"initial": _file_digest(initial), "vgg": _file_digest(vgg)}
+        keypoints = hashlib.sha256(data.keypoints.cpu().numpy().tobytes()).hexdigest()
+        return start, perceptual, {"initial": _file_digest(initial), "vgg": _file_digest(vgg), "keypoints": keypoints}
 
     with own.together():
         start, perceptual, origin = own.every(prepare)

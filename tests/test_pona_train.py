@@ -284,6 +284,29 @@ def test_records_older_than_a_setting_are_of_this_run(tmp_path: Path) -> None:
         run(tmp_path / "g.pt", replace(TINY, color_jitter=0.3))
 
 
+def test_other_keypoints_are_another_run(tmp_path: Path) -> None:
+    data = small_data()
+    moved = replace(data, keypoints=data.keypoints + 1)
+    interrupted(tmp_path / "g.pt")
+    with pytest.raises(PoNAError, match=r"g.pt.last is of another run \(other keypoints\)"):
+        run(tmp_path / "g.pt", data=moved)
+    run(tmp_path / "g.pt")
+    with pytest.raises(PoNAError, match=r"finished generator of another run \(other keypoints\)"):
+        run(tmp_path / "g.pt", data=moved)
+
+
+def test_records_without_a_digest_of_the_keypoints_are_of_this_run(tmp_path: Path) -> None:
+    state = interrupted(tmp_path / "g.pt")
+    del state["origin"]["keypoints"]
+    write_torch(tmp_path / "g.pt.last", state)
+    run(tmp_path / "g.pt")
+    done = load_checkpoint(tmp_path / "g.pt")
+    del done.training["origin"]["keypoints"]
+    save_checkpoint(tmp_path / "g.pt", done.generator, done.config, done.training)
+    run(tmp_path / "g.pt", progress=lambda _: pytest.fail("ran again"))
+    run(tmp_path / "h.pt", initial=tmp_path / "g.pt")
+
+
 def test_how_often_is_looked_makes_no_other_run(tmp_path: Path) -> None:
     other = replace(TINY, log_every=3, validate_every=6)
     run(tmp_path / "whole.pt")

@@ -12,6 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 import pona
+from reidaug.annotations import find_annotations, read_annotations, write_annotations
 from reidaug.cli import app
 from reidaug.files import locked
 from reidaug.market1501 import split_folder
@@ -220,6 +221,15 @@ def test_another_start_is_another_run(tiny_root: Path) -> None:
     Path("first.pt").write_bytes(Path("pona.pt").read_bytes())
     result = train("--data", str(tiny_root), "--start-from", "first.pt")
     assert result.exit_code == 1 and "another run" in result.stderr
+
+
+def test_moved_keypoints_are_another_run(tiny_root: Path) -> None:
+    assert train("--data", str(tiny_root)).exit_code == 0
+    path = find_annotations(tiny_root, "train")
+    annotations = read_annotations(path)
+    write_annotations(path, annotations.names, annotations.keypoints * 0.5)
+    result = train("--data", str(tiny_root))
+    assert result.exit_code == 1 and "another run (other keypoints)" in " ".join(result.stderr.split())
 
 
 def test_two_trainings_of_one_file_are_refused(tiny_root: Path) -> None:
