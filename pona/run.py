@@ -1,6 +1,5 @@
 """The loop around the training steps: schedule, reports, files."""
 
-import json
 import math
 import platform
 import threading
@@ -15,10 +14,11 @@ import lightning_fabric
 import torch
 from torch import Tensor
 
-from pona.checkpoint import read_torch, save_checkpoint, write_torch, write_whole
-from pona.errors import PoNAError, StoppedElsewhere, is_out_of_memory
+from pona.checkpoint import read_torch, save_checkpoint, write_torch
+from pona.errors import PoNAError, StoppedElsewhere, is_out_of_memory, out_of_memory
 from pona.generator import PoNAGenerator
 from pona.launch import precision_name
+from pona.log import Log
 from pona.progress import Losses, TrainProgress
 from pona.same_run import differences
 from pona.trainer import Trainer
@@ -48,7 +48,7 @@ class Run:
         self.best: dict[str, float] | None = None  # iteration and validation l1 of the best weights so far
         self.best_path = out.with_name(f"{out.stem}.best{out.suffix}")
         self.state_path = out.with_name(out.name + ".last")
-        self.log_path = out.with_name(out.name + ".jsonl")
+        self.log = Log(out.with_name(out.name + ".jsonl"))
         self._samples: Samples | None = None  # of the last validation
         self._losses = Losses()
         self._saved_at = 0.0  # seconds of training in the newest state
@@ -57,10 +57,10 @@ class Run:
         """Takes up `<out>.last` or begins a new log; finds out now whether the folder can be written."""
         if self.processes.first(lambda: resume and self.state_path.exists()):
             self.processes.every(self._take_up)
-            self.processes.first(lambda: self._cut_log(self.trainer.iteration))
+            self.processes.first(lambda: self.log.cut(self.trainer.iteration))
             return
         self._save_state()
-        self.processes.first(lambda: self.log_path.write_text(""))
+        self.processes.first(self.log.begin)
 
     def _take_up(self) -> None:
         state = read_torch(self.state_path)
@@ -168,10 +168,7 @@ class Run:
             seconds_left=max(0.0, trainer.seconds / fraction - trainer.seconds),
             validation=measured,
         )
-        line = asdict(report) | {"seconds": round(trainer.seconds, 1)}
-        del line["samples"]
-        with self.log_path.open("a") as log:
-            log.write(json.dumps(line) + "\n")
+        self.log.add(report, trainer.seconds)
         if self.progress is not None:
             self.progress(replace(report, samples=self._samples if measured else None))
 
@@ -222,12 +219,6 @@ class Run:
                 f"use its settings, give another output, or delete {self.state_path.name} to start anew"
             )
 
-    def _cut_log(self, iteration: int) -> None:
-        """Drops what a killed run logged after its last state, and a line that it did not finish."""
-        lines = self.log_path.read_text(errors="replace").splitlines() if self.log_path.exists() else []
-        kept = "".join(f"{line}\n" for line in lines if _logged_at(line) <= iteration)
-        write_whole(self.log_path, lambda file: file.write(kept.encode()))
-
     def _training(self, finished: bool) -> dict[str, Any]:
         trainer = self.trainer
         return {
@@ -266,18 +257,3 @@ def rate_factor(fraction: float, decay: float) -> float:
         decay: share of the run with a falling rate, 0..1.
     """
     return 1.0 if fraction <= 1 - decay else (1 - fraction) / decay
-
-
-def _logged_at(line: str) -> float:
-    """The iteration of a line of the log; infinite for a broken one."""
-    try:
-        return json.loads(line)["iteration"]
-    except (ValueError, KeyError, TypeError):
-        return math.inf
-
-
-def out_of_memory(batch_size: int, devices: int) -> str:
-    """What to say and advise: half the batch, as far as the devices can share it."""
-    smaller = max(2, devices, batch_size // 2 // devices * devices)
-    advice = f"try {smaller}" if smaller < batch_size else "a smaller --width or another device"
-    return f"out of memory with batches of {batch_size}: {advice}"

@@ -119,7 +119,7 @@ def _is_done(out: Path, config: TrainConfig, trained_on: Mapping[str, Any], orig
     if not training.get("finished"):
         return False
     changed = differences(config, origin, training)
-    if training.get("trained_on") != trained_on:
+    if training.get("trained_on", {}).get("fingerprint") != trained_on.get("fingerprint"):
         changed.append("other training images")
     if changed:
         raise PoNAError(

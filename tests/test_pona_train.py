@@ -14,9 +14,10 @@ import pona.run
 import pona.trainer
 from pona import PoNAError, PoseImages, load_checkpoint, save_checkpoint
 from pona.checkpoint import read_torch, write_torch
+from pona.errors import out_of_memory
 from pona.launch import launch
 from pona.layers import HalfDropout
-from pona.run import out_of_memory, rate_factor
+from pona.run import rate_factor
 from pona.train import PRESETS, TrainConfig, TrainProgress, train
 from tests.test_pona_data import small_data
 from tests.test_pona_losses import torchvision_layout
