@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
@@ -138,7 +138,16 @@ def _with_names(training: Mapping[str, Any], change: Callable[[Any], Any]) -> di
 
 
 def write_torch(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes `content` with torch.save beside `path`, then renames.
+    """Writes `content` with torch.save, whole or not at all.
+
+    Raises:
+        PoNAError: for a folder that is missing or read-only, or a full disk.
+    """
+    write_whole(path, lambda file: torch.save(dict(content), file))
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Lets `write` fill a file beside `path`, then renames it.
 
     Raises:
         PoNAError: for a folder that is missing or read-only, or a full disk.
@@ -147,7 +156,7 @@ def write_torch(path: Path, content: Mapping[str, Any]) -> None:
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
             temporary = file.name
-            torch.save(dict(content), file)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)

@@ -66,7 +66,8 @@ def draw_colors(count: int, strength: float, generator: torch.Generator) -> Tens
     Args:
         count: how many.
         strength: 0..1. Hue turns by up to 180 degrees times it; saturation, contrast and brightness (gain) change by
-            up to this share.
+            up to this share. 0.2 to 0.4 are usable: towards 1, gain and contrast reach 0, which leaves a pair black or
+            grey.
         generator: random source; its device is that of the maps.
 
     Returns:
@@ -75,7 +76,8 @@ def draw_colors(count: int, strength: float, generator: torch.Generator) -> Tens
     drawn = torch.rand(4, count, generator=generator, device=generator.device) * 2 - 1
     angle, (saturation, contrast, gain) = drawn[0] * strength * math.pi, 1 + strength * drawn[1:]
     eye, grey = torch.eye(3, device=drawn.device), torch.full((3, 3), 1 / 3, device=drawn.device)
-    cross = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]], device=drawn.device) / math.sqrt(3)
+    turn = eye.roll(1, 0)  # red to green to blue: made on the device, as a copy to it would wait for the step before
+    cross = (turn - turn.T) / math.sqrt(3)
     cosine, sine = angle.cos()[:, None, None], angle.sin()[:, None, None]
     # Rodrigues' rotation about (1, 1, 1); its part beside the grey axis is what the saturation scales.
     beside = cosine * (eye - grey) + sine * cross

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from pona.errors import PoNAError
 
 VGG_FILE = "vgg19-dcbb9e9d.pth"  # torchvision's name for its VGG-19 weights
+LAST_OF_VGG19 = "features.34.weight"  # of its last convolution; VGG-16 and smaller ones end before
 
 
 def adversarial_loss(score: Tensor, real: bool, kind: str = "bce") -> Tensor:
@@ -48,7 +49,7 @@ class PerceptualLoss(nn.Module):
     def __init__(self, path: Path) -> None:
         super().__init__()
         weights = _read_weights(path)
-        if "features.0.weight" in weights:
+        if LAST_OF_VGG19 in weights:
             self.kind = "vgg19-torchvision"
             self.layers = _convolutions("zeros")
             names = {"1": "features.0", "3": "features.2"}
@@ -61,9 +62,11 @@ class PerceptualLoss(nn.Module):
             names = {"1": "2", "3": "5"}
             first = {"weight": weights["0.weight"], "bias": weights["0.bias"]}
         else:
+            other = " but those of another VGG, or of a part of it" if "features.0.weight" in weights else ""
             raise PoNAError(
-                f"{path} holds no VGG-19 weights: expected torchvision's names (features.0.weight ...) or those of "
-                f"vgg_normalised_conv2_1.pth (0.weight, 2.weight, 5.weight), got {', '.join(list(weights)[:3])} ..."
+                f"{path} holds no VGG-19 weights{other}: expected torchvision's names (features.0.weight to "
+                f"{LAST_OF_VGG19}) or those of vgg_normalised_conv2_1.pth (0.weight, 2.weight, 5.weight), "
+                f"got {', '.join(list(weights)[:3])} ..."
             )
         state = {f"0.{name}": value for name, value in first.items()}
         try:

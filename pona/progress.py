@@ -18,7 +18,7 @@ class TrainProgress:
     losses: dict[str, float]  # means since the last report: l1 (images -1..1), gan, perceptual, discriminator_*
     images_per_second: float  # training pairs, since the last report
     seconds_left: float  # estimate
-    validation: dict[str, float] | None  # see `Validation`; None where this report has none
+    validation: dict[str, float | None] | None  # see `Validation`; None where this report has none
     samples: Samples | None = None  # generated images of held-out identities, with every validation
 
 

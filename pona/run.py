@@ -1,6 +1,5 @@
 """The loop around the training steps: schedule, reports, files."""
 
-import json
 import math
 import platform
 import threading
@@ -13,16 +12,20 @@ from typing import Any
 
 import lightning_fabric
 import torch
+from torch import Tensor
 
 from pona.checkpoint import read_torch, save_checkpoint, write_torch
-from pona.errors import PoNAError, StoppedElsewhere, is_out_of_memory
+from pona.errors import PoNAError, StoppedElsewhere, is_out_of_memory, out_of_memory
 from pona.generator import PoNAGenerator
 from pona.launch import precision_name
+from pona.log import Log
 from pona.progress import Losses, TrainProgress
+from pona.same_run import differences
 from pona.trainer import Trainer
 from pona.validation import Samples, Validation
 
 STATE_FORMAT = "pona-training-state"
+SAVE_SECONDS = 300  # of training that a kill may cost at most, where validations are farther apart
 
 
 class Run:
@@ -41,22 +44,23 @@ class Run:
         self.processes = trainer.processes
         self.trained_on, self.protocol, self.origin, self.progress = trained_on, protocol, origin, progress
         self.validation: Validation | None = None
-        self.last_validation: dict[str, float] | None = None
+        self.last_validation: dict[str, Any] | None = None
         self.best: dict[str, float] | None = None  # iteration and validation l1 of the best weights so far
         self.best_path = out.with_name(f"{out.stem}.best{out.suffix}")
         self.state_path = out.with_name(out.name + ".last")
-        self.log_path = out.with_name(out.name + ".jsonl")
+        self.log = Log(out.with_name(out.name + ".jsonl"))
         self._samples: Samples | None = None  # of the last validation
         self._losses = Losses()
+        self._saved_at = 0.0  # seconds of training in the newest state
 
     def start(self, resume: bool) -> None:
         """Takes up `<out>.last` or begins a new log; finds out now whether the folder can be written."""
         if self.processes.first(lambda: resume and self.state_path.exists()):
             self.processes.every(self._take_up)
-            self.processes.first(lambda: self._cut_log(self.trainer.iteration))
+            self.processes.first(lambda: self.log.cut(self.trainer.iteration))
             return
         self._save_state()
-        self.processes.first(lambda: self.log_path.write_text(""))
+        self.processes.first(self.log.begin)
 
     def _take_up(self) -> None:
         state = read_torch(self.state_path)
@@ -69,34 +73,44 @@ class Run:
         trainer, config = self.trainer, self.config
         started = time.monotonic() - trainer.seconds
         reported_at, reported = time.monotonic(), trainer.iteration
+        self._saved_at = trainer.seconds
         ended = False
         while not ended:
-            try:
-                losses = trainer.step(config.learning_rate * rate_factor(min(1.0, self._fraction()), config.decay))
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                smaller = max(2, config.batch_size // 2 // self.processes.count * self.processes.count)
-                raise PoNAError(f"out of memory with batches of {config.batch_size}: try {smaller}") from None
-            self._losses.add(losses)
+            self._losses.add(self._step())
             trainer.seconds, stopped = self.processes.agree(time.monotonic() - started, interrupted.is_set())
             ended = self._fraction() >= 1
+            stopped = stopped and not ended
+            if stopped:
+                self._save_state()  # who stops a run may not wait for its validation
             due = trainer.iteration % config.validate_every == 0 or ended or stopped
-            if trainer.iteration % config.log_every and not due:
-                continue
-            now = time.monotonic()
-            means = self._means()
-            speed = (trainer.iteration - reported) * config.batch_size / max(now - reported_at, 1e-9)
-            measured = self.processes.first(self._validate) if due else None
-            trainer.seconds, _ = self.processes.agree(time.monotonic() - started, False)
-            self.processes.first(partial(self._report, means, speed, measured))
+            if due or trainer.iteration % config.log_every == 0:
+                now = time.monotonic()
+                means = self._means()
+                if due:
+                    self.processes.first(self._check_weights)
+                speed = (trainer.iteration - reported) * config.batch_size / max(now - reported_at, 1e-9)
+                measured = self.processes.first(self._validate) if due else None
+                trainer.seconds, _ = self.processes.agree(time.monotonic() - started, False)
+                self.processes.first(partial(self._report, means, speed, measured))
+                reported_at, reported = time.monotonic(), trainer.iteration
             if due:
                 self._save(finished=ended)
-            reported_at, reported = time.monotonic(), trainer.iteration
-            if stopped and not ended:
+                reported_at = time.monotonic()
+            elif trainer.seconds - self._saved_at >= SAVE_SECONDS:
+                self._save_state()
+            if stopped:
                 raise KeyboardInterrupt if self.processes.is_first else StoppedElsewhere("interrupted")
         # What a finished run leaves is the checkpoint and its log.
         self.processes.first(lambda: self.state_path.unlink(missing_ok=True))
+
+    def _step(self) -> dict[str, Tensor]:
+        config = self.config
+        try:
+            return self.trainer.step(config.learning_rate * rate_factor(min(1.0, self._fraction()), config.decay))
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise PoNAError(out_of_memory(config.batch_size, self.processes.count)) from None
 
     def _fraction(self) -> float:
         """Share of the run that is over."""
@@ -114,12 +128,22 @@ class Run:
     def _check_finite(self, means: dict[str, float]) -> None:
         wrong = [name for name, value in means.items() if not math.isfinite(value)]
         if wrong:
-            raise PoNAError(
-                f"training diverged before iteration {self.trainer.iteration}: loss {', '.join(wrong)} is not finite; "
-                f"{self.out.name} keeps the last good weights; try a smaller learning rate or precision fp32"
-            )
+            raise self._diverged(f"loss {', '.join(wrong)} is")
 
-    def _validate(self) -> dict[str, float] | None:
+    def _check_weights(self) -> None:
+        """What the optimizers made of the last losses shows in no loss yet."""
+        wrong = self.trainer.not_finite()
+        if wrong:
+            raise self._diverged(f"weights of the {', '.join(wrong)} are")
+
+    def _diverged(self, what: str) -> PoNAError:
+        kept = f"{self.out.name} keeps the last good weights; " if self.out.exists() else ""
+        return PoNAError(
+            f"training diverged before iteration {self.trainer.iteration}: {what} not finite; "
+            f"{kept}try a smaller learning rate or precision fp32"
+        )
+
+    def _validate(self) -> dict[str, float | None] | None:
         if self.validation is None:
             return None
         fabric = self.trainer.fabric
@@ -132,9 +156,9 @@ class Run:
 
     def _saved(self) -> Any:
         """The generator that is saved."""
-        return self.trainer.average if self.config.ema else self.trainer.generator.module
+        return self.trainer.average or self.trainer.generator.module
 
-    def _report(self, losses: dict[str, float], speed: float, measured: dict[str, float] | None) -> None:
+    def _report(self, losses: dict[str, float], speed: float, measured: dict[str, float | None] | None) -> None:
         trainer, fraction = self.trainer, self._fraction()
         report = TrainProgress(
             iteration=trainer.iteration,
@@ -144,10 +168,7 @@ class Run:
             seconds_left=max(0.0, trainer.seconds / fraction - trainer.seconds),
             validation=measured,
         )
-        line = asdict(report) | {"seconds": round(trainer.seconds, 1)}
-        del line["samples"]
-        with self.log_path.open("a") as log:
-            log.write(json.dumps(line) + "\n")
+        self.log.add(report, trainer.seconds)
         if self.progress is not None:
             self.progress(replace(report, samples=self._samples if measured else None))
 
@@ -171,6 +192,7 @@ class Run:
         save_checkpoint(path, generator, generator.config, training, half=self.config.half)
 
     def _save_state(self) -> None:
+        self.processes.first(self._check_weights)
         content = {
             "format": STATE_FORMAT,
             "config": asdict(self.config),
@@ -181,28 +203,21 @@ class Run:
             "state": self.trainer.state_dict(),
         }
         self.processes.first(lambda: write_torch(self.state_path, content))
+        self._saved_at = self.trainer.seconds
 
     def _check_same_run(self, state: Any) -> None:
         if not isinstance(state, dict) or state.get("format") != STATE_FORMAT:
-            raise PoNAError(f"{self.state_path} is no training state: delete it, or start anew")
-        theirs, own = state["config"], asdict(self.config)
-        changed = [f"{name} {theirs.get(name)} -> {own[name]}" for name in own if theirs.get(name) != own[name]]
+            raise PoNAError(f"{self.state_path} is no training state: delete it to start anew")
+        changed = differences(self.config, self.origin, state)
         if state["fingerprint"] != self.trained_on.get("fingerprint"):
             changed.append("other training images")
         if (devices := 1 + len(state["state"].get("others", []))) != self.processes.count:
             changed.append(f"devices {devices} -> {self.processes.count}")
-        changed += [f"another {name} file" for name, value in self.origin.items() if state["origin"].get(name) != value]
         if changed:
             raise PoNAError(
                 f"{self.state_path} is of another run ({', '.join(changed)}): "
-                "use its settings, give another output, or start anew"
+                f"use its settings, give another output, or delete {self.state_path.name} to start anew"
             )
-
-    def _cut_log(self, iteration: int) -> None:
-        """Drops what a killed run logged after its last state."""
-        lines = self.log_path.read_text().splitlines() if self.log_path.exists() else []
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["iteration"] <= iteration]
-        self.log_path.write_text("".join(f"{line}\n" for line in kept))
 
     def _training(self, finished: bool) -> dict[str, Any]:
         trainer = self.trainer

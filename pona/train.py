@@ -5,7 +5,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from pona.presets import PRESETS, TrainConfig
 from pona.processes import Processes
 from pona.progress import TrainProgress
 from pona.run import Run
+from pona.same_run import differences
 from pona.trainer import Trainer
 from pona.validation import Validation
 
@@ -47,8 +47,8 @@ def train(
 
     Beside `out` lie `<out>.jsonl`, one line per report, and while the run lasts `<out>.last`, from which the same call
     goes on after it was stopped or killed: on the CPU to the same weights as if it had never stopped. `out` itself is
-    written at every validation, so that a run that is cut leaves a generator that can be used. Ctrl-C saves, then
-    raises KeyboardInterrupt.
+    written at every validation, so that a run that is cut leaves a generator that can be used. Ctrl-C and SIGTERM save,
+    then raise KeyboardInterrupt; a kill costs `pona.run.SAVE_SECONDS` at most.
 
     On several devices (`pona.launch.launch`) every process calls this with the same arguments. Each holds all images in
     memory; `config.batch_size` stays the number of pairs per iteration, of which each device takes its part; the first
@@ -90,7 +90,8 @@ def train(
             trained_on["names"] = sorted({*trained_on.get("names", []), *seen})
         vgg = choose_vgg(config, vgg_weights)
         perceptual = None if vgg is None else PerceptualLoss(vgg)
-        return start, perceptual, {"initial": _file_digest(initial), "vgg": _file_digest(vgg)}
+        keypoints = hashlib.sha256(data.keypoints.cpu().numpy().tobytes()).hexdigest()
+        return start, perceptual, {"initial": _file_digest(initial), "vgg": _file_digest(vgg), "keypoints": keypoints}
 
     with own.together():
         start, perceptual, origin = own.every(prepare)
@@ -117,10 +118,15 @@ def _is_done(out: Path, config: TrainConfig, trained_on: Mapping[str, Any], orig
     training = load_checkpoint(out).training
     if not training.get("finished"):
         return False
-    own = {"config": asdict(config), "trained_on": trained_on, "origin": origin}
-    if all(training.get(name) == value for name, value in own.items()):
-        return True
-    raise PoNAError(f"{out} is the finished generator of another run: give another output, or start anew")
+    changed = differences(config, origin, training)
+    if training.get("trained_on", {}).get("fingerprint") != trained_on.get("fingerprint"):
+        changed.append("other training images")
+    if changed:
+        raise PoNAError(
+            f"{out} is the finished generator of another run ({', '.join(changed)}): "
+            f"give another output, or delete {out.name} to start anew"
+        )
+    return True
 
 
 def _file_digest(path: Path | None) -> str | None:
@@ -135,14 +141,16 @@ def choose_vgg(config: TrainConfig, path: Path | None) -> Path | None:
     """The file of VGG-19 weights that a run takes: the given one, else torch's cache's; None = it goes without.
 
     Raises:
-        PoNAError: the run needs one and there is none.
+        PoNAError: the run needs one and there is none, or has one and no use for it.
     """
     if config.perceptual == "none" or not config.perceptual_weight:
+        if path is not None:
+            raise PoNAError(f"{path} is given to a run without perceptual loss (--perceptual none): leave one away")
         return None
     found = find_vgg_weights(path)
     if found is None and config.perceptual == "required":
         raise PoNAError(
-            f"preset {config.preset} needs VGG-19 weights for its perceptual loss and none lie in torch's cache: "
+            "the perceptual loss needs VGG-19 weights and none lie in torch's cache: "
             "give --vgg-weights FILE, or --perceptual none to train without"
         )
     return found
@@ -150,18 +158,25 @@ def choose_vgg(config: TrainConfig, path: Path | None) -> Path | None:
 
 @contextmanager
 def _interrupts() -> Iterator[threading.Event]:
-    """Turns the first Ctrl-C into an event that the loop looks at between steps; a second one interrupts at once."""
+    """Turns Ctrl-C and SIGTERM into an event that the loop looks at between steps; a second Ctrl-C acts at once.
+
+    SIGTERM is what SLURM sends at a time limit, half a minute or so before it kills; more than one may come.
+    """
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event
         return
+    previous = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
 
     def note(signum: int, frame: Any) -> None:
         event.set()
-        signal.signal(signal.SIGINT, previous)
+        if signum == signal.SIGINT:
+            signal.signal(signum, previous[signal.SIGINT])
 
-    previous = signal.signal(signal.SIGINT, note)
+    for signum in previous:
+        signal.signal(signum, note)
     try:
         yield event
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for signum, handler in previous.items():
+            signal.signal(signum, handler)

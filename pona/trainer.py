@@ -55,7 +55,9 @@ class Trainer:
             if isinstance(module, HalfDropout):
                 module.enabled = config.dropout
         self.generator, self.generator_optimizer = self._set_up(generator)
-        self.average = copy.deepcopy(self.generator.module).eval().requires_grad_(False)
+        self.average: PoNAGenerator | None = None
+        if config.ema:
+            self.average = copy.deepcopy(self.generator.module).eval().requires_grad_(False)
         self.discriminators: dict[str, Any] = {}
         self.discriminator_optimizers: dict[str, torch.optim.Optimizer] = {}
         self.pools: dict[str, ImagePool] = {}
@@ -78,12 +80,10 @@ class Trainer:
         Raises:
             PoNAError: for another architecture.
         """
-        own, theirs = asdict(self.average.config), asdict(generator.config)
-        different = [f"{name} {theirs[name]} -> {own[name]}" for name in own if own[name] != theirs[name]]
-        if different:
-            raise PoNAError(f"the generator to start from has another architecture: {', '.join(different)}")
+        check_architecture(self.config, generator)
         self.generator.load_state_dict(generator.state_dict())
-        self.average.load_state_dict(generator.state_dict())
+        if self.average is not None:
+            self.average.load_state_dict(generator.state_dict())
 
     def step(self, learning_rate: float) -> dict[str, Tensor]:
         """One iteration: the generator first, then the discriminators, on the same batch.
@@ -154,10 +154,20 @@ class Trainer:
     def _update_average(self) -> None:
         if not self._syncs_norms():
             self.processes.mean_([b for b in self.generator.module.buffers() if b.is_floating_point()])
+        if self.average is None:
+            return
         # A young average would mostly be the random start: follow fast at first.
         decay = min(self.config.ema, (1 + self.iteration) / (10 + self.iteration))
         average, current = _floats(self.average), _floats(self.generator.module)
         torch._foreach_lerp_(average, current, 1 - decay)
+
+    def not_finite(self) -> list[str]:
+        """Which networks hold a weight or a running statistic that is no finite number."""
+        networks = {"generator": self.generator.module}
+        networks |= {f"{name} discriminator": network.module for name, network in self.discriminators.items()}
+        if self.average is not None:
+            networks["average"] = self.average
+        return [name for name, network in networks.items() if not _all_finite(_floats(network))]
 
     def _set_up(self, network: nn.Module) -> tuple[Any, Any]:
         network = network.to(memory_format=torch.channels_last)
@@ -196,7 +206,7 @@ class Trainer:
             "iteration": self.iteration,
             "seconds": self.seconds,
             "generator": self.generator.state_dict(),
-            "average": self.average.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
             "generator_optimizer": self.generator_optimizer.state_dict(),
             "discriminators": {name: network.state_dict() for name, network in self.discriminators.items()},
             "discriminator_optimizers": {name: o.state_dict() for name, o in self.discriminator_optimizers.items()},
@@ -218,7 +228,8 @@ class Trainer:
         own = state if self.processes.is_first else state["others"][self.processes.rank - 1]
         self.iteration, self.seconds = state["iteration"], state["seconds"]
         self.generator.load_state_dict(state["generator"])
-        self.average.load_state_dict(state["average"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         self.generator_optimizer.load_state_dict(state["generator_optimizer"])
         for name in self.discriminators:
             self.discriminators[name].load_state_dict(state["discriminators"][name])
@@ -228,6 +239,14 @@ class Trainer:
         torch.set_rng_state(own["torch_random"])
         if self.fabric.device.type == "cuda":
             torch.cuda.set_rng_state(own["cuda_random"], self.fabric.device)
+
+
+def check_architecture(config: TrainConfig, start: PoNAGenerator) -> None:
+    """Raises PoNAError where a run cannot start from the weights of `start`, as it trains another architecture."""
+    own, theirs = asdict(config.generator_config()), asdict(start.config)
+    different = [f"{name} {theirs[name]} -> {own[name]}" for name in own if own[name] != theirs[name]]
+    if different:
+        raise PoNAError(f"the generator to start from has another architecture: {', '.join(different)}")
 
 
 def _discriminator_input(name: str, image: Tensor, batch: Batch) -> Tensor:
@@ -240,3 +259,7 @@ def _floats(network: nn.Module) -> list[Tensor]:
     """Weights and running statistics, without the integer counters."""
     tensors: Iterable[Tensor] = (*network.parameters(), *network.buffers())
     return [tensor for tensor in tensors if tensor.is_floating_point()]
+
+
+def _all_finite(tensors: Iterable[Tensor]) -> bool:
+    return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())

@@ -1,5 +1,6 @@
 """How far generated images of unseen persons are from the true ones, against two guesses that cost nothing."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -60,8 +61,10 @@ class Validation:
         device: torch.device,
         precision: str = "auto",
         show: Callable[[Samples], None] | None = None,
-    ) -> dict[str, float]:
+    ) -> dict[str, float | None]:
         """`l1` (0..1, lower is better), `ssim`, `mask_ssim` (higher is better), and each with `_copy` and `_mean`.
+
+        `mask_ssim` is the mean over the targets that show a joint; None where none does.
 
         Args:
             generator: set to eval mode.
@@ -92,13 +95,14 @@ class Validation:
         ]
         return torch.cat(parts)
 
-    def _measure(self, images: Tensor, suffix: str) -> dict[str, float]:
+    def _measure(self, images: Tensor, suffix: str) -> dict[str, float | None]:
         measured = {
             "l1": l1(images, self.targets),
             "ssim": ssim(images, self.targets),
             "mask_ssim": mask_ssim(images, self.targets, self.target_keypoints),
         }
-        return {name + suffix: float(values.mean()) for name, values in measured.items()}
+        means = {name + suffix: float(values.nanmean()) for name, values in measured.items()}
+        return {name: None if math.isnan(mean) else mean for name, mean in means.items()}
 
 
 def mean_image(images: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import socket
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,12 +54,18 @@ def write_image(path: Path, image: Image.Image, kind: str, **options: Any) -> No
 
 def check_out(path: Path, folder: bool = False) -> None:
     """Raises ReidAugError where a file (or a folder) cannot be written for want of a place: now, not after the work."""
-    if not path.absolute().parent.is_dir():
-        raise ReidAugError(f"no folder {path.absolute().parent} for {path.name}: make it first")
+    parent = path.absolute().parent
+    if not parent.is_dir():
+        raise ReidAugError(f"no folder {parent} for {path.name}: make it first")
     if folder and path.exists() and not path.is_dir():
         raise ReidAugError(f"{path} is a file, expected a folder to write to")
     if not folder and path.is_dir():
         raise ReidAugError(f"{path} is a folder, expected a file to write")
+    try:
+        with tempfile.TemporaryFile(dir=path if path.is_dir() else parent):
+            pass
+    except OSError as error:
+        raise ReidAugError(f"{path} cannot be written: {error.strerror}; choose a folder that is writable") from None
 
 
 @contextmanager

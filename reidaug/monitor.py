@@ -42,7 +42,8 @@ class Monitor:
             values = {f"loss/{name}": value for name, value in now.losses.items()}
             values |= {f"validation/{name}": value for name, value in (now.validation or {}).items()}
             for name, value in values.items():
-                self._board.add_scalar(name, value, now.iteration)
+                if value is not None:
+                    self._board.add_scalar(name, value, now.iteration)
             if now.samples is not None:
                 self._board.add_images("generated", now.samples.generated_images, now.iteration)
             self._board.flush()
@@ -62,10 +63,13 @@ def sample_rows(samples: Any) -> list[list[np.ndarray]]:
     ]
 
 
-def validation_line(iteration: int, found: dict[str, float]) -> str:
+def validation_line(iteration: int, found: dict[str, Any]) -> str:
     """L1, SSIM and mask-SSIM on unseen people, each against the two guesses that cost nothing."""
     parts = []
     for name, label, scale in (("l1", "L1 %", 100), ("ssim", "SSIM", 1), ("mask_ssim", "mask-SSIM", 1)):
+        if found[name] is None:
+            parts.append(f"{label}: none, as no target shows a joint")
+            continue
         own, copy, mean = (scale * found[name + suffix] for suffix in ("", "_copy", "_mean"))
         digits = 2 if scale == 100 else 3
         parts.append(f"{label} {own:.{digits}f} (copy {copy:.{digits}f}, mean image {mean:.{digits}f})")

@@ -219,7 +219,12 @@ AdversarialOption = Annotated[
     typer.Option("--adversarial", rich_help_panel=_LOSSES, help="bce: Market-1501. lsgan: DeepFashion."),
 ]
 PerceptualOption = Annotated[
-    Literal["vgg19", "none"], typer.Option("--perceptual", rich_help_panel=_LOSSES, help="Perceptual loss.")
+    Literal["vgg19", "none"] | None,
+    typer.Option(
+        "--perceptual",
+        rich_help_panel=_LOSSES,
+        help="Perceptual loss. Without it: vgg19, which mini leaves away where there are no VGG-19 weights.",
+    ),
 ]
 VggOption = Annotated[
     Path | None,
@@ -244,7 +249,8 @@ ColorJitterOption = Annotated[
         min=0.0,
         max=1.0,
         rich_help_panel=_SCHEDULE,
-        help="Change the colours of both images of a pair alike, up to this share (hue: of 180 degrees); 0: never.",
+        help="Change the colours of both images of a pair alike, up to this share (hue: of 180 degrees), such as 0.3; "
+        "0: never.",
     ),
 ]
 IterationsOption = Annotated[

@@ -95,8 +95,14 @@ def shrink(
         )
     plan = make_plan(records, annotations, config)
     report = _report(plan, annotations, config, data_root.absolute(), study)
-    images = images_fingerprint(split_folder(data_root, "train"), [record.name for record in records])
-    settings = {**asdict(config), "data": str(report.data), "images": images, "copy": copy}
+    names = [record.name for record in records]
+    settings = {
+        **asdict(config),
+        "data": str(report.data),
+        "images": images_fingerprint(split_folder(data_root, "train"), names),
+        "keypoints": annotations.fingerprint(names),
+        "copy": copy,
+    }
     with locked(study.path / f".{portion_name(config.portion)}.lock", f"portion {config.portion:.2f}", wait):
         if not force and _is_made(study, config.portion, plan, settings):
             report = replace(report, existed=True)
@@ -142,12 +148,14 @@ def _is_made(study: Study, portion: float, plan: Sequence[PlanRow], settings: di
     if not study.portion_dir(portion).exists():
         return False
     try:
-        record = json.loads(study.shrink_path(portion).read_text(encoding="utf-8"))
+        # A portion of an earlier version has no digest of its keypoints: it is taken as it is.
+        made = json.loads(study.shrink_path(portion).read_text(encoding="utf-8"))
+        record = {"keypoints": settings["keypoints"], **made}
         other = [f"{key} {record.get(key)!r}" for key, value in settings.items() if record.get(key) != value]
         whole = PLAIN_SET in study.sets(portion) and read_plan(study.plan_path(portion)) == plan
         names = [record.name for record in scan_split(study.set_root(portion, PLAIN_SET), "train")]
         whole = whole and names == [row.name for row in plan if row.kept]
-    except (OSError, ValueError, AttributeError, ReidAugError):
+    except (OSError, ValueError, TypeError, ReidAugError):
         other, whole = [], False
     if other:
         raise ReidAugError(

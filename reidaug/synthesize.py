@@ -80,7 +80,8 @@ def shard_from_environment(environment: Mapping[str, str]) -> tuple[int, int]:
     """This process's rank and the number of processes, from torchrun or SLURM.
 
     Returns:
-        (rank, world): torchrun's RANK and WORLD_SIZE, else the place in a SLURM array of jobs of several tasks.
+        (rank, world): torchrun's RANK and WORLD_SIZE, else the place in a SLURM array of jobs and among the tasks that
+        srun has started; what a job only asked for (SLURM_NTASKS) does no work.
     """
     try:
         if "WORLD_SIZE" in environment:
@@ -89,7 +90,7 @@ def shard_from_environment(environment: Mapping[str, str]) -> tuple[int, int]:
             first = int(environment.get("SLURM_ARRAY_TASK_MIN", "0"))
             job = int(environment.get("SLURM_ARRAY_TASK_ID", first)) - first
             jobs = int(environment.get("SLURM_ARRAY_TASK_COUNT", "1"))
-            task, tasks = int(environment.get("SLURM_PROCID", "0")), int(environment.get("SLURM_NTASKS", "1"))
+            task, tasks = int(environment.get("SLURM_PROCID", "0")), int(environment.get("SLURM_STEP_NUM_TASKS", "1"))
             rank, world = job * tasks + task, jobs * tasks
     except ValueError as error:
         raise ReidAugError(f"RANK, WORLD_SIZE or the SLURM variables are not numbers ({error})") from None
@@ -111,7 +112,8 @@ def synthesize(
     `shard` is (rank, world): which share of the images to paint; None = what torchrun or SLURM say.
 
     Raises:
-        ReidAugError: no plan, a set of another generator under this name, broken input images, or a held lock.
+        ReidAugError: no plan, a set of another generator or of other keypoints under this name, broken input images, or
+            a held lock.
         PoNAError: the checkpoint cannot be used.
     """
     import pona
@@ -120,12 +122,15 @@ def synthesize(
     check_output_path(study.set_root(portion, options.name))
     plan = [row for row in read_plan(study.plan_path(portion)) if row.action != "drop"]
     data = study.unchanged_data_of(portion)
+    annotations = read_annotations(find_annotations(data, "train"))
+    painted_with = [name for row in plan if row.action == "generate" for name in (row.condition, row.name)]
+    keypoints = annotations.fingerprint(painted_with)
     checkpoint = pona.load_checkpoint(checkpoint_path)
     shard = shard or shard_from_environment(os.environ)
     root = study.set_root(portion, options.name)
     what = f"synthesis of {options.name} at p = {portion:.2f}"
     with locked(root.parent / ".lock-claim", what, wait=True):  # before the share's own lock: see _claim
-        record = _claim(root, checkpoint_path, options, what)
+        record = _claim(root, checkpoint_path, keypoints, options, what)
     with locked(root.parent / f".lock-{shard[0]}-of-{shard[1]}", what):
         seen = count_seen(
             split_folder(data, "train"), [r.name for r in plan if r.action != "keep"], checkpoint.training
@@ -136,10 +141,21 @@ def synthesize(
         there = {entry.name for entry in os.scandir(folder)}
         todo = [row for row in share if row.name not in there]
         painted = _fill(
-            todo, data, folder, checkpoint, options, lambda done: advance(len(share) - len(todo) + done, len(share))
+            todo,
+            data,
+            folder,
+            annotations,
+            checkpoint,
+            options,
+            lambda done: advance(len(share) - len(todo) + done, len(share)),
         )
         complete = _finish(
-            root, data, plan, options, {**record, "seen_missing": seen, "training": _origin(checkpoint.training)}
+            root,
+            data,
+            annotations,
+            plan,
+            options,
+            {**record, "seen_missing": seen, "training": _origin(checkpoint.training)},
         )
     counts = {action: sum(row.action == action for row in plan) for action in ("keep", "generate", "copy")}
     return SynthesisReport(
@@ -153,8 +169,8 @@ def check_name(name: str) -> None:
         raise ReidAugError(f"--name {name!r}: give letters, digits, - and _, and none of {', '.join(RESERVED_NAMES)}")
 
 
-def _claim(root: Path, checkpoint_path: Path, options: SynthesisOptions, what: str) -> dict[str, Any]:
-    """Records which generator the set is of; images of two generators never mix under one name.
+def _claim(root: Path, checkpoint_path: Path, keypoints: str, options: SynthesisOptions, what: str) -> dict[str, Any]:
+    """Records what the set is painted with: images of two generators, or of old and new poses, never mix under a name.
 
     Of several processes that begin together the first claims and the others find its record. A set is replaced only
     while no share of it is being painted.
@@ -165,18 +181,21 @@ def _claim(root: Path, checkpoint_path: Path, options: SynthesisOptions, what: s
         "sha256": digest,
         "precision": options.precision,
         "jpeg": JPEG_QUALITY,
+        "keypoints": keypoints,
     }
     path = root.parent / "synthesis.json"
     if path.exists():
         earlier = json.loads(path.read_text())
-        same = all(earlier.get(name) == value for name, value in record.items() if name != "checkpoint")
-        if not same and not options.force:
-            raise ReidAugError(
-                f"{root.parent} was painted with {earlier.get('checkpoint')} ({str(earlier.get('sha256'))[:12]}), "
-                f"not with {checkpoint_path.name} ({digest[:12]}): give another --name, or --force to replace it"
-            )
-        if same:
-            return record
+        # A set of an earlier version has no digest of its keypoints: it is taken as it is, and stays without.
+        wanted = record | {"keypoints": earlier.get("keypoints") and keypoints}
+        other = [name for name, value in wanted.items() if name != "checkpoint" and earlier.get(name) != value]
+        if not other:
+            return wanted
+        if not options.force:
+            theirs = f"{earlier.get('checkpoint')} ({str(earlier.get('sha256'))[:12]})"
+            ours = f"{checkpoint_path.name} ({digest[:12]})"
+            how = "other keypoints" if other == ["keypoints"] else f"{theirs}, not with {ours}"
+            raise ReidAugError(f"{root.parent} was painted with {how}: give another --name, or --force to replace it")
         with ExitStack() as shares:
             for lock in root.parent.glob(".lock-*-of-*"):
                 shares.enter_context(locked(lock, what))
@@ -203,6 +222,7 @@ def _fill(
     rows: Sequence[PlanRow],
     data: Path,
     folder: Path,
+    annotations: Annotations,
     checkpoint: Any,
     options: SynthesisOptions,
     advance: Callable[[int], None],
@@ -217,7 +237,6 @@ def _fill(
             done += 1
             advance(done)
     if to_paint:
-        annotations = read_annotations(find_annotations(data, "train"))
         for count in _paint(to_paint, source, folder, annotations, checkpoint, options):
             done += count
             advance(done)
@@ -262,7 +281,14 @@ def _paint(
             yield len(batch)
 
 
-def _finish(root: Path, data: Path, plan: Sequence[PlanRow], options: SynthesisOptions, record: dict[str, Any]) -> bool:
+def _finish(
+    root: Path,
+    data: Path,
+    annotations: Annotations,
+    plan: Sequence[PlanRow],
+    options: SynthesisOptions,
+    record: dict[str, Any],
+) -> bool:
     """Adds query, gallery, keypoint files and manifest once every image is there; true if the set is complete."""
     there = {entry.name for entry in os.scandir(root / "bounding_box_train")}
     if not there.issuperset(row.name for row in plan):
@@ -271,7 +297,7 @@ def _finish(root: Path, data: Path, plan: Sequence[PlanRow], options: SynthesisO
         for split in ("query", "gallery"):
             if not split_folder(root, split).exists():
                 link_or_copy_folder(split_folder(data, split), split_folder(root, split), options.copy)
-        _write_train_annotations(root / ANNOTATION_FILES["train"], data, plan)
+        _write_train_annotations(root / ANNOTATION_FILES["train"], annotations, plan)
         with suppress(ReidAugError):  # only generators' test pairs need it
             atomic_write(root / ANNOTATION_FILES["test"], find_annotations(data, "test").read_bytes())
         atomic_write(root.parent / "synthesis.json", json.dumps(record, indent=1))
@@ -279,9 +305,8 @@ def _finish(root: Path, data: Path, plan: Sequence[PlanRow], options: SynthesisO
     return True
 
 
-def _write_train_annotations(path: Path, data: Path, plan: Sequence[PlanRow]) -> None:
+def _write_train_annotations(path: Path, original: Annotations, plan: Sequence[PlanRow]) -> None:
     """The original keypoints in their order; a copied image has those of the image that it is a copy of."""
-    original = read_annotations(find_annotations(data, "train"))
     shown = {row.name: row.condition if row.action == "copy" else row.name for row in plan}
     names = [name for name in original.names if name in shown]
     write_annotations(path, names, original.select([shown[name] for name in names]))

@@ -10,7 +10,7 @@ from typing import Any
 from reidaug.console import Advance
 from reidaug.deepfashion import deepfashion_data
 from reidaug.errors import ReidAugError
-from reidaug.files import locked
+from reidaug.files import check_out, locked
 from reidaug.market1501 import scan_split
 from reidaug.monitor import Monitor
 from reidaug.plan import read_plan
@@ -32,7 +32,7 @@ class TrainRequest:
     portion: str | None = None  # train on the kept images of this portion only
     preset: str = "market"  # market, deepfashion or mini
     start_from: Path | None = None  # checkpoint whose weights the generator starts from; "shipped" = ours
-    perceptual: str = "vgg19"  # vgg19 or none
+    perceptual: str | None = None  # vgg19 (not without), none, or None = the preset's
     vgg_weights: Path | None = None  # file; None looks in torch's cache
     tensorboard: bool = False  # write its files too
     device: str = "auto"  # auto, cpu, cuda, cuda:N
@@ -122,19 +122,24 @@ class _Job:
 
 def _prepare(request: TrainRequest, config: Any, processes: Any, say: Callable[[str], None], advance: Advance) -> _Job:
     """Reads what is trained on, and says what will be done with it."""
+    import pona
     from pona.compiler import why_not_compile
     from pona.losses import PerceptualLoss
     from pona.train import choose_vgg
+    from pona.trainer import check_architecture
 
-    if not request.out.absolute().parent.is_dir():
-        raise ReidAugError(f"--out {request.out}: there is no folder {request.out.absolute().parent}; make it first")
+    # What will not do is named before all images are read.
+    check_out(request.out)
+    start = None if request.start_from is None else pona.load_checkpoint(request.start_from)
+    if start is not None:
+        check_architecture(config, start.generator)
     vgg = choose_vgg(config, request.vgg_weights)
     if vgg is not None:
-        PerceptualLoss(vgg)  # a file that will not do is named before all images are read
+        PerceptualLoss(vgg)
     data = _training_data(request, say)
     if vgg is None and config.perceptual == "optional":
         say("no VGG-19 weights: training without the perceptual loss (--vgg-weights FILE brings it back)")
-    trained_on, protocol = _record(request, data)
+    trained_on, protocol = _record(request, data, None if start is None else start.training)
     blank = int(data.images.keypoints.isnan().all(dim=2).all(dim=1).sum())
     if blank:
         say(f"{blank:,} of {len(data.names):,} images show no joint: their heatmaps are empty")
@@ -158,8 +163,8 @@ def _configuration(request: TrainRequest) -> Any:
     changes = {name: value for name, value in request.changes.items() if value is not None}
     if "minutes" in changes and "iterations" not in changes:
         changes["iterations"] = None
-    if request.perceptual == "none":
-        changes["perceptual"] = "none"
+    if request.perceptual is not None:
+        changes["perceptual"] = {"vgg19": "required", "none": "none"}[request.perceptual]
     return replace(PRESETS[request.preset], **changes)
 
 
@@ -178,14 +183,14 @@ def _training_data(request: TrainRequest, say: Callable[[str], None]) -> Trainin
     return deepfashion_data(request.data, pairs_file=request.pairs, say=say)
 
 
-def _record(request: TrainRequest, data: TrainingData) -> tuple[dict[str, Any], str]:
-    """What the checkpoint tells of its training images, and the protocol: paper, or strict."""
-    import pona
+def _record(request: TrainRequest, data: TrainingData, earlier: Mapping[str, Any] | None) -> tuple[dict[str, Any], str]:
+    """What the checkpoint tells of its training images, and the protocol: paper, or strict.
 
+    `earlier` is the record of the generator that the run starts from.
+    """
     named_pairs = None if data.pairs_file is None else data.named_pairs()
     trained_on = describe_training_images(data.folder, data.names, data.portion, named_pairs)
-    if request.start_from is not None:
-        earlier = pona.load_checkpoint(request.start_from).training
+    if request.start_from is not None and earlier is not None:
         trained_on = add_training_images(trained_on, earlier.get("trained_on") or {})
         trained_on["start"] = {"file": request.start_from.name, "iteration": earlier.get("iteration")}
     if data.portion is None:

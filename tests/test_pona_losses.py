@@ -15,6 +15,7 @@ from pona.losses import PerceptualLoss, adversarial_loss, find_vgg_weights
 def torchvision_layout() -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(0)
     shapes = {"features.0": (64, 3, 3, 3), "features.2": (64, 64, 3, 3), "features.5": (128, 64, 3, 3)}
+    shapes["features.34"] = (8, 8, 3, 3)  # the last convolution of VGG-19, which no other VGG has; not in use
     state = {f"{name}.weight": torch.randn(shape, generator=generator) * 0.1 for name, shape in shapes.items()}
     return state | {f"{name}.bias": torch.randn(shape[0], generator=generator) for name, shape in shapes.items()}
 
@@ -89,7 +90,7 @@ def test_equal_images_give_zero_and_gradients_reach_only_the_image(tmp_path: Pat
     assert all(not parameter.requires_grad for parameter in loss.parameters())
 
 
-@pytest.mark.parametrize("content", ["missing", "text", "names", "shapes", "list"])
+@pytest.mark.parametrize("content", ["missing", "text", "names", "shapes", "list", "vgg16"])
 def test_wrong_files_are_refused_in_one_line(tmp_path: Path, content: str) -> None:
     path = tmp_path / "vgg.pth"
     if content == "text":
@@ -98,12 +99,15 @@ def test_wrong_files_are_refused_in_one_line(tmp_path: Path, content: str) -> No
         torch.save({"conv.weight": torch.zeros(2)}, path)
     elif content == "shapes":
         torch.save(torchvision_layout() | {"features.0.weight": torch.zeros(32, 3, 3, 3)}, path)
+    elif content == "vgg16":
+        torch.save({name: value for name, value in torchvision_layout().items() if "34" not in name}, path)
     elif content == "list":
         torch.save([1, 2], path)
     with pytest.raises(PoNAError) as caught:
         PerceptualLoss(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert content != "vgg16" or "another VGG" in str(caught.value)
 
 
 def test_weights_are_found_in_the_cache_and_never_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

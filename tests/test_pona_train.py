@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 import torch
 
+import pona.run
 import pona.trainer
-from pona import PoNAError, PoseImages, load_checkpoint
+from pona import PoNAError, PoseImages, load_checkpoint, save_checkpoint
+from pona.checkpoint import read_torch, write_torch
+from pona.errors import out_of_memory
 from pona.launch import launch
 from pona.layers import HalfDropout
 from pona.run import rate_factor
@@ -98,7 +101,7 @@ def test_record_of_a_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("variant", ["code", "paper"])
 def test_killed_and_resumed_gives_the_weights_of_one_never_killed(tmp_path: Path, variant: str) -> None:
-    config = replace(TINY, discriminator_variant=variant)
+    config = replace(TINY, discriminator_variant=variant, color_jitter=0.3)
     run(tmp_path / "whole.pt", config)
 
     def kill(progress: TrainProgress) -> None:
@@ -117,19 +120,81 @@ def test_killed_and_resumed_gives_the_weights_of_one_never_killed(tmp_path: Path
     assert logged == [1, 2, 3, 4, 5, 6]
 
 
-def test_interrupt_saves_and_the_run_goes_on_from_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_saves_and_the_run_goes_on_from_there(tmp_path: Path, signum: signal.Signals) -> None:
+    before = signal.getsignal(signum)
     run(tmp_path / "whole.pt")
 
     def interrupt(progress: TrainProgress) -> None:
         if progress.iteration == 2:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signum)
 
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "cut.pt", progress=interrupt)
     assert load_checkpoint(tmp_path / "cut.pt").training["iteration"] == 3
     run(tmp_path / "cut.pt")
     assert equal(weights(tmp_path / "whole.pt"), weights(tmp_path / "cut.pt"))
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signum) is before
+
+
+def test_an_interrupted_run_is_safe_before_its_last_validation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(pona.train.Validation):
+        def __call__(self, *arguments: Any) -> dict[str, Any]:
+            raise OSError("killed")
+
+    monkeypatch.setattr(pona.train, "Validation", Killed)
+    config, data = replace(TINY, validate_every=100), small_data(6, 32, 16)
+    with pytest.raises(OSError, match="killed"):
+        run(
+            tmp_path / "g.pt",
+            config,
+            data=data,
+            validation=data,
+            progress=lambda _: os.kill(os.getpid(), signal.SIGTERM),
+        )
+    assert read_torch(tmp_path / "g.pt.last")["state"]["iteration"] == 2
+
+
+def test_state_is_saved_every_few_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(TINY, validate_every=100, log_every=2)
+    run(tmp_path / "whole.pt", config)
+
+    def kill(progress: TrainProgress) -> None:
+        if progress.iteration == 4:
+            raise OSError("killed")
+
+    monkeypatch.setattr(pona.run, "SAVE_SECONDS", 0)
+    with pytest.raises(OSError, match="killed"):
+        run(tmp_path / "cut.pt", config, progress=kill)
+    assert read_torch(tmp_path / "cut.pt.last")["state"]["iteration"] == 3
+    run(tmp_path / "cut.pt", config)
+    assert equal(weights(tmp_path / "whole.pt"), weights(tmp_path / "cut.pt"))
+    logged = [json.loads(line)["iteration"] for line in (tmp_path / "cut.pt.jsonl").read_text().splitlines()]
+    assert logged == [2, 4, 6]
+
+
+@pytest.mark.parametrize("rest", ['{"iteration": 4, "iterations": 6, "losses": {"l1": 0.1}', '{"itera', "\0\0\0", "7"])
+def test_a_log_cut_by_a_crash_does_not_hinder_the_resume(tmp_path: Path, rest: str) -> None:
+    interrupted(tmp_path / "g.pt")
+    with (tmp_path / "g.pt.jsonl").open("a") as log:
+        log.write(rest)
+    run(tmp_path / "g.pt")
+    logged = [json.loads(line)["iteration"] for line in (tmp_path / "g.pt.jsonl").read_text().splitlines()]
+    assert logged == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_full_disk_leaves_the_log_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted(tmp_path / "g.pt")
+    before = (tmp_path / "g.pt.jsonl").read_text()
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(PoNAError, match="No space left"):
+        run(tmp_path / "g.pt")
+    assert (tmp_path / "g.pt.jsonl").read_text() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["g.pt.jsonl", "g.pt.last"]
 
 
 def test_same_seed_same_weights_and_the_callers_random_state_is_left_alone(tmp_path: Path) -> None:
@@ -148,8 +213,10 @@ def test_finished_run_is_not_run_again_nor_overwritten(tmp_path: Path) -> None:
     before = (tmp_path / "g.pt").stat().st_mtime_ns
     run(tmp_path / "g.pt", progress=lambda _: pytest.fail("ran again"))
     assert (tmp_path / "g.pt").stat().st_mtime_ns == before
-    with pytest.raises(PoNAError, match="another run"):
+    with pytest.raises(PoNAError, match=r"another run \(seed 0 -> 1\).*delete g.pt to start anew"):
         run(tmp_path / "g.pt", replace(TINY, seed=1))
+    with pytest.raises(PoNAError, match="other training images"):
+        run(tmp_path / "g.pt", trained_on=RECORD | {"fingerprint": "def"})
     run(tmp_path / "g.pt", replace(TINY, seed=1), resume=False)
     assert load_checkpoint(tmp_path / "g.pt").training["seed"] == 1
 
@@ -192,10 +259,62 @@ def test_best_so_far_survives_a_kill(tmp_path: Path) -> None:
 def test_state_of_another_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "g.pt", progress=lambda _: os.kill(os.getpid(), signal.SIGINT))
-    with pytest.raises(PoNAError, match=r"width 4 -> 8.*start anew"):
+    with pytest.raises(PoNAError, match=r"width 4 -> 8.*delete g.pt.last to start anew"):
         run(tmp_path / "g.pt", replace(TINY, width=8))
     with pytest.raises(PoNAError, match="other training images"):
         run(tmp_path / "g.pt", trained_on=RECORD | {"fingerprint": "def"})
+
+
+def interrupted(out: Path, config: TrainConfig = TINY) -> dict[str, Any]:
+    """The state that a run leaves which is interrupted in its first step."""
+    with pytest.raises(KeyboardInterrupt):
+        run(out, config, progress=lambda _: os.kill(os.getpid(), signal.SIGINT))
+    return read_torch(out.with_name(out.name + ".last"))
+
+
+def test_records_older_than_a_setting_are_of_this_run(tmp_path: Path) -> None:
+    state = interrupted(tmp_path / "g.pt")
+    del state["config"]["color_jitter"]
+    write_torch(tmp_path / "g.pt.last", state)
+    run(tmp_path / "g.pt")
+    done = load_checkpoint(tmp_path / "g.pt")
+    del done.training["config"]["color_jitter"]
+    save_checkpoint(tmp_path / "g.pt", done.generator, done.config, done.training)
+    run(tmp_path / "g.pt", progress=lambda _: pytest.fail("ran again"))
+    with pytest.raises(PoNAError, match=r"color_jitter 0.0 -> 0.3"):
+        run(tmp_path / "g.pt", replace(TINY, color_jitter=0.3))
+
+
+def test_other_keypoints_are_another_run(tmp_path: Path) -> None:
+    data = small_data()
+    moved = replace(data, keypoints=data.keypoints + 1)
+    interrupted(tmp_path / "g.pt")
+    with pytest.raises(PoNAError, match=r"g.pt.last is of another run \(other keypoints\)"):
+        run(tmp_path / "g.pt", data=moved)
+    run(tmp_path / "g.pt")
+    with pytest.raises(PoNAError, match=r"finished generator of another run \(other keypoints\)"):
+        run(tmp_path / "g.pt", data=moved)
+
+
+def test_records_without_a_digest_of_the_keypoints_are_of_this_run(tmp_path: Path) -> None:
+    state = interrupted(tmp_path / "g.pt")
+    del state["origin"]["keypoints"]
+    write_torch(tmp_path / "g.pt.last", state)
+    run(tmp_path / "g.pt")
+    done = load_checkpoint(tmp_path / "g.pt")
+    del done.training["origin"]["keypoints"]
+    save_checkpoint(tmp_path / "g.pt", done.generator, done.config, done.training)
+    run(tmp_path / "g.pt", progress=lambda _: pytest.fail("ran again"))
+    run(tmp_path / "h.pt", initial=tmp_path / "g.pt")
+
+
+def test_how_often_is_looked_makes_no_other_run(tmp_path: Path) -> None:
+    other = replace(TINY, log_every=3, validate_every=6)
+    run(tmp_path / "whole.pt")
+    interrupted(tmp_path / "cut.pt")
+    run(tmp_path / "cut.pt", other)
+    assert equal(weights(tmp_path / "whole.pt"), weights(tmp_path / "cut.pt"))
+    run(tmp_path / "whole.pt", other, progress=lambda _: pytest.fail("ran again"))
 
 
 def test_time_budget_ends_the_run_with_the_learning_rate_at_zero(tmp_path: Path) -> None:
@@ -216,9 +335,37 @@ def test_divergence_is_said_and_the_last_good_weights_stay(tmp_path: Path, monke
         return real(score, *arguments) * (float("nan") if (tmp_path / "g.pt").exists() else 1)
 
     monkeypatch.setattr(pona.trainer, "adversarial_loss", poisoned)
-    with pytest.raises(PoNAError, match="diverged before iteration 3: loss gan, disc"):
+    with pytest.raises(PoNAError, match=r"diverged before iteration 3: loss gan, .* keeps the last good weights"):
         run(tmp_path / "g.pt")
     assert all(tensor.isfinite().all() for tensor in weights(tmp_path / "g.pt").values())
+
+
+@pytest.mark.parametrize("name", ["generator", "average", "discriminator"])
+def test_weights_that_the_last_step_ruined_are_not_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    step = pona.trainer.Trainer.step
+
+    def ruined(trainer: pona.trainer.Trainer, rate: float) -> dict[str, torch.Tensor]:
+        losses = step(trainer, rate)
+        if trainer.iteration == 4:  # of which the losses of this step tell nothing yet
+            ruins = {"discriminator": trainer.discriminators["pose"]}.get(name) or getattr(trainer, name)
+            next(ruins.parameters()).data[0] = float("inf")
+        return losses
+
+    monkeypatch.setattr(pona.trainer.Trainer, "step", ruined)
+    with pytest.raises(PoNAError, match=rf"diverged before iteration 4: weights of the .*{name}.* not finite"):
+        run(tmp_path / "g.pt")
+    assert load_checkpoint(tmp_path / "g.pt").training["iteration"] == 2
+    assert read_torch(tmp_path / "g.pt.last")["state"]["iteration"] == 2
+
+
+def test_divergence_before_anything_was_saved_claims_no_good_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pona.trainer, "adversarial_loss", lambda score, *_: score.float().mean() * float("nan"))
+    with pytest.raises(PoNAError, match=r"diverged before iteration 1: .*finite; try a smaller"):
+        run(tmp_path / "g.pt")
 
 
 @pytest.mark.parametrize(
@@ -242,6 +389,21 @@ def test_out_of_memory_names_the_batch_to_try(
         run(tmp_path / "g.pt")
 
 
+@pytest.mark.parametrize(
+    ("batch", "devices", "advice"),
+    [
+        (32, 1, "try 16"),
+        (3, 1, "try 2"),
+        (2, 1, "a smaller --width or another device"),
+        (6, 2, "try 2"),
+        (12, 4, "try 4"),
+        (4, 4, "a smaller --width or another device"),
+    ],
+)
+def test_out_of_memory_advises_what_is_possible(batch: int, devices: int, advice: str) -> None:
+    assert out_of_memory(batch, devices) == f"out of memory with batches of {batch}: {advice}"
+
+
 def test_another_runtime_error_is_not_called_out_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> None:
         raise RuntimeError("shapes do not fit")
@@ -261,6 +423,7 @@ def test_another_runtime_error_is_not_called_out_of_memory(tmp_path: Path, monke
         {"precision": "fp32"},
         {"dropout": True},
         {"precision": "bf16"},
+        {"color_jitter": 0.3},
         {"cross_attention": False, "self_attention": False, "fusion": "none"},
     ],
 )
@@ -319,6 +482,17 @@ def test_average_follows_the_weights_slowly(tmp_path: Path) -> None:
     )
 
 
+def test_no_average_is_kept_where_none_is_saved(tmp_path: Path) -> None:
+    config = replace(TINY, ema=0.0)
+    run(tmp_path / "whole.pt", config)
+    state = interrupted(tmp_path / "cut.pt", config)
+    assert state["state"]["average"] is None
+    state["state"]["average"] = state["state"]["generator"]  # as earlier versions had it
+    write_torch(tmp_path / "cut.pt.last", state)
+    run(tmp_path / "cut.pt", config)
+    assert equal(weights(tmp_path / "whole.pt"), weights(tmp_path / "cut.pt"))
+
+
 def test_starting_from_a_generator_takes_its_weights_and_its_past(tmp_path: Path) -> None:
     run(tmp_path / "first.pt", trained_on=RECORD | {"names": ["a.jpg", "b.jpg"]})
     config = replace(TINY, iterations=1, learning_rate=1e-12, ema=0.0, half=False)
@@ -339,10 +513,16 @@ def test_market_refuses_without_vgg_weights_and_mini_goes_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    with pytest.raises(PoNAError, match="preset market needs VGG-19"):
+    with pytest.raises(PoNAError, match="perceptual loss needs VGG-19"):
         run(tmp_path / "g.pt", PRESETS["market"])
     run(tmp_path / "g.pt", replace(TINY, perceptual="optional", iterations=1))
     assert load_checkpoint(tmp_path / "g.pt").training["perceptual"] == "none"
+
+
+def test_vgg_weights_for_a_run_without_perceptual_loss_are_refused(tmp_path: Path) -> None:
+    torch.save(torchvision_layout(), tmp_path / "vgg.pth")
+    with pytest.raises(PoNAError, match=r"vgg.pth is given .*--perceptual none.*: leave one away"):
+        run(tmp_path / "g.pt", vgg_weights=tmp_path / "vgg.pth")
 
 
 def test_presets_are_the_papers() -> None:

@@ -1,5 +1,7 @@
 """Validation: figures beside the two guesses, and the pictures that belong to them."""
 
+import json
+
 import pytest
 import torch
 
@@ -28,6 +30,25 @@ def test_figures_stand_beside_the_two_guesses() -> None:
         assert measured["ssim" + suffix] == pytest.approx(ssim(guess, targets).mean().item())
         assert measured["mask_ssim" + suffix] == pytest.approx(mask_ssim(guess, targets, poses).mean().item())
     assert measured["l1"] > 0.1 and measured["ssim"] < 0.5
+
+
+def test_mask_ssim_is_the_mean_over_targets_that_show_a_joint() -> None:
+    data = small_data(6, 32, 16)
+    data.keypoints[2] = float("nan")
+    measured = Validation(data, data.images, count=30)(generator(), CPU, "fp32")
+    seen = data.pairs[data.pairs[:, 1] != 2]
+    conditions, targets, poses = data.images[seen[:, 0]], data.images[seen[:, 1]], data.keypoints[seen[:, 1]]
+    assert measured["mask_ssim_copy"] == pytest.approx(mask_ssim(conditions, targets, poses).mean().item())
+    assert 0 < measured["mask_ssim"] < 1  # type: ignore[operator]
+
+
+def test_no_mask_ssim_where_no_target_shows_a_joint() -> None:
+    data = small_data(6, 32, 16)
+    data.keypoints[:] = float("nan")
+    measured = Validation(data, data.images, count=30)(generator(), CPU, "fp32")
+    assert [measured["mask_ssim" + suffix] for suffix in ("", "_copy", "_mean")] == [None] * 3
+    assert measured["ssim"] is not None
+    json.dumps(measured, allow_nan=False)
 
 
 def test_samples_are_the_same_pairs_every_time() -> None:

@@ -313,6 +313,20 @@ def test_changed_data_are_noticed(tiny_root: Path, tmp_path: Path) -> None:
         shrink(tiny_root, study, ShrinkConfig(0.4))
 
 
+def test_moved_keypoints_are_noticed(tiny_root: Path, tmp_path: Path) -> None:
+    study = Study(tmp_path / "study")
+    shrink(tiny_root, study, ShrinkConfig(0.4))
+    path = find_annotations(tiny_root, "train")
+    annotations = read_annotations(path)
+    write_annotations(path, annotations.names, annotations.keypoints * 0.5)  # all distances halve: the plan stays
+    with pytest.raises(ReidAugError, match="was made with keypoints"):
+        shrink(tiny_root, study, ShrinkConfig(0.4))
+    record = json.loads(study.shrink_path(0.4).read_text())
+    del record["keypoints"]  # as earlier versions had it
+    study.shrink_path(0.4).write_text(json.dumps(record))
+    assert shrink(tiny_root, study, ShrinkConfig(0.4)).existed
+
+
 @pytest.mark.parametrize("damage", ["plan.csv", "shrink.json", "none/Market-1501-v15.09.15/manifest.csv"])
 def test_damaged_portion_is_named(tiny_root: Path, tmp_path: Path, damage: str) -> None:
     study = Study(tmp_path / "study")

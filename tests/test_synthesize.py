@@ -1,5 +1,6 @@
 """Synthesis: a drop-in set of the identical structure; runs resume, share work and refuse mixtures."""
 
+import json
 import os
 import re
 import signal
@@ -14,7 +15,7 @@ import torch
 from PIL import Image
 
 import pona
-from reidaug.annotations import find_annotations, read_annotations
+from reidaug.annotations import find_annotations, read_annotations, write_annotations
 from reidaug.errors import ReidAugError
 from reidaug.files import locked
 from reidaug.market1501 import split_folder
@@ -134,12 +135,13 @@ def test_shares_of_two_processes_make_the_same_set(
     [
         ({}, (0, 1)),
         ({"RANK": "2", "WORLD_SIZE": "4"}, (2, 4)),
-        ({"SLURM_PROCID": "1", "SLURM_NTASKS": "3"}, (1, 3)),
+        ({"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "3"}, (1, 3)),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}, (0, 1)),  # sbatch --ntasks=4, and no srun starts the others
         ({"SLURM_ARRAY_TASK_ID": "12", "SLURM_ARRAY_TASK_MIN": "10", "SLURM_ARRAY_TASK_COUNT": "4"}, (2, 4)),
         (
             {
                 **{"SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_COUNT": "2"},
-                **{"SLURM_PROCID": "2", "SLURM_NTASKS": "3"},
+                **{"SLURM_PROCID": "2", "SLURM_STEP_NUM_TASKS": "3"},
             },
             (5, 6),
         ),
@@ -161,6 +163,48 @@ def test_two_generators_never_mix_under_one_name(study: Study, checkpoint: Path,
     with pytest.raises(ReidAugError, match="--name"):
         run(study, other)
     assert run(study, other, force=True).painted_now > 0  # type: ignore[attr-defined]
+
+
+def move_keypoints(root: Path, names: list[str] | None = None) -> None:
+    """Those of some images, or of all."""
+    path = find_annotations(root, "train")
+    annotations = read_annotations(path)
+    rows = [row for row, name in enumerate(annotations.names) if names is None or name in names]
+    annotations.keypoints[rows] *= 0.5
+    write_annotations(path, annotations.names, annotations.keypoints)
+
+
+def test_two_poses_never_mix_under_one_name(study: Study, tiny_root: Path, checkpoint: Path) -> None:
+    run(study, checkpoint)
+    painted = [row.name for row in read_plan(study.plan_path(PORTION)) if row.action == "generate"]
+    (split_folder(study.set_root(PORTION, "pona"), "train") / painted[0]).unlink()
+    move_keypoints(tiny_root, painted[1:2])
+    with pytest.raises(ReidAugError, match=r"painted with other keypoints.*--name, or --force"):
+        run(study, checkpoint)
+    assert run(study, checkpoint, force=True).painted_now == len(painted)  # type: ignore[attr-defined]
+
+
+def test_keypoints_of_images_that_nothing_is_painted_from_do_not_matter(
+    study: Study, tiny_root: Path, checkpoint: Path
+) -> None:
+    run(study, checkpoint)
+    plan = read_plan(study.plan_path(PORTION))
+    used = {name for row in plan if row.action == "generate" for name in (row.name, row.condition)}
+    move_keypoints(tiny_root, [row.name for row in plan if row.name not in used])
+    assert run(study, checkpoint).painted_now == 0  # type: ignore[attr-defined]
+
+
+def test_a_set_whose_record_lacks_the_keypoints_is_taken_as_it_is(
+    study: Study, tiny_root: Path, checkpoint: Path
+) -> None:
+    run(study, checkpoint)
+    path = study.set_root(PORTION, "pona").parent / "synthesis.json"
+    record = json.loads(path.read_text())
+    del record["keypoints"]
+    path.write_text(json.dumps(record))
+    move_keypoints(tiny_root)
+    assert run(study, checkpoint).painted_now == 0  # type: ignore[attr-defined]
+    assert json.loads(path.read_text()).get("keypoints") is None  # nobody knows them
 
 
 def test_the_same_share_twice_is_refused_naming_the_holder(study: Study, checkpoint: Path) -> None:

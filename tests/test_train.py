@@ -12,9 +12,11 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 import pona
+from reidaug.annotations import find_annotations, read_annotations, write_annotations
 from reidaug.cli import app
 from reidaug.files import locked
 from reidaug.market1501 import split_folder
+from reidaug.monitor import validation_line
 from reidaug.plan import read_plan
 from reidaug.provenance import add_training_images, count_seen, describe_training_images
 from reidaug.study import Study
@@ -81,6 +83,14 @@ def test_what_lies_beside_the_checkpoint(tiny_root: Path) -> None:
     best = pona.load_checkpoint("pona.best.pt").training
     assert best["iteration"] == json.loads(result.stdout)["best"]["iteration"]
     assert "mask-SSIM" in result.stderr and "unseen people" in result.stderr
+
+
+def test_validation_says_where_there_is_no_figure() -> None:
+    figures = {f"{name}{suffix}": 0.5 for name in ("l1", "ssim", "mask_ssim") for suffix in ("", "_copy", "_mean")}
+    assert validation_line(5, figures).endswith("mask-SSIM 0.500 (copy 0.500, mean image 0.500)")
+    unseen = figures | {name: None for name in figures if name.startswith("mask")}
+    line = validation_line(5, unseen)
+    assert "SSIM 0.500 (copy" in line and line.endswith(", mask-SSIM: none, as no target shows a joint")
 
 
 def test_every_option_reaches_the_checkpoint(tiny_root: Path) -> None:
@@ -185,16 +195,41 @@ def test_market_preset_refuses_to_train_without_vgg(tiny_root: Path) -> None:
     assert not Path("pona.pt").exists()
 
 
-def test_missing_folder_of_the_output(tiny_root: Path) -> None:
-    result = runner.invoke(app, ["train", *SMALL, "--out", "nowhere/pona.pt", "--data", str(tiny_root)])
-    assert result.exit_code == 1 and "nowhere" in result.stderr
+def test_perceptual_loss_asked_for_by_name_is_required(tiny_root: Path) -> None:
+    result = train("--data", str(tiny_root), "--perceptual", "vgg19")
+    assert result.exit_code == 1 and "perceptual loss needs VGG-19 weights" in result.stderr
+    assert not Path("pona.pt").exists()
+
+
+def test_output_and_start_are_looked_at_before_the_images(tiny_root: Path) -> None:
+    for path in split_folder(tiny_root, "train").iterdir():
+        path.write_bytes(b"not a JPEG")
+    Path("folder.pt").mkdir()
+    for arguments, message in (
+        (("--start-from", "shipped"), "another architecture: width 24 -> 8"),
+        (("--start-from", "none.pt"), "none.pt does not exist"),
+        (("--out", "folder.pt"), "folder.pt is a folder"),
+        (("--out", "nowhere/pona.pt"), "no folder"),
+        (("--out", "/proc/pona.pt"), "/proc/pona.pt cannot be written"),
+    ):
+        result = train("--data", str(tiny_root), *arguments)
+        assert result.exit_code == 1 and message in " ".join(result.stderr.split()), result.stderr
 
 
 def test_another_start_is_another_run(tiny_root: Path) -> None:
     assert train("--data", str(tiny_root)).exit_code == 0
     Path("first.pt").write_bytes(Path("pona.pt").read_bytes())
     result = train("--data", str(tiny_root), "--start-from", "first.pt")
-    assert result.exit_code == 1 and "another run" in result.stderr
+    assert result.exit_code == 1 and "another run (another generator to start from)" in " ".join(result.stderr.split())
+
+
+def test_moved_keypoints_are_another_run(tiny_root: Path) -> None:
+    assert train("--data", str(tiny_root)).exit_code == 0
+    path = find_annotations(tiny_root, "train")
+    annotations = read_annotations(path)
+    write_annotations(path, annotations.names, annotations.keypoints * 0.5)
+    result = train("--data", str(tiny_root))
+    assert result.exit_code == 1 and "another run (other keypoints)" in " ".join(result.stderr.split())
 
 
 def test_two_trainings_of_one_file_are_refused(tiny_root: Path) -> None:

@@ -61,7 +61,7 @@ def train(
     cross_attention: CrossAttentionOption = None,
     discriminator: DiscriminatorOption = None,
     adversarial: AdversarialOption = None,
-    perceptual: PerceptualOption = "vgg19",
+    perceptual: PerceptualOption = None,
     vgg_weights: VggOption = None,
     dropout: DropoutOption = None,
     color_jitter: ColorJitterOption = None,

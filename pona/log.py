@@ -1,0 +1,45 @@
+"""The log of a training run: one line of JSON per report."""
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+
+from pona.checkpoint import write_whole
+from pona.progress import TrainProgress
+
+
+class Log:
+    """Grows by one line per report.
+
+    Args:
+        path: the file; its folder must exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def begin(self) -> None:
+        """Makes it empty."""
+        self.path.write_text("")
+
+    def add(self, report: TrainProgress, seconds: float) -> None:
+        """A line with everything but the images, and the seconds of training so far."""
+        line = asdict(report) | {"seconds": round(seconds, 1)}
+        del line["samples"]
+        with self.path.open("a") as log:
+            log.write(json.dumps(line) + "\n")
+
+    def cut(self, iteration: int) -> None:
+        """Drops what a killed run logged after its last state, and a line that it did not finish."""
+        lines = self.path.read_text(errors="replace").splitlines() if self.path.exists() else []
+        kept = "".join(f"{line}\n" for line in lines if _logged_at(line) <= iteration)
+        write_whole(self.path, lambda file: file.write(kept.encode()))
+
+
+def _logged_at(line: str) -> float:
+    """The iteration of a line; infinite for a broken one."""
+    try:
+        return json.loads(line)["iteration"]
+    except (ValueError, KeyError, TypeError):
+        return math.inf
