@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reidaug.annotations import Annotations, find_annotations, read_annotations
 from reidaug.errors import ReidAugError
 from reidaug.files import atomic_write
 from reidaug.market1501 import ROOT_NAME, find_root, images_fingerprint, scan_split, split_folder
@@ -119,6 +120,24 @@ class Study:
                 "bring them back, or run `reidaug shrink --force`"
             )
         return data
+
+    def unchanged_annotations_of(self, portion: float) -> Annotations:
+        """The keypoints of the training images of a portion, which are still those that it was planned by.
+
+        Raises:
+            ReidAugError: as `unchanged_data_of`, or the keypoints have changed. A portion of an earlier version does
+                not know its own: it is taken as it is.
+        """
+        data = self.unchanged_data_of(portion)
+        annotations = read_annotations(find_annotations(data, "train"))
+        recorded = json.loads(self.shrink_path(portion).read_text(encoding="utf-8")).get("keypoints")
+        names = [record.name for record in scan_split(data, "train")]
+        if recorded not in (None, annotations.fingerprint(names)):
+            raise ReidAugError(
+                f"the keypoints of the training images of {data} have changed since p = {portion:.2f} was planned by "
+                "them: bring them back, or run `reidaug shrink --force`"
+            )
+        return annotations
 
     def read_settings(self) -> dict[str, Any]:
         """What the study remembers; empty where it remembers nothing.

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from reidaug.annotations import Annotations, find_annotations, read_annotations, write_annotations
+from reidaug.annotations import Annotations, find_annotations, write_annotations
 from reidaug.controls import CONTROLS
 from reidaug.errors import ReidAugError
 from reidaug.files import atomic_write, link_or_copy_folder, locked, write_image
@@ -112,8 +112,8 @@ def synthesize(
     `shard` is (rank, world): which share of the images to paint; None = what torchrun or SLURM say.
 
     Raises:
-        ReidAugError: no plan, a set of another generator or of other keypoints under this name, broken input images, or
-            a held lock.
+        ReidAugError: no plan, a set of another generator under this name, broken input images, images or keypoints
+            other than the plan's, or a held lock.
         PoNAError: the checkpoint cannot be used.
     """
     import pona
@@ -121,16 +121,14 @@ def synthesize(
     check_name(options.name)
     check_output_path(study.set_root(portion, options.name))
     plan = [row for row in read_plan(study.plan_path(portion)) if row.action != "drop"]
-    data = study.unchanged_data_of(portion)
-    annotations = read_annotations(find_annotations(data, "train"))
-    painted_with = [name for row in plan if row.action == "generate" for name in (row.condition, row.name)]
-    keypoints = annotations.fingerprint(painted_with)
+    data = study.data_of(portion)
+    annotations = study.unchanged_annotations_of(portion)
     checkpoint = pona.load_checkpoint(checkpoint_path)
     shard = shard or shard_from_environment(os.environ)
     root = study.set_root(portion, options.name)
     what = f"synthesis of {options.name} at p = {portion:.2f}"
     with locked(root.parent / ".lock-claim", what, wait=True):  # before the share's own lock: see _claim
-        record = _claim(root, checkpoint_path, keypoints, options, what)
+        record = _claim(root, checkpoint_path, options, what)
     with locked(root.parent / f".lock-{shard[0]}-of-{shard[1]}", what):
         seen = count_seen(
             split_folder(data, "train"), [r.name for r in plan if r.action != "keep"], checkpoint.training
@@ -169,8 +167,8 @@ def check_name(name: str) -> None:
         raise ReidAugError(f"--name {name!r}: give letters, digits, - and _, and none of {', '.join(RESERVED_NAMES)}")
 
 
-def _claim(root: Path, checkpoint_path: Path, keypoints: str, options: SynthesisOptions, what: str) -> dict[str, Any]:
-    """Records what the set is painted with: images of two generators, or of old and new poses, never mix under a name.
+def _claim(root: Path, checkpoint_path: Path, options: SynthesisOptions, what: str) -> dict[str, Any]:
+    """Records which generator the set is of; images of two generators never mix under one name.
 
     Of several processes that begin together the first claims and the others find its record. A set is replaced only
     while no share of it is being painted.
@@ -181,21 +179,20 @@ def _claim(root: Path, checkpoint_path: Path, keypoints: str, options: Synthesis
         "sha256": digest,
         "precision": options.precision,
         "jpeg": JPEG_QUALITY,
-        "keypoints": keypoints,
     }
     path = root.parent / "synthesis.json"
     if path.exists():
         earlier = json.loads(path.read_text())
-        # A set of an earlier version has no digest of its keypoints: it is taken as it is, and stays without.
-        wanted = record | {"keypoints": earlier.get("keypoints") and keypoints}
-        other = [name for name, value in wanted.items() if name != "checkpoint" and earlier.get(name) != value]
+        other = [name for name, value in record.items() if name != "checkpoint" and earlier.get(name) != value]
         if not other:
-            return wanted
+            return record
         if not options.force:
-            theirs = f"{earlier.get('checkpoint')} ({str(earlier.get('sha256'))[:12]})"
-            ours = f"{checkpoint_path.name} ({digest[:12]})"
-            how = "other keypoints" if other == ["keypoints"] else f"{theirs}, not with {ours}"
-            raise ReidAugError(f"{root.parent} was painted with {how}: give another --name, or --force to replace it")
+            theirs, ours = (f"{made.get('checkpoint')} ({str(made.get('sha256'))[:12]})" for made in (earlier, record))
+            if "sha256" not in other:
+                theirs, ours = (", ".join(f"{name} {made.get(name)}" for name in other) for made in (earlier, record))
+            raise ReidAugError(
+                f"{root.parent} was painted with {theirs}, not with {ours}: give another --name, or replace it by --force"
+            )
         with ExitStack() as shares:
             for lock in root.parent.glob(".lock-*-of-*"):
                 shares.enter_context(locked(lock, what))

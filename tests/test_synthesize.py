@@ -165,46 +165,24 @@ def test_two_generators_never_mix_under_one_name(study: Study, checkpoint: Path,
     assert run(study, other, force=True).painted_now > 0  # type: ignore[attr-defined]
 
 
-def move_keypoints(root: Path, names: list[str] | None = None) -> None:
-    """Those of some images, or of all."""
-    path = find_annotations(root, "train")
+def test_another_precision_is_named_as_such(study: Study, checkpoint: Path) -> None:
+    run(study, checkpoint, precision="fp32")
+    with pytest.raises(ReidAugError, match="was painted with precision fp32, not with precision bf16: give another"):
+        run(study, checkpoint, precision="bf16")
+
+
+def test_moved_keypoints_are_not_painted_by_an_old_plan(study: Study, tiny_root: Path, checkpoint: Path) -> None:
+    run(study, checkpoint)
+    path = find_annotations(tiny_root, "train")
     annotations = read_annotations(path)
-    rows = [row for row, name in enumerate(annotations.names) if names is None or name in names]
-    annotations.keypoints[rows] *= 0.5
-    write_annotations(path, annotations.names, annotations.keypoints)
-
-
-def test_two_poses_never_mix_under_one_name(study: Study, tiny_root: Path, checkpoint: Path) -> None:
-    run(study, checkpoint)
-    painted = [row.name for row in read_plan(study.plan_path(PORTION)) if row.action == "generate"]
-    (split_folder(study.set_root(PORTION, "pona"), "train") / painted[0]).unlink()
-    move_keypoints(tiny_root, painted[1:2])
-    with pytest.raises(ReidAugError, match=r"painted with other keypoints.*--name, or --force"):
-        run(study, checkpoint)
-    assert run(study, checkpoint, force=True).painted_now == len(painted)  # type: ignore[attr-defined]
-
-
-def test_keypoints_of_images_that_nothing_is_painted_from_do_not_matter(
-    study: Study, tiny_root: Path, checkpoint: Path
-) -> None:
-    run(study, checkpoint)
-    plan = read_plan(study.plan_path(PORTION))
-    used = {name for row in plan if row.action == "generate" for name in (row.name, row.condition)}
-    move_keypoints(tiny_root, [row.name for row in plan if row.name not in used])
+    write_annotations(path, annotations.names, annotations.keypoints * 0.5)
+    for name in ("pona", "another"):
+        with pytest.raises(ReidAugError, match=r"keypoints .* have changed since p = 0.40 .*shrink --force"):
+            run(study, checkpoint, name=name)
+    record = json.loads(study.shrink_path(PORTION).read_text())
+    del record["keypoints"]  # as an earlier version left it
+    study.shrink_path(PORTION).write_text(json.dumps(record))
     assert run(study, checkpoint).painted_now == 0  # type: ignore[attr-defined]
-
-
-def test_a_set_whose_record_lacks_the_keypoints_is_taken_as_it_is(
-    study: Study, tiny_root: Path, checkpoint: Path
-) -> None:
-    run(study, checkpoint)
-    path = study.set_root(PORTION, "pona").parent / "synthesis.json"
-    record = json.loads(path.read_text())
-    del record["keypoints"]
-    path.write_text(json.dumps(record))
-    move_keypoints(tiny_root)
-    assert run(study, checkpoint).painted_now == 0  # type: ignore[attr-defined]
-    assert json.loads(path.read_text()).get("keypoints") is None  # nobody knows them
 
 
 def test_the_same_share_twice_is_refused_naming_the_holder(study: Study, checkpoint: Path) -> None:
