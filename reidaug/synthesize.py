@@ -191,7 +191,7 @@ def _claim(root: Path, checkpoint_path: Path, options: SynthesisOptions, what: s
             if "sha256" not in other:
                 theirs, ours = (", ".join(f"{name} {made.get(name)}" for name in other) for made in (earlier, record))
             raise ReidAugError(
-                f"{root.parent} was painted with {theirs}, not with {ours}: give another --name, or replace it by --force"
+                f"{root.parent} was painted with {theirs}, not with {ours}: give another --name, or --force"
             )
         with ExitStack() as shares:
             for lock in root.parent.glob(".lock-*-of-*"):
