@@ -75,7 +75,9 @@ def _draw(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
         axes.fill_between(portions, low, high, color=drawn.get_color(), alpha=0.2, linewidth=0)
     first, seeds = rows[0], len({row["seed"] for row in rows})
     axes.set_xlabel("kept portion p of the training images")
-    axes.set_ylabel("mAP in % (trapezoid AP)" + (", band: ± one standard deviation" if seeds > 1 else ""))
-    axes.set_title(f"{first['recipe']}, {first['arch']}, {seeds} seed{'s' if seeds > 1 else ''}", fontsize=10)
+    axes.set_ylabel("mAP in % (trapezoid AP)")
+    spread = f"{seeds} seeds, bands: ± one standard deviation" if seeds > 1 else "1 seed"
+    axes.set_title(f"{first['recipe']}, {first['arch']}, {spread}", fontsize=10)
+    axes.set_xticks(sorted({row["portion"] for row in rows if row["set"] != "full"}))
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))

@@ -16,6 +16,7 @@ from reidaug.results import current_results, read_results, table_of
 from reidaug.shrink import ShrinkConfig, shrink
 from reidaug.study import Study, parse_portion
 from reidaug.synthesize import SynthesisOptions, check_name, shard_from_environment, synthesize
+from reidaug.train import checkpoint_file
 from reidaug.training_sets import TrainingSet
 
 Unit = tuple[str, float]  # a training set: name and portion
@@ -26,7 +27,7 @@ class SweepRequest:
     """What the user asked for."""
 
     portions: tuple[float, ...]
-    checkpoints: tuple[Path, ...]  # each gives a set of its file's name
+    checkpoints: tuple[Path, ...]  # each gives a set of its file's name; shipped is ours
     shrinking: ShrinkConfig  # its portion is replaced
     evaluation: EvaluationRequest
 
@@ -41,7 +42,7 @@ class SweepRequest:
             check_name(name)
             if names.count(name) > 1:
                 raise ReidAugError(f"--ckpt: {name!r} is the name of another set; rename the file, it names the row")
-        return dict(zip(names, self.checkpoints, strict=True))
+        return dict(zip(names, map(checkpoint_file, self.checkpoints), strict=True))
 
     def units(self) -> list[Unit]:
         """Every training set, in an order that all processes agree on."""

@@ -92,6 +92,11 @@ def test_the_best_weights_of_a_training_make_a_set_of_a_plain_name() -> None:
     assert ("one-best", 0.4) in cells(sweep("--portions", "0.4", "--ckpt", "one.best.pt"))
 
 
+def test_the_shipped_generator_gives_a_set_of_that_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reidaug.train.shipped_checkpoint", lambda: Path("one.pt"))
+    assert ("shipped", 0.4) in cells(sweep("--portions", "0.4", "--ckpt", "shipped"))
+
+
 def test_portions_and_names_that_cannot_be() -> None:
     assert parse_portions("0.8, 0.2,0.2") == (0.2, 0.8)
     with pytest.raises(ReidAugError, match="--portions is empty"):

@@ -193,7 +193,6 @@ def sweep(
     from reidaug.study import Study, resolve_data
     from reidaug.sweep import SweepRequest, parse_portions
     from reidaug.sweep import sweep as run_sweep
-    from reidaug.train import checkpoint_file
 
     wanted = parse_portions(portions)
     evaluation = EvaluationRequest(
@@ -208,8 +207,7 @@ def sweep(
         save_models=save_models,
         rerank=rerank,
     )
-    checkpoints = tuple(map(checkpoint_file, ckpt or ()))
-    request = SweepRequest(wanted, checkpoints, ShrinkConfig(wanted[0], keep, source, seed), evaluation)
+    request = SweepRequest(wanted, tuple(ckpt or ()), ShrinkConfig(wanted[0], keep, source, seed), evaluation)
     the_study = Study(study)
     rows = run_sweep(the_study, resolve_data(data, the_study), request, progress, say)
     show_table(rows, "json" if json else "rich", the_study)
