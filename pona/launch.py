@@ -1,5 +1,6 @@
 """Starting the processes of a training run: on one device, on several, under torchrun or SLURM."""
 
+import atexit
 import inspect
 import logging
 import os
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision, Precision
 from lightning_fabric.plugins.environments import (
@@ -59,6 +61,8 @@ def launch(config: TrainConfig, device: str = "auto", devices: int | None = None
         accelerator=kind, devices=local, num_nodes=nodes, strategy=strategy, plugins=[precision, environment]
     )
     fabric.launch()
+    # Fabric does so for NCCL alone; threads of gloo that outlive Python now and then abort a process that is done.
+    atexit.register(_disconnect)
     return Processes(fabric)
 
 
@@ -115,6 +119,11 @@ def _layout(devices: int | None) -> tuple[int, int, ClusterEnvironment]:
     if devices not in (None, local):
         raise PoNAError(f"{devices} devices asked for where {local} processes were started: leave --devices away")
     return local, world // local, environment
+
+
+def _disconnect() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def _ddp_options(config: TrainConfig) -> dict[str, Any]:

@@ -52,6 +52,11 @@ def test_gradients_are_those_of_one_process_on_the_whole_batch(folder: Path) -> 
         assert error <= 1e-3 * gradient.abs().max().item() + 1e-7, name
 
 
+def test_no_process_leaves_its_connections_to_the_end_of_python(folder: Path) -> None:
+    """Threads of gloo that outlive them now and then end the process with SIGABRT, after all of its work."""
+    assert [json.loads((folder / f"connected{rank}.json").read_text()) for rank in (0, 1)] == [False, False]
+
+
 def test_all_processes_hold_the_same_weights_and_their_own_pools(found: list[dict[str, Any]]) -> None:
     for each in found:
         assert each["whole"] == "done" and each["count"] == 2

@@ -1,5 +1,6 @@
 """What two processes do for tests/test_pona_devices.py, started by torchrun; each writes what it found to a file."""
 
+import atexit
 import json
 import os
 import signal
@@ -65,6 +66,8 @@ def outcome(work: Callable[[], Any]) -> str:
 
 
 def main(folder: Path) -> None:
+    connected = folder / f"connected{os.environ['RANK']}.json"
+    atexit.register(lambda: connected.write_text(json.dumps(dist.is_initialized())))  # runs after what launch registers
     processes = launch(TINY, "cpu")
     found: dict[str, Any] = {"rank": processes.rank, "count": processes.count}
     gradients = one_step(launch(PLAIN, "cpu"), PLAIN)
