@@ -208,9 +208,7 @@ class Run:
     def _check_same_run(self, state: Any) -> None:
         if not isinstance(state, dict) or state.get("format") != STATE_FORMAT:
             raise PoNAError(f"{self.state_path} is no training state: delete it to start anew")
-        changed = differences(self.config, self.origin, state)
-        if state["fingerprint"] != self.trained_on.get("fingerprint"):
-            changed.append("other training images")
+        changed = differences(self.config, self.origin, self.trained_on.get("fingerprint"), state)
         if (devices := 1 + len(state["state"].get("others", []))) != self.processes.count:
             changed.append(f"devices {devices} -> {self.processes.count}")
         if changed:

@@ -13,18 +13,22 @@ FREE = ("log_every", "validate_every", "perceptual")
 INPUTS = {"initial": "another generator to start from", "vgg": "other VGG-19 weights", "keypoints": "other keypoints"}
 
 
-def differences(config: TrainConfig, origin: Mapping[str, str | None], recorded: Mapping[str, Any]) -> list[str]:
+def differences(
+    config: TrainConfig, origin: Mapping[str, str | None], fingerprint: str | None, recorded: Mapping[str, Any]
+) -> list[str]:
     """What makes a recorded run another one than this; empty where it is this very run.
 
     Args:
         config: of this run.
         origin: digests of the inputs of this run, by name.
-        recorded: "config" and "origin" of the other run. A field younger than the record had its default then, and an
-            input whose digest the record lacks is taken for the same.
+        fingerprint: of the training images of this run.
+        recorded: "config", "origin" and "fingerprint" of the other run. A field younger than the record had its default
+            then, and an input whose digest the record lacks is taken for the same.
     """
     theirs, own = asdict(TrainConfig()) | recorded.get("config", {}), asdict(config)
     changed = [name for name in own if name not in FREE and theirs[name] != own[name]]
     inputs = dict(origin) | recorded.get("origin", {})
-    return [f"{name} {theirs[name]} -> {own[name]}" for name in changed] + [
-        INPUTS[name] for name in origin if inputs[name] != origin[name]
-    ]
+    found = [f"{name} {theirs[name]} -> {own[name]}" for name in changed]
+    if recorded.get("fingerprint") != fingerprint:
+        found.append("other training images")
+    return found + [INPUTS[name] for name in origin if inputs[name] != origin[name]]

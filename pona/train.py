@@ -118,9 +118,8 @@ def _is_done(out: Path, config: TrainConfig, trained_on: Mapping[str, Any], orig
     training = load_checkpoint(out).training
     if not training.get("finished"):
         return False
-    changed = differences(config, origin, training)
-    if training.get("trained_on", {}).get("fingerprint") != trained_on.get("fingerprint"):
-        changed.append("other training images")
+    recorded = {**training, "fingerprint": training.get("trained_on", {}).get("fingerprint")}
+    changed = differences(config, origin, trained_on.get("fingerprint"), recorded)
     if changed:
         raise PoNAError(
             f"{out} is the finished generator of another run ({', '.join(changed)}): "

@@ -7,7 +7,7 @@ Sources: the Market-1501 protocol (Zheng et al., ICCV 2015) for what counts; its
 Ye et al., TPAMI 2021, for mINP.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from reid_baseline.errors import ReIDError
 from reid_baseline.similarity import Array, checked_arrays, similarity_blocks
 
+Ids = Sequence[int] | np.ndarray
 Distances = Callable[[np.ndarray, np.ndarray], Iterable[np.ndarray]]
 """From the features of Q queries and of G gallery items without junk, rows of length 1: the (Q, G) distances, as
 blocks of consecutive rows."""
@@ -106,7 +107,7 @@ def evaluate_ranking(
     )
 
 
-def check_matches(query_pids: Array, gallery_pids: Array, query_camids: Array, gallery_camids: Array) -> None:
+def check_matches(query_pids: Ids, gallery_pids: Ids, query_camids: Ids, gallery_camids: Ids) -> None:
     """Raises ReIDError, with the reason, where no query has a right gallery item: before hours of work, say.
 
     Args:
@@ -115,16 +116,15 @@ def check_matches(query_pids: Array, gallery_pids: Array, query_camids: Array, g
         query_camids: (Q,) integers.
         gallery_camids: (G,) integers.
     """
-    gallery = set(zip(np.asarray(gallery_pids).tolist(), np.asarray(gallery_camids).tolist(), strict=True))
     cameras: dict[int, set[int]] = {}
-    for pid, camid in gallery:
+    for pid, camid in zip(gallery_pids, gallery_camids, strict=True):
         if pid >= 0:
             cameras.setdefault(pid, set()).add(camid)
     if not cameras:
         raise ReIDError(
             f"all {len(gallery_pids)} gallery items are junk (pid < 0): mAP needs a gallery of known persons"
         )
-    queries = list(zip(np.asarray(query_pids).tolist(), np.asarray(query_camids).tolist(), strict=True))
+    queries = list(zip(query_pids, query_camids, strict=True))
     if any(cameras.get(pid, set()) - {camid} for pid, camid in queries):
         return
     all_cameras = {camid for _, camid in queries}.union(*cameras.values())

@@ -60,7 +60,6 @@ class Recipe:
             raise ReIDError(
                 "synthetic_smoothing must lie in [0, 1), weight and real images per synthetic one at 0 or above"
             )
-
         if 0 < self.synthetic_smoothing <= self.label_smoothing:
             raise ReIDError(
                 f"synthetic_smoothing is {self.synthetic_smoothing}, expected more than the {self.label_smoothing} "

@@ -39,9 +39,14 @@ CONTROLS = {
 }
 
 
+def set_of(label: str) -> str:
+    """The name of a set, without what a table adds in brackets of how its copies or painted images were treated."""
+    return label.split(" (")[0]
+
+
 def is_control(label: str) -> bool:
-    """Whether a set of this name is a control; what stands behind it in brackets says how its copies were treated."""
-    return label.split(" (")[0] in CONTROLS
+    """Whether a set of this name or label is a control."""
+    return set_of(label) in CONTROLS
 
 
 def parse_controls(text: str | None) -> tuple[str, ...]:

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from reidaug.cells import Cell, Progress, Say, Work, make_cell
 from reidaug.controls import make_control
 from reidaug.errors import ReidAugError
@@ -95,8 +93,8 @@ def _check_test_images(data: Path) -> None:
     from reid_baseline import check_matches
 
     query, gallery = (scan_split(data, split) for split in ("query", "gallery"))
-    pids = [np.array([image.pid for image in side]) for side in (query, gallery)]
-    camids = [np.array([image.camid for image in side]) for side in (query, gallery)]
+    pids = [[image.pid for image in side] for side in (query, gallery)]
+    camids = [[image.camid for image in side] for side in (query, gallery)]
     check_matches(*pids, *camids)
 
 

@@ -40,9 +40,12 @@ def append_result(path: Path, row: dict[str, Any]) -> None:
             raise
 
 
+TABLE_FIELDS = ("recipe", "arch", "weights", "epochs", "test_fingerprint")  # equal in all rows of one table
+
+
 def table_of(row: dict[str, Any]) -> tuple[Any, ...]:
     """What rows must have in common to stand in one table: recipe, network, weights, length and test images."""
-    return tuple(row.get(name) for name in ("recipe", "arch", "weights", "epochs", "test_fingerprint"))
+    return tuple(row.get(name) for name in TABLE_FIELDS)
 
 
 def current_results(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

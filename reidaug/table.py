@@ -12,8 +12,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table as RichTable
 
 from reidaug.comparison import LEVEL, Comparison, compare
-from reidaug.controls import CONTROLS, MATCHED, is_control
-from reidaug.results import table_of
+from reidaug.controls import CONTROLS, MATCHED, is_control, set_of
+from reidaug.results import TABLE_FIELDS, table_of
 
 Row = dict[str, Any]
 Grid = tuple[str, list[str], list[list[str]]]  # title, header, lines
@@ -88,9 +88,8 @@ def format_table(rows: list[Row], style: str, queries: Path | None = None) -> Re
 
 def compared_sets(rows: Iterable[Row], queries: Path) -> list[dict[str, Any]]:
     """Every difference with its intervals and verdict as plain values, and the table that it is of."""
-    names = ("recipe", "arch", "weights", "epochs", "test_fingerprint")
     return [
-        {**{name: group[0].get(name) for name in names}, **asdict(each)}
+        {**dict(zip(TABLE_FIELDS, table_of(group[0]), strict=True)), **asdict(each)}
         for group in group_rows(rows)
         for each in compare(group, queries)
     ]
@@ -230,7 +229,7 @@ def notes(rows: list[Row]) -> list[str]:
         )
     for name, portion in sorted({(r["set"], r["portion"]) for r in rows if _seen(r) == "unknown"}):
         lines.append(f"{name}, p = {portion:.2f}: the generator's checkpoint does not say what it was trained on")
-    names = {row["set"].split(" (")[0] for row in rows}
+    names = {set_of(row["set"]) for row in rows}
     if "none" in names and MATCHED not in names:
         lines.append(
             "equal epochs, not equal iterations: none takes fewer steps than the completed and full sets "

@@ -272,15 +272,17 @@ def interrupted(out: Path, config: TrainConfig = TINY) -> dict[str, Any]:
     return read_torch(out.with_name(out.name + ".last"))
 
 
-def test_records_older_than_a_setting_are_of_this_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("part", "name"), [("config", "color_jitter"), ("origin", "keypoints")])
+def test_records_older_than_a_setting_or_digest_are_of_this_run(tmp_path: Path, part: str, name: str) -> None:
     state = interrupted(tmp_path / "g.pt")
-    del state["config"]["color_jitter"]
+    del state[part][name]
     write_torch(tmp_path / "g.pt.last", state)
     run(tmp_path / "g.pt")
     done = load_checkpoint(tmp_path / "g.pt")
-    del done.training["config"]["color_jitter"]
+    del done.training[part][name]
     save_checkpoint(tmp_path / "g.pt", done.generator, done.config, done.training)
     run(tmp_path / "g.pt", progress=lambda _: pytest.fail("ran again"))
+    run(tmp_path / "h.pt", initial=tmp_path / "g.pt")
     with pytest.raises(PoNAError, match=r"color_jitter 0.0 -> 0.3"):
         run(tmp_path / "g.pt", replace(TINY, color_jitter=0.3))
 
@@ -294,18 +296,6 @@ def test_other_keypoints_are_another_run(tmp_path: Path) -> None:
     run(tmp_path / "g.pt")
     with pytest.raises(PoNAError, match=r"finished generator of another run \(other keypoints\)"):
         run(tmp_path / "g.pt", data=moved)
-
-
-def test_records_without_a_digest_of_the_keypoints_are_of_this_run(tmp_path: Path) -> None:
-    state = interrupted(tmp_path / "g.pt")
-    del state["origin"]["keypoints"]
-    write_torch(tmp_path / "g.pt.last", state)
-    run(tmp_path / "g.pt")
-    done = load_checkpoint(tmp_path / "g.pt")
-    del done.training["origin"]["keypoints"]
-    save_checkpoint(tmp_path / "g.pt", done.generator, done.config, done.training)
-    run(tmp_path / "g.pt", progress=lambda _: pytest.fail("ran again"))
-    run(tmp_path / "h.pt", initial=tmp_path / "g.pt")
 
 
 def test_how_often_is_looked_makes_no_other_run(tmp_path: Path) -> None:
