@@ -9,18 +9,17 @@ usage: python benchmarks/baseline.py [--arch resnet18] [--recipe quick] [--image
 
 import argparse
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
+from turns import median_seconds
 
 from reid_baseline import ARCHS, RECIPES, Recipe, build_model, extract_features, train_baseline
 from reid_baseline.augmentation import IMAGENET_MEAN, IMAGENET_STD
@@ -95,17 +94,6 @@ class UsualWay:
         return torch.cat(found)
 
 
-def median_seconds(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median time of each, in turns, so that a busy machine slows all alike; a first round does not count."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(1 + rounds):
-        for name, run in ways.items():
-            started = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - started)
-    return {name: float(np.median(each[1:])) for name, each in times.items()}
-
-
 def smooth_images(count: int, size: tuple[int, int]) -> Tensor:
     """Random images whose JPEG files are as small as those of photographs: noise takes longer to read."""
     random = torch.Generator().manual_seed(0)
@@ -125,7 +113,7 @@ def write_files(folder: Path, images: Tensor) -> list[Path]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--arch", choices=ARCHS, nargs="+", default=list(ARCHS))
-    parser.add_argument("--recipe", choices=sorted(RECIPES), default="quick")
+    parser.add_argument("--recipe", choices=("paper", "quick"), default="quick")
     parser.add_argument("--images", type=int, default=640, help="a multiple of the recipe's batch")
     parser.add_argument("--rounds", type=int, default=3, help="of each way, in turns, after one that does not count")
     parser.add_argument("--workers", type=int, default=2, help="of the DataLoader")
@@ -153,7 +141,7 @@ def main() -> None:
 
             for what, usually, ours in (("training", usual.epoch, training), ("features", usual.features, features)):
                 ways = {"usual": usually, "fp32": ours("fp32"), "auto": ours("auto")}
-                medians = median_seconds(ways, args.rounds)
+                medians = median_seconds(ways, args.rounds, device)
                 for name, seconds in medians.items():
                     ratio = medians["usual"] / seconds
                     print(f"{arch:9} {what:9} {name:6} {args.images / seconds:8.1f} {ratio:6.2f} x", flush=True)

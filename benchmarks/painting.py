@@ -6,14 +6,13 @@ usage: python benchmarks/painting.py [--ckpt pona.pt | --width 64] [--batch-size
 """
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from training import attend_naively
+from turns import median_seconds
 
 import pona.attention
 from pona import PoNAGenerator, fold_norms, generate_images, load_checkpoint, render_heatmaps
@@ -32,12 +31,6 @@ def paint_plainly(generator: PoNAGenerator, images: Tensor, conditions: Tensor, 
         return to_uint8(generator(to_float(images), *maps))
     finally:
         pona.attention.attend = kept
-
-
-def seconds(call: Callable[[], Tensor]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 def load(arguments: argparse.Namespace) -> PoNAGenerator:
@@ -73,15 +66,9 @@ def main() -> None:
         "fast, one person": lambda: generate_images(fast, images[:1], conditions[:1], targets, of=first),
     }
     difference = (ways["plain"]().float() - ways["fast"]().float()).abs()
-    ways["fast, one person"]()
-    measured: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(arguments.repeats):  # by turns, so that a noisy machine disturbs all alike
-        for name, way in ways.items():
-            measured[name].append(seconds(way))
-    for name, found in measured.items():
-        middle = statistics.median(found)
-        ratio = statistics.median(measured["plain"]) / middle
-        print(f"{name:17} {count / middle:7.1f} images/s   {ratio:.2f} times plain")
+    medians = median_seconds(ways, arguments.repeats)
+    for name, seconds in medians.items():
+        print(f"{name:17} {count / seconds:7.1f} images/s   {medians['plain'] / seconds:.2f} times plain")
     print(f"plain and fast differ by {difference.mean():.4f} of 255 in the mean, {difference.max():.0f} at most")
 
 

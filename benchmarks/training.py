@@ -9,7 +9,6 @@ usage: python benchmarks/training.py [--width 24] [--batch-size 16] [--iteration
 
 import argparse
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
+from turns import median_seconds
 
 import pona.attention
 from pona import PoNAGenerator, PoseImages, render_heatmaps
@@ -138,15 +138,6 @@ def endless(loader: DataLoader) -> Iterator[list[Tensor]]:
         yield from loader
 
 
-def seconds(step: Callable[[], object], device: torch.device) -> float:
-    """Time of one step, until the device is done with it."""
-    started = time.perf_counter()
-    step()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - started
-
-
 def naively(step: Callable[[], object]) -> Callable[[], object]:
     """The step with the attention that keeps its map."""
 
@@ -197,15 +188,11 @@ def main() -> None:
         if args.compile:
             compiled = Trainer(processes, config, data, None, compiled=True)
             steps["compiled"] = lambda: compiled.step(config.learning_rate)
-        times: dict[str, list[float]] = {name: [] for name in steps}
-        for _ in range(2 + args.iterations):  # in turns, so that a busy machine slows all alike
-            for name, step in steps.items():
-                times[name].append(seconds(step, device))
+        medians = median_seconds(steps, args.iterations, device, warm_up=2)
     print(machine(device))
     print(f"width {config.width}, batches of {config.batch_size}; iterations/s by the median step, naive = 1")
-    medians = {name: float(np.median(each[2:])) for name, each in times.items()}
-    for name, median in medians.items():
-        print(f"{name:9} {1 / median:7.3f} it/s {medians['naive'] / median:6.2f} x   (first {times[name][0]:.1f} s)")
+    for name, seconds in medians.items():
+        print(f"{name:9} {1 / seconds:7.3f} it/s {medians['naive'] / seconds:6.2f} x")
 
 
 if __name__ == "__main__":

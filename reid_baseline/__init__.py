@@ -14,6 +14,7 @@ from reid_baseline.model import ARCHS, BaselineNet, build_model, load_model, sav
 from reid_baseline.ranking import Ranking, check_matches, evaluate_ranking
 from reid_baseline.recipe import RECIPES, Recipe
 from reid_baseline.reranking import reranked_distances
+from reid_baseline.resume import training_seconds
 from reid_baseline.train import TrainProgress, train_baseline
 
 __all__ = [
@@ -37,4 +38,5 @@ __all__ = [
     "reranked_distances",
     "save_model",
     "train_baseline",
+    "training_seconds",
 ]

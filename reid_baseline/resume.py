@@ -11,6 +11,8 @@ import torch
 from reid_baseline.errors import ReIDError, StateError
 from reid_baseline.recipe import Recipe
 
+FORMAT = "reid_baseline training state 2"
+
 
 def fingerprint(
     images: torch.Tensor,
@@ -34,7 +36,7 @@ def fingerprint(
     return digest.hexdigest()
 
 
-def write_state(path: Path, identity: str, parts: Mapping[str, Any], epochs_done: int) -> None:
+def write_state(path: Path, identity: str, parts: Mapping[str, Any], epochs_done: int, seconds: float) -> None:
     """Writes the file whole or not at all.
 
     Args:
@@ -42,14 +44,16 @@ def write_state(path: Path, identity: str, parts: Mapping[str, Any], epochs_done
         identity: of the training, by `fingerprint`.
         parts: networks and optimizers by name.
         epochs_done: how far the training is.
+        seconds: that it took, interruptions left out.
 
     Raises:
         ReIDError: the folder is absent or cannot be written, or the disk is full.
     """
     state = {
-        "format": "reid_baseline training state 1",
+        "format": FORMAT,
         "identity": identity,
         "epochs_done": epochs_done,
+        "seconds": seconds,
         **{name: part.state_dict() for name, part in parts.items()},
     }
     write_whole(path, state)
@@ -75,22 +79,38 @@ def write_whole(path: Path, content: Mapping[str, Any]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def read_state(path: Path, identity: str, parts: Mapping[str, Any]) -> int:
-    """Loads the state into the parts that `write_state` took and returns the epochs done.
+def read_state(path: Path, identity: str, parts: Mapping[str, Any]) -> tuple[int, float]:
+    """Loads the state into the parts that `write_state` took and returns the epochs done and their seconds.
 
     Raises:
         StateError: the file is unreadable, or of another training.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        written_for = state["identity"]
-    except Exception as error:  # torch.load raises a dozen kinds for a broken, foreign or unsafe file
-        raise StateError(f"{path} is no state of a baseline training: remove it to start anew") from error
-    if written_for != identity:
+    state = _load(path)
+    if state["identity"] != identity:
         raise StateError(
             f"{path} is of a training with other images or settings, or on another kind of device: remove it to start "
             "anew"
         )
     for name, part in parts.items():
         part.load_state_dict(state[name])
-    return int(state["epochs_done"])
+    return int(state["epochs_done"]), float(state["seconds"])
+
+
+def training_seconds(path: Path) -> float:
+    """What the training whose state a file holds has taken so far, interruptions left out.
+
+    Raises:
+        StateError: the file is unreadable.
+    """
+    return float(_load(path)["seconds"])
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+        if state["format"] == FORMAT:
+            return state
+        error = None
+    except Exception as failure:  # torch.load raises a dozen kinds for a broken, foreign or unsafe file
+        error = failure
+    raise StateError(f"{path} is no state of a baseline training: remove it to start anew") from error

@@ -100,15 +100,17 @@ def train_baseline(
         if checkpoint:
             arithmetic = f"{device.type} {precision}"
             identity = fingerprint(images, labels, synthetic, recipe, arch, weights, seed, arithmetic)
-        first_epoch = read_state(checkpoint, identity, parts) if checkpoint and checkpoint.exists() else 0
+        resumed = checkpoint and checkpoint.exists()
+        first_epoch, seconds = read_state(checkpoint, identity, parts) if checkpoint and resumed else (0, 0.0)
         data = (images, labels, synthetic)
         run = _Run(objective, parts["optimizer"], recipe, data, device, precision, seed, progress, first_epoch)
-        saved = time.monotonic()
+        saved = began = time.monotonic()
         for epoch in range(first_epoch, recipe.epochs):
             run.epoch(epoch)
-            if checkpoint and (time.monotonic() - saved > SAVE_SECONDS or epoch == recipe.epochs - 1):
-                write_state(checkpoint, identity, parts, epoch + 1)
-                saved = time.monotonic()
+            now = time.monotonic()
+            if checkpoint and (now - saved > SAVE_SECONDS or epoch == recipe.epochs - 1):
+                write_state(checkpoint, identity, parts, epoch + 1, seconds + now - began)
+                saved = now
     return model.eval()
 
 

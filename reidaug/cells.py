@@ -1,7 +1,6 @@
 """One baseline after another: train it, score it, keep the row."""
 
 import os
-import platform
 import shlex
 import sys
 import time
@@ -18,6 +17,7 @@ from reidaug.comparison import write_query_scores
 from reidaug.console import Advance, duration
 from reidaug.errors import HeldError, ReidAugError
 from reidaug.files import locked
+from reidaug.machine import device_name, processor_name
 from reidaug.market1501 import ImageRecord, scan_split, split_folder
 from reidaug.rescoring import RERANKED, reranked_scores
 from reidaug.results import append_result, current_results, read_results, result_key, row_place
@@ -174,9 +174,8 @@ class Work:
         return images
 
     def _run_cell(self, cell: Cell, test: dict[str, tuple[Any, list[ImageRecord]]]) -> None:
-        from reid_baseline import StateError, evaluate_ranking, extract_features, save_model
+        from reid_baseline import StateError, evaluate_ranking, extract_features, save_model, training_seconds
 
-        start = time.monotonic()
         classes, labels = np.unique(cell.training_set.pids, return_inverse=True)
         unfinished = self.study.path / ".work" / f"{cell.key}.pt"
         try:
@@ -185,6 +184,7 @@ class Work:
             self.say(f"{cell.title()} starts anew: {error}")
             unfinished.unlink()
             model = self._train(cell, labels, unfinished)
+        seconds, trained = training_seconds(unfinished), time.monotonic()
         if self.save_models:
             path = self.study.model_path(cell.key)
             path.parent.mkdir(exist_ok=True)
@@ -205,7 +205,7 @@ class Work:
         )
         if self.save_models:
             save_features(self.study.features_path(cell.key), kept)
-        row = self._row(cell, ranking, len(classes), time.monotonic() - start)
+        row = self._row(cell, ranking, len(classes), seconds + time.monotonic() - trained)
         if self.rerank or self._was_reranked(cell):
             row |= reranked_scores(kept)
         append_result(self.study.results_path, row)
@@ -281,21 +281,14 @@ class Work:
             "test_fingerprint": self.test_fingerprint,
             "configuration": cell.configuration,
             "versions": {"reidaug": __version__, "torch": torch.__version__, "torchvision": torchvision.__version__},
-            "device": torch.cuda.get_device_name(self.device) if str(self.device).startswith("cuda") else "cpu",
+            "device": device_name(self.device),
             "precision": choose_precision(self.device),
-            "processor": _processor(),
+            "processor": processor_name(),
             "threads": torch.get_num_threads(),
             "seconds": round(seconds, 1),
             "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "command": shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
         }
-
-
-def _processor() -> str:
-    """The CPU's name, as far as the system tells."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _mark(rows: Sequence[int], count: int) -> Any:

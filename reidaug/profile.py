@@ -1,6 +1,5 @@
 """`reidaug profile`: what a generator costs on this device."""
 
-import platform
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reidaug.errors import ReidAugError
+from reidaug.machine import device_name, processor_name
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ def profile_generator(
         advance(done, len(wanted))
         costs += measure(generator, size, batch_size, place, seconds)
     advance(len(wanted), len(wanted))
-    cpu = f"CPU {platform.machine()}, {torch.get_num_threads()} threads"
-    words = torch.cuda.get_device_name(place) if place.type == "cuda" else cpu
+    cpu = f"{processor_name()}, {torch.get_num_threads()} threads"
+    words = device_name(place) if place.type == "cuda" else cpu
     macs = {size: count_macs(generator, size) for size in sizes}
     return Profile(checkpoint, count_parameters(generator), macs, costs, f"{words}, torch {torch.__version__}")
 

@@ -289,6 +289,12 @@ def test_missing_weights_file(study: Study) -> None:
     assert result.exit_code == 1 and "nowhere.pth" in result.stderr
 
 
+def test_seconds_are_those_of_all_sittings(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reid_baseline.training_seconds", lambda path: 1000.0 * path.is_file())
+    assert evaluate().exit_code == 0
+    assert all(1000 < row["seconds"] < 1100 for row in read_results(study.results_path))
+
+
 def test_killed_evaluation_goes_on_and_gives_the_same_number(study: Study) -> None:
     command = [sys.executable, "-m", "reidaug", "evaluate", *SMALL, "--epochs", "3", "--json"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -5,7 +5,15 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 import torch
 
-from reid_baseline import RECIPES, BaselineNet, ReIDError, evaluate_ranking, extract_features, train_baseline
+from reid_baseline import (
+    RECIPES,
+    BaselineNet,
+    ReIDError,
+    evaluate_ranking,
+    extract_features,
+    train_baseline,
+    training_seconds,
+)
 from reid_baseline import train as train_module
 from reid_baseline.augmentation import normalise
 from reid_baseline.sampling import steps_per_epoch
@@ -250,12 +258,15 @@ def test_resume_gives_the_same_network_as_no_interruption(tmp_path, monkeypatch)
     with pytest.raises(Killed):
         train(checkpoint=checkpoint, progress=kill_in_epoch_three)
     assert [path.name for path in tmp_path.iterdir()] == ["training.pt"]
+    first = training_seconds(checkpoint)
     reports = []
     assert same_weights(whole, train(checkpoint=checkpoint, progress=reports.append))
     assert {report.epoch for report in reports} == {3}
+    seconds = training_seconds(checkpoint)
+    assert 0 < first < seconds  # those of both sittings
     reports.clear()
     assert same_weights(whole, train(checkpoint=checkpoint, progress=reports.append))
-    assert not reports  # nothing was left to do
+    assert not reports and training_seconds(checkpoint) == seconds  # nothing was left to do
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):
