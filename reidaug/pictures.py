@@ -106,7 +106,7 @@ def save_tiles(
         y = first_y + line * (room + height + GAP)
         _write(canvas, group * block + GAP, y, above[number], "lm")
         _paste(canvas, [group * block + left for left in lefts], y + room, row.images, (width, height))
-    write_image(path, canvas, "PNG", optimize=True)
+    write_image(path, canvas, "PNG")
 
 
 def _paste(

@@ -1,7 +1,9 @@
 """The demo and the generator that is shipped for it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +15,12 @@ import pona
 from reidaug import demo
 from reidaug.annotations import find_annotations, read_annotations
 from reidaug.cli import app
+from reidaug.evaluate import EvaluationRequest, evaluate_study
 from reidaug.mannequins import MannequinConfig, write_mannequins
 from reidaug.market1501 import read_images, split_folder
 from reidaug.pairs import draw_pairs, make_pairs
 from reidaug.provenance import count_seen
+from reidaug.study import Study
 
 runner = CliRunner()
 FEW = MannequinConfig(train_ids=6, test_ids=4, images=5, seed=0)
@@ -59,7 +63,11 @@ def test_shipped_generator_beats_both_guesses_on_people_it_has_not_seen(people: 
 
 
 def test_demo_ends_in_a_table_and_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def evaluate_shortly(study: Study, request: EvaluationRequest, **told: Any) -> list[dict[str, Any]]:
+        return evaluate_study(study, replace(request, epochs=2), **told)
+
     monkeypatch.setattr(demo, "PEOPLE", FEW)
+    monkeypatch.setattr(demo, "evaluate_study", evaluate_shortly)
     result = runner.invoke(app, ["demo", "--out", str(tmp_path / "demo"), "--device", "cpu", "--json"])
     assert result.exit_code == 0, result.output
     rows = json.loads(result.stdout)["rows"]
