@@ -10,7 +10,12 @@ from pona.presets import TrainConfig
 # whether VGG-19 was in use tells its file's digest.
 FREE = ("log_every", "validate_every", "perceptual")
 # What an input is called that is another.
-INPUTS = {"initial": "another generator to start from", "vgg": "other VGG-19 weights", "keypoints": "other keypoints"}
+INPUTS = {
+    "initial": "another generator to start from",
+    "vgg": "other VGG-19 weights",
+    "keypoints": "other keypoints",
+    "validation": "other validation images or keypoints",
+}
 
 
 def differences(

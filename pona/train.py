@@ -90,8 +90,13 @@ def train(
             trained_on["names"] = sorted({*trained_on.get("names", []), *seen})
         vgg = choose_vgg(config, vgg_weights)
         perceptual = None if vgg is None else PerceptualLoss(vgg)
-        keypoints = hashlib.sha256(data.keypoints.cpu().numpy().tobytes()).hexdigest()
-        return start, perceptual, {"initial": _file_digest(initial), "vgg": _file_digest(vgg), "keypoints": keypoints}
+        origin = {
+            "initial": _file_digest(initial),
+            "vgg": _file_digest(vgg),
+            "keypoints": _digest(data.keypoints),
+            "validation": None if validation is None else _digest(validation.images, validation.keypoints),
+        }
+        return start, perceptual, origin
 
     with own.together():
         start, perceptual, origin = own.every(prepare)
@@ -126,6 +131,14 @@ def _is_done(out: Path, config: TrainConfig, trained_on: Mapping[str, Any], orig
             f"give another output, or delete {out.name} to start anew"
         )
     return True
+
+
+def _digest(*tensors: torch.Tensor) -> str:
+    """SHA-256 of the values of tensors."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.contiguous().cpu().numpy().data)
+    return digest.hexdigest()
 
 
 def _file_digest(path: Path | None) -> str | None:

@@ -272,7 +272,9 @@ def interrupted(out: Path, config: TrainConfig = TINY) -> dict[str, Any]:
     return read_torch(out.with_name(out.name + ".last"))
 
 
-@pytest.mark.parametrize(("part", "name"), [("config", "color_jitter"), ("origin", "keypoints")])
+@pytest.mark.parametrize(
+    ("part", "name"), [("config", "color_jitter"), ("origin", "keypoints"), ("origin", "validation")]
+)
 def test_records_older_than_a_setting_or_digest_are_of_this_run(tmp_path: Path, part: str, name: str) -> None:
     state = interrupted(tmp_path / "g.pt")
     del state[part][name]
@@ -285,6 +287,13 @@ def test_records_older_than_a_setting_or_digest_are_of_this_run(tmp_path: Path, 
     run(tmp_path / "h.pt", initial=tmp_path / "g.pt")
     with pytest.raises(PoNAError, match=r"color_jitter 0.0 -> 0.3"):
         run(tmp_path / "g.pt", replace(TINY, color_jitter=0.3))
+
+
+def test_another_validation_is_another_run(tmp_path: Path) -> None:
+    data = small_data(6, 32, 16)
+    run(tmp_path / "g.pt", data=data, validation=data)
+    with pytest.raises(PoNAError, match=r"another run \(other validation images or keypoints\)"):
+        run(tmp_path / "g.pt", data=data, validation=replace(data, keypoints=data.keypoints + 1))
 
 
 def test_other_keypoints_are_another_run(tmp_path: Path) -> None:
