@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from reidaug.annotations import find_annotations, read_annotations
+from reidaug.completed_set import SynthesisOptions
 from reidaug.console import Advance
 from reidaug.evaluate import EvaluationRequest, evaluate_study
 from reidaug.mannequins import MannequinConfig, write_mannequins
@@ -19,7 +20,7 @@ from reidaug.plan import PlanRow, read_plan
 from reidaug.reports import shrink_summary
 from reidaug.shrink import ShrinkConfig, shrink
 from reidaug.study import Study
-from reidaug.synthesize import SynthesisOptions, synthesize
+from reidaug.synthesize import synthesize
 from reidaug.train import shipped_checkpoint
 
 PORTION = 0.4

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reidaug.cells import Progress
+from reidaug.completed_set import SynthesisOptions
 from reidaug.console import duration
 from reidaug.errors import ReidAugError
 from reidaug.evaluate import EvaluationRequest, choose_recipe, evaluate_study
@@ -15,7 +16,7 @@ from reidaug.market1501 import scan_split
 from reidaug.results import current_results, read_results, table_of
 from reidaug.shrink import ShrinkConfig, shrink
 from reidaug.study import Study, parse_portion
-from reidaug.synthesize import SynthesisOptions, check_name, shard_from_environment, synthesize
+from reidaug.synthesize import check_name, shard_from_environment, synthesize
 from reidaug.train import checkpoint_file
 from reidaug.training_sets import TrainingSet
 

@@ -16,6 +16,7 @@ from PIL import Image
 
 import pona
 from reidaug.annotations import find_annotations, read_annotations, write_annotations
+from reidaug.completed_set import SynthesisOptions
 from reidaug.errors import ReidAugError
 from reidaug.files import locked
 from reidaug.market1501 import split_folder
@@ -23,7 +24,7 @@ from reidaug.plan import read_manifest, read_plan
 from reidaug.provenance import count_seen, describe_training_images
 from reidaug.shrink import ShrinkConfig, shrink
 from reidaug.study import Study
-from reidaug.synthesize import SynthesisOptions, shard_from_environment, synthesize
+from reidaug.synthesize import shard_from_environment, synthesize
 
 PORTION = 0.4
 

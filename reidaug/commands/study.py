@@ -91,8 +91,9 @@ def synthesize(
     query and gallery, the keypoint CSVs and manifest.csv. Run it under torchrun or as a SLURM array and each process
     does its share.
     """
+    from reidaug.completed_set import SynthesisOptions
     from reidaug.study import Study, chosen_portions
-    from reidaug.synthesize import SynthesisOptions, synthesize
+    from reidaug.synthesize import synthesize
     from reidaug.train import checkpoint_file
 
     options = SynthesisOptions(
