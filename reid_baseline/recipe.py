@@ -38,7 +38,7 @@ class Recipe:
     flip_test: bool = True  # add the feature of the mirrored image
     synthetic_weight: float = 1.0  # of a generated image in the losses; a real one counts 1
     synthetic_smoothing: float = 0.0  # label smoothing of generated images, where larger than the recipe's
-    real_per_synthetic: float = 0.0  # real images for each generated one in a batch; 0 = as they come
+    real_per_synthetic: float = 0.0  # real images for each generated one in a batch, or of a person; 0 = as they come
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
@@ -54,8 +54,6 @@ class Recipe:
                 f"batches of {self.batch_size} do not divide among {self.identities} persons: expected 2 images or "
                 "more of each"
             )
-        if self.identities and self.real_per_synthetic:
-            raise ReIDError(f"recipe {self.name} draws batches by person: real_per_synthetic goes with the others only")
         if not 0 <= self.synthetic_smoothing < 1 or self.synthetic_weight < 0 or self.real_per_synthetic < 0:
             raise ReIDError(
                 "synthetic_smoothing must lie in [0, 1), weight and real images per synthetic one at 0 or above"

@@ -39,23 +39,34 @@ def draw_batches(labels: Tensor, synthetic: Tensor | None, recipe: Recipe, gener
         synthetic: (N,) bool, which images are generated; None = none.
         recipe: its ``batch_size``, ``identities`` and ``real_per_synthetic`` are used.
         generator: of the draws.
+
+    Raises:
+        ReIDError: a fixed share of real images of a training set that has one kind only.
     """
+    mixed = None if synthetic is None or not recipe.real_per_synthetic else synthetic
+    if mixed is not None and (mixed.all() or not mixed.any()):
+        raise ReIDError("a mixture of real and synthetic images needs both: the training set has one kind only")
     if recipe.identities:
-        return _by_identity(labels, recipe.identities, recipe.batch_size // recipe.identities, generator)
-    if synthetic is not None and recipe.real_per_synthetic:
-        return _mixed(synthetic, recipe, generator)
-    order = torch.randperm(len(labels), generator=generator)
-    return list(order.split(recipe.batch_size)[: steps_per_epoch(len(labels), recipe)])
+        return _by_identity(labels, mixed, recipe, generator)
+    steps = steps_per_epoch(len(labels), recipe)
+    if mixed is not None:
+        return list(_mixture(mixed, torch.arange(len(labels)), steps, recipe.batch_size, recipe, generator))
+    return list(torch.randperm(len(labels), generator=generator).split(recipe.batch_size)[:steps])
 
 
-def _by_identity(labels: Tensor, persons: int, each: int, generator: torch.Generator) -> list[Tensor]:
+def _by_identity(labels: Tensor, mixed: Tensor | None, recipe: Recipe, generator: torch.Generator) -> list[Tensor]:
     """Batches of P persons with K images, as the bag of tricks draws them (Luo et al., CVPRW 2019).
 
-    A person with fewer than K images is filled up with repeated ones; in an epoch no image comes twice otherwise.
+    A person with fewer than K images is filled up with repeated ones; in an epoch no image comes twice otherwise. With
+    a share of real images asked for, each person who has both kinds shows that share, if need be with repeated ones.
     """
+    persons, each = recipe.identities, recipe.batch_size // recipe.identities
     waiting: list[list[Tensor]] = []
     for label in labels.unique():
         rows = torch.nonzero(labels == label)[:, 0]
+        if mixed is not None and mixed[rows].any() and not mixed[rows].all():
+            waiting.append(list(_mixture(mixed, rows, max(1, len(rows) // each), each, recipe, generator)))
+            continue
         if len(rows) < each:
             rows = rows[torch.randint(len(rows), (each,), generator=generator)]
         rows = rows[torch.randperm(len(rows), generator=generator)]
@@ -69,18 +80,14 @@ def _by_identity(labels: Tensor, persons: int, each: int, generator: torch.Gener
     return batches
 
 
-def _mixed(synthetic: Tensor, recipe: Recipe, generator: torch.Generator) -> list[Tensor]:
-    """Batches with a fixed share of real images; the scarcer kind comes more than once in an epoch."""
+def _mixture(
+    synthetic: Tensor, rows: Tensor, groups: int, size: int, recipe: Recipe, generator: torch.Generator
+) -> Tensor:
+    """(groups, size) of some rows, each group with the recipe's share of real images; the scarcer kind comes again."""
     share = recipe.real_per_synthetic / (1 + recipe.real_per_synthetic)
-    count = min(recipe.batch_size - 1, max(1, round(share * recipe.batch_size)))
-    steps = steps_per_epoch(len(synthetic), recipe)
+    real = min(size - 1, max(1, round(share * size)))
     parts = []
-    for rows, wanted in (
-        (torch.nonzero(~synthetic)[:, 0], count * steps),
-        (torch.nonzero(synthetic)[:, 0], (recipe.batch_size - count) * steps),
-    ):
-        if not len(rows):
-            raise ReIDError("a mixture of real and synthetic images needs both: the training set has one kind only")
-        rounds = [rows[torch.randperm(len(rows), generator=generator)] for _ in range(-(-wanted // len(rows)))]
-        parts.append(torch.cat(rounds)[:wanted].view(steps, -1))
-    return list(torch.cat(parts, dim=1).unbind(0))
+    for kind, wanted in ((rows[~synthetic[rows]], real * groups), (rows[synthetic[rows]], (size - real) * groups)):
+        rounds = [kind[torch.randperm(len(kind), generator=generator)] for _ in range(-(-wanted // len(kind)))]
+        parts.append(torch.cat(rounds)[:wanted].view(groups, -1))
+    return torch.cat(parts, dim=1)

@@ -1,7 +1,7 @@
 """The options of the commands: each a type and the help sentence that a user reads."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -13,22 +13,36 @@ Split = Literal["train", "test"]
 
 
 def load_settings(context: typer.Context, study: Path) -> Path:
-    """Puts the values of ``study.toml`` below flags and environment, and above the defaults."""
+    """Puts the values of ``study.toml`` below flags and environment, and above the defaults.
+
+    A key acts on every command that has the option, in a table such as ``[evaluate]`` on that one alone.
+    """
     from reidaug.study import Study
 
     try:
         settings = Study(study).read_settings()
         commands = getattr(context.find_root().command, "commands", {})
-        known = {str(option.name) for command in commands.values() for option in command.params}
-        if unknown := sorted(set(settings) - known):
+        known = {name: _spellings(command) for name, command in commands.items()}
+        tables = {name: settings.pop(name) for name in known if isinstance(settings.get(name), dict)}
+        unknown = set(settings).difference(*known.values())
+        unknown |= {f"{name}.{key}" for name, table in tables.items() for key in table if key not in known[name]}
+        if unknown:
             raise ReidAugError(
-                f"{Study(study).settings_path} holds {', '.join(unknown)}: expected names of options, such as seed"
+                f"{Study(study).settings_path} holds {', '.join(sorted(unknown))}: expected options, such as seed = 1, "
+                "or tables of a command's options, such as [evaluate]"
             )
     except (ReidAugError, OSError) as error:
         say(f"error: {one_line(error)}")
         raise typer.Exit(1) from None
-    context.default_map = {name: value for name, value in settings.items() if name != "data"}
+    own, command = known[str(context.info_name)], tables.get(str(context.info_name), {})
+    values = {own[key]: value for key, value in {**settings, **command}.items() if key in own}
+    context.default_map = {name: value for name, value in values.items() if name != "data"}
     return study
+
+
+def _spellings(command: Any) -> dict[str, str]:
+    """The names of a command's options as flags without dashes in front, with their parameters."""
+    return {flag.lstrip("-"): str(option.name) for option in command.params for flag in option.opts}
 
 
 # Shared by commands.
@@ -39,7 +53,8 @@ StudyOption = Annotated[
         envvar="REIDAUG_STUDY",
         is_eager=True,
         callback=load_settings,
-        help="The study folder: plans, image sets and results. Its study.toml may hold any option, as in seed = 1.",
+        help="The study folder: plans, image sets and results. Its study.toml may hold options, for all commands as in "
+        "seed = 1, or below [evaluate] for that one.",
     ),
 ]
 DEFAULT_STUDY = Path("study")

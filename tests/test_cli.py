@@ -184,6 +184,16 @@ def test_study_toml_stands_below_flags_and_above_defaults(tiny_root: Path) -> No
     assert (values["seed"], values["source"], values["keep"]) == (7, "nearest", "per-identity")
 
 
+def test_study_toml_takes_flags_as_they_are_typed_and_tables_of_commands(tiny_root: Path) -> None:
+    Path("study").mkdir()
+    Path("study/study.toml").write_text("validate-every = 3\nseed = 7\n[synthesize]\nseed = 8\n[shrink]\nseed = 9\n")
+    assert "synthesize.seed" in error_of("shrink", "--portion", "0.4", "--data", str(tiny_root))
+    Path("study/study.toml").write_text("validate-every = 3\nseed = 7\n[shrink]\nseed = 9\n")
+    values = json.loads(runner.invoke(app, ["shrink", "--portion", "0.4", "--data", str(tiny_root), "--json"]).stdout)
+    assert values["seed"] == 9
+    assert runner.invoke(app, ["shrink", "--portion", "0.2"]).exit_code == 0  # what the study remembers is kept
+
+
 @pytest.mark.parametrize(("text", "expected"), [("sead = 7", "sead"), ("seed = ", "not valid TOML")])
 def test_broken_study_toml_is_said(tiny_root: Path, text: str, expected: str) -> None:
     Path("study").mkdir()

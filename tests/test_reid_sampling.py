@@ -69,3 +69,17 @@ def test_mixture_of_real_and_synthetic_images(ratio, real):
 def test_mixture_of_one_kind_is_refused():
     with pytest.raises(ReIDError, match="one kind only"):
         draw(replace(PLAIN, real_per_synthetic=1.0), synthetic=torch.zeros(24, dtype=torch.bool))
+
+
+@pytest.mark.parametrize(("ratio", "real"), [(1.0, 2), (3.0, 3), (100.0, 3), (0.1, 1)])
+def test_mixture_by_person(ratio, real):
+    labels = torch.arange(6).repeat_interleave(9)
+    synthetic = torch.arange(54) % 9 >= 2  # two real images of each person, seven painted ones
+    synthetic[:9] = False  # one person has real images only
+    recipe = replace(PLAIN, batch_size=16, identities=4, real_per_synthetic=ratio)
+    batches = draw(recipe, labels, synthetic)
+    assert 2 <= len(batches) <= 3  # two groups of four of each person
+    for batch in batches:
+        for group in batch.split(4):
+            assert len(labels[group].unique()) == 1
+            assert (~synthetic[group]).sum() == (4 if labels[group[0]] == 0 else real)

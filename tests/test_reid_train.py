@@ -185,7 +185,6 @@ def test_quick_fits_a_cpu():
         ({"optimizer": "lion"}, "sgd or adam"),
         ({"identities": 5}, "do not divide among 5 persons"),
         ({"identities": 32}, "2 images or more"),
-        ({"identities": 4, "real_per_synthetic": 1.0}, "batches by person"),
         ({"synthetic_smoothing": 1.0}, r"in \[0, 1\)"),
         ({"label_smoothing": 0.1, "synthetic_smoothing": 0.05}, "expected more than the 0.1"),
     ],
