@@ -22,7 +22,9 @@ from reidaug.market1501 import (
     split_folder,
 )
 from reidaug.pairs import usable
+from reidaug.training_data import count_outside
 
+Size = tuple[int, int]  # (height, width) in pixels
 MAX_PID, MAX_CAMID = 1501, 6  # what torchreid, fast-reid and TransReID assert
 _SYSTEM_FILES = {"Thumbs.db", ".DS_Store", "desktop.ini"}
 
@@ -82,13 +84,15 @@ def inspect_dataset(root: Path, progress: Callable[[int, int], None] | None = No
         records[split], found = _scan(root, split)
         problems += found
     problems += _person_problems(records)
-    problems += _image_problems(root, records, progress)
+    size, found = _images(root, records, progress)
+    problems += found
     annotations: dict[str, Annotations | None] = {}
     for split, covered in (("train", ("train",)), ("test", ("gallery", "query"))):
         annotations[split], found = _read_rows(root, split)
         problems += found
         if (rows := annotations[split]) is not None:
             problems += _row_problems(root, split, rows, {name: records[name] for name in covered})
+            problems += _joint_problems(root, split, rows, size)
     splits = tuple(
         _summary(split, records[split], annotations["train" if split == "train" else "test"]) for split in records
     )
@@ -163,23 +167,46 @@ def _person_problems(records: dict[str, list[ImageRecord]]) -> Iterator[Problem]
             yield Problem("in-query-and-gallery", "note", where, "stands in the gallery too")
 
 
-def _image_problems(
+def _images(
     root: Path, records: dict[str, list[ImageRecord]], progress: Callable[[int, int], None] | None
-) -> list[Problem]:
-    """Every image decoded."""
+) -> tuple[Size, list[Problem]]:
+    """Every image decoded: the (height, width) that most of them have, and what is wrong."""
     names = [f"{SPLIT_FOLDERS[split]}/{record.name}" for split in records for record in records[split]]
 
-    def look(name: str) -> Problem | None:
+    def look(name: str) -> Size | str:
         try:
-            size = read_image(root / name).shape[:2]
+            height, width = read_image(root / name).shape[:2]
         except ReidAugError as error:
-            return Problem("unreadable-image", "error", name, str(error))
-        if size != IMAGE_SIZE:
-            expected = f"expected {IMAGE_SIZE[0]} x {IMAGE_SIZE[1]}"
-            return Problem("wrong-size", "error", name, f"{size[0]} x {size[1]} pixels (height x width), {expected}")
-        return None
+            return str(error)
+        return height, width
 
-    return [problem for problem in in_threads(look, names, progress) if problem]
+    found = in_threads(look, names, progress)
+    sizes = Counter(size for size in found if not isinstance(size, str))
+    usual = sizes.most_common(1)[0][0] if sizes else IMAGE_SIZE
+    problems = []
+    for name, size in zip(names, found, strict=True):
+        if isinstance(size, str):
+            problems.append(Problem("unreadable-image", "error", name, size))
+        elif size != usual:
+            message = f"{_pixels(size)}, expected {_pixels(usual)} as most others have: bring all to one size"
+            problems.append(Problem("wrong-size", "error", name, message))
+    if usual != IMAGE_SIZE:
+        message = f"images have {_pixels(usual)}, Market-1501's {_pixels(IMAGE_SIZE)}: train a generator on this size"
+        problems.append(Problem("other-size", "note", str(root), message))
+    return usual, problems
+
+
+def _pixels(size: Size) -> str:
+    return f"{size[0]} x {size[1]} pixels (height x width)"
+
+
+def _joint_problems(root: Path, split: str, annotations: Annotations, size: Size) -> Iterator[Problem]:
+    """Joints that cannot be right in images of one size."""
+    path = find_annotations(root, split)
+    try:
+        count_outside(annotations, path, (0, size[1]), size[0])
+    except ReidAugError as error:
+        yield Problem("joint-outside", "error", path.name, str(error))
 
 
 def _read_rows(root: Path, split: str) -> tuple[Annotations | None, list[Problem]]:

@@ -132,12 +132,12 @@ def count_outside(annotations: Annotations, path: Path, columns: tuple[int, int]
     Raises:
         ReidAugError: a joint lies farther outside; the message names the line of the first and counts them.
     """
-    from pona.keypoints import JOINTS
-
     x, y = annotations.keypoints[..., 0], annotations.keypoints[..., 1]
     beyond = np.maximum.reduce([columns[0] - x, x - (columns[1] - 1), -y, y - (height - 1)])  # NaN where missing
     far = np.argwhere(beyond > SLACK)
     if len(far):
+        from pona.keypoints import JOINTS
+
         row, joint = far[0].tolist()
         name = annotations.names[row]
         raise ReidAugError(

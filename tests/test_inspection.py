@@ -1,5 +1,6 @@
 """Inspection: every sort of problem, all of them in one go, and the right counts."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,6 +90,10 @@ BROKEN = [
     (replace("train", lambda content: content[:500]), ("unreadable-image", "error", TRAIN)),
     (replace("query", lambda content: b""), ("unreadable-image", "error", QUERY)),
     (resize, ("wrong-size", "error", TRAIN)),
+    (
+        rewrite("train", lambda text: re.sub(r"\[\d+", "[300", text, count=1)),
+        ("joint-outside", "error", "market-annotation-train.csv"),
+    ),
     (rename("train", "someone.jpg"), ("bad-name", "error", "bounding_box_train/someone.jpg")),
     (rename("train", "0001_c2.PNG"), ("stray-file", "note", "bounding_box_train/0001_c2.PNG")),
     (rename("train", "1502_c2s1_0_0.jpg"), ("out-of-range", "note", "bounding_box_train/1502_c2s1_0_0.jpg")),
@@ -118,6 +123,15 @@ def test_each_problem_is_found(
     assert expected not in kinds(tiny_root)
     damage(tiny_root)
     assert expected in kinds(tiny_root)
+
+
+def test_another_size_is_no_error(tiny_root: Path) -> None:
+    for folder in ("bounding_box_train", "query", "bounding_box_test"):
+        for path in (tiny_root / folder).glob("*.jpg"):
+            with Image.open(path) as image:
+                image.resize((128, 256)).save(path)
+    found = {(kind, level) for kind, level, _ in kinds(tiny_root)}
+    assert found == {("stray-file", "note"), ("double-ending", "note"), ("other-size", "note")}
 
 
 def test_all_problems_come_in_one_go(tiny_root: Path) -> None:
