@@ -72,7 +72,8 @@ PortionOption = Annotated[
 DeviceOption = Annotated[
     str, typer.Option("--device", help="auto, cpu, cuda or cuda:N. auto takes a GPU if there is one.")
 ]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of the random draws.")]
+DrawOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of the draw of kept images.")]
 CopyOption = Annotated[bool, typer.Option("--copy", help="Copy query and gallery instead of linking them.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the whole trace of an error.")]
@@ -106,13 +107,13 @@ RecipeOption = Annotated[
     ),
 ]
 ArchOption = Annotated[
-    Literal["resnet50", "resnet18"], typer.Option("--arch", help="resnet18 takes about a third of the time.")
+    Literal["resnet50", "resnet18"], typer.Option("--arch", help="resnet18 takes less than half of the time.")
 ]
 WeightsOption = Annotated[
     str | None,
     typer.Option("--weights", help="imagenet, none, or a file. Default: none for quick, else imagenet."),
 ]
-EpochsOption = Annotated[int | None, typer.Option("--epochs", min=1, help="Other than the recipe's.")]
+EpochsOption = Annotated[int | None, typer.Option("--epochs", min=1, help="Without it: the recipe's.")]
 SeedsOption = Annotated[int, typer.Option("--seeds", min=1, help="Train each set with so many seeds, from 0 on.")]
 ControlsOption = Annotated[
     str | None,
@@ -126,7 +127,11 @@ _CARE = "Using generated images with care (off by default)"
 SmoothOption = Annotated[
     float | None,
     typer.Option(
-        "--smooth-synthetic", min=0.0, max=0.99, rich_help_panel=_CARE, help="Label smoothing of generated images."
+        "--smooth-synthetic",
+        min=0.0,
+        max=0.99,
+        rich_help_panel=_CARE,
+        help="Label smoothing of generated images, above the recipe's own.",
     ),
 ]
 RatioOption = Annotated[
@@ -137,14 +142,19 @@ RatioOption = Annotated[
 ]
 WeightOption = Annotated[
     float | None,
-    typer.Option("--synthetic-weight", min=0.0, rich_help_panel=_CARE, help="Of a generated image in the losses."),
+    typer.Option(
+        "--synthetic-weight",
+        min=0.0,
+        rich_help_panel=_CARE,
+        help="Weight of a generated image in the losses; a real one has 1.",
+    ),
 ]
 SaveModelsOption = Annotated[
     bool,
     typer.Option(
         "--save-models",
         help="Keep each trained network in STUDY/models/, and its features in STUDY/features/, for `reidaug ranks` and "
-        "--rerank.",
+        "--rerank; results made without it are trained again.",
     ),
 ]
 RerankOption = Annotated[
@@ -175,14 +185,17 @@ BestOption = Annotated[int | None, typer.Option("--best", min=1, max=100, help="
 
 # reidaug train; None = the preset's value
 _NETWORK, _LOSSES, _SCHEDULE = "Generator (ablations: Tables III-V)", "Losses and discriminators", "Schedule"
-_WATCH = "Looking on"
+_WATCH = "Reports"
 TrainPortionOption = Annotated[
     str | None,
     typer.Option("--portion", help="Train on the kept images of this portion of the study only (protocol strict)."),
 ]
 PairsOption = Annotated[
     Path | None,
-    typer.Option("--pairs", help="Train on exactly the pairs of this CSV (columns from,to) instead of on all."),
+    typer.Option(
+        "--pairs",
+        help="Train on exactly the pairs of this CSV (columns from,to). Without it: all, or deepfashion's own file.",
+    ),
 ]
 PresetOption = Annotated[
     Literal["market", "deepfashion", "mini"],
@@ -192,8 +205,7 @@ StartFromOption = Annotated[
     Path | None,
     typer.Option(
         "--start-from",
-        help="Start from this generator's weights, or `shipped`, with mini, from the one that comes with the package. "
-        "What it saw counts as seen.",
+        help="A generator to start from; `shipped` (for mini) is the package's own. What it saw counts as seen.",
     ),
 ]
 WidthOption = Annotated[
@@ -238,7 +250,7 @@ PerceptualOption = Annotated[
     typer.Option(
         "--perceptual",
         rich_help_panel=_LOSSES,
-        help="Perceptual loss. Without it: vgg19, which mini leaves away where there are no VGG-19 weights.",
+        help="Perceptual loss. Default: vgg19, but none with mini where there are no VGG-19 weights.",
     ),
 ]
 VggOption = Annotated[
@@ -246,7 +258,7 @@ VggOption = Annotated[
     typer.Option(
         "--vgg-weights",
         rich_help_panel=_LOSSES,
-        help="VGG-19 weights: torchvision's, or vgg_normalised_conv2_1.pth. Without it: torch's cache.",
+        help="VGG-19 weights: torchvision's, or vgg_normalised_conv2_1.pth. Default: those in torch's cache.",
     ),
 ]
 DropoutOption = Annotated[
@@ -280,7 +292,7 @@ MinutesOption = Annotated[
         "--minutes",
         min=0.1,
         rich_help_panel=_SCHEDULE,
-        help="Length as time: the rate falls with the clock, so two such runs differ.",
+        help="Length as time: the rate falls with the clock, so two runs differ. With --iterations what ends first.",
     ),
 ]
 TrainBatchOption = Annotated[
@@ -315,7 +327,9 @@ TensorboardOption = Annotated[
 ]
 DevicesOption = Annotated[
     int | None,
-    typer.Option("--devices", min=1, help="So many GPUs of this machine (with --device cpu: processes) train it."),
+    typer.Option(
+        "--devices", min=1, help="Train on so many GPUs of this machine (with --device cpu: in so many processes)."
+    ),
 ]
 CompileOption = Annotated[
     bool, typer.Option("--compile", help="Use torch.compile: minutes to start, then perhaps faster; try it first.")

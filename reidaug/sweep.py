@@ -31,6 +31,7 @@ class SweepRequest:
     checkpoints: tuple[Path, ...]  # each gives a set of its file's name; shipped is ours
     shrinking: ShrinkConfig  # its portion is replaced
     evaluation: EvaluationRequest
+    copy: bool = False  # copy query and gallery instead of linking them
 
     def generators(self) -> dict[str, Path]:
         """The checkpoints, by the name of the set that each gives.
@@ -79,12 +80,12 @@ def sweep(
     own = set(units[rank::world])
     evaluation = _announce(data, request, units, own, say)
     for portion in request.portions:
-        shrink(data, study, replace(request.shrinking, portion=portion), wait=True)
+        shrink(data, study, replace(request.shrinking, portion=portion), copy=request.copy, wait=True)
     for name, checkpoint in request.generators().items():
         for portion in request.portions:
             if (name, portion) in own:
                 with progress(f"painting {name}, p = {portion:.2f}") as advance:
-                    options = SynthesisOptions(name=name, device=request.evaluation.device)
+                    options = SynthesisOptions(name=name, copy=request.copy, device=request.evaluation.device)
                     say(synthesize(study, portion, checkpoint, options, advance, shard=(0, 1)).sentence())
 
     def is_own(each: TrainingSet) -> bool:

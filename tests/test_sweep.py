@@ -97,6 +97,13 @@ def test_the_shipped_generator_gives_a_set_of_that_name(monkeypatch: pytest.Monk
     assert ("shipped", 0.4) in cells(sweep("--portions", "0.4", "--ckpt", "shipped"))
 
 
+def test_copied_sets_can_be_moved() -> None:
+    cells(sweep("--portions", "0.4", "--ckpt", "one.pt", "--copy"))
+    for name in ("none", "one"):
+        for split in ("query", "bounding_box_test"):
+            assert not (Path("study") / "p0.40" / name / "Market-1501-v15.09.15" / split).is_symlink()
+
+
 def test_portions_and_names_that_cannot_be() -> None:
     assert parse_portions("0.8, 0.2,0.2") == (0.2, 0.8)
     with pytest.raises(ReidAugError, match="--portions is empty"):

@@ -92,7 +92,8 @@ def train(
     fasion-resize-pairs-train.csv, and for validation the same of test.
 
     Several GPUs: --devices N, or on one or more machines `torchrun --nproc-per-node N -m reidaug train ...`, or srun
-    with as many tasks. The batch stays as large as on one and is shared; each process holds all images in memory.
+    with as many tasks, each of which sees all GPUs of its machine. The batch stays as large as on one and is shared;
+    each process holds all images in memory.
     """
     from pona.launch import is_first_process
     from reidaug.train import TrainRequest, train_generator
@@ -179,8 +180,9 @@ def score(
 ) -> None:
     """Measure how near generated images come to the true ones, beside what costs nothing.
 
-    SSIM, mask-SSIM, IS, mask-IS, PSNR and PCKh as the paper's tables have them, and LPIPS, FID, L1 and identity
-    similarity. The same for the condition image itself (copy), the mean training image and the true image (real).
+    SSIM, mask-SSIM, IS, mask-IS, PSNR, PCKh, LPIPS, FID, L1 and identity similarity; docs/measuring.md tells what to
+    know before they are held against the figures of papers. The same for the condition image itself (copy), the mean
+    training image and the true image (real).
 
     What needs a network that is not here says which file goes where, and the rest is printed. IS, FID and LPIPS need
     `pip install 'reidaug[metrics]'`.

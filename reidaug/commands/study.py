@@ -16,6 +16,7 @@ from reidaug.options import (
     DataOption,
     DebugOption,
     DeviceOption,
+    DrawOption,
     EpochsOption,
     JsonOption,
     KeepOption,
@@ -24,7 +25,6 @@ from reidaug.options import (
     RecipeOption,
     RerankOption,
     SaveModelsOption,
-    SeedOption,
     SeedsOption,
     SmoothOption,
     SourceOption,
@@ -41,7 +41,7 @@ def shrink(
     study: StudyOption = DEFAULT_STUDY,
     keep: KeepOption = "per-identity",
     source: SourceOption = "nearest",
-    seed: SeedOption = 0,
+    seed: DrawOption = 0,
     copy: CopyOption = False,
     force: Annotated[bool, typer.Option("--force", help="Replace this portion and all of its image sets.")] = False,
     json: JsonOption = False,
@@ -161,7 +161,9 @@ def sweep(
     portions: Annotated[str, typer.Option(help="Portions to keep, comma between.")] = "0.2,0.4,0.6,0.8",
     ckpt: Annotated[
         list[Path] | None,
-        typer.Option("--ckpt", help="A generator, or `shipped`; give it several times to compare several."),
+        typer.Option(
+            "--ckpt", help="A generator, or `shipped`; may be repeated. Its file's name becomes the row in the table."
+        ),
     ] = None,
     data: DataOption = None,
     study: StudyOption = DEFAULT_STUDY,
@@ -178,7 +180,8 @@ def sweep(
     synthetic_weight: WeightOption = None,
     save_models: SaveModelsOption = False,
     rerank: RerankOption = False,
-    seed: SeedOption = 0,
+    seed: DrawOption = 0,
+    copy: CopyOption = False,
     device: DeviceOption = "auto",
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -208,7 +211,7 @@ def sweep(
         save_models=save_models,
         rerank=rerank,
     )
-    request = SweepRequest(wanted, tuple(ckpt or ()), ShrinkConfig(wanted[0], keep, source, seed), evaluation)
+    request = SweepRequest(wanted, tuple(ckpt or ()), ShrinkConfig(wanted[0], keep, source, seed), evaluation, copy)
     the_study = Study(study)
     rows = run_sweep(the_study, resolve_data(data, the_study), request, progress, say)
     show_table(rows, "json" if json else "rich", the_study)
