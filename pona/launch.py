@@ -49,12 +49,14 @@ def launch(config: TrainConfig, device: str = "auto", devices: int | None = None
         local, nodes, environment = _layout(devices)
     except (KeyError, ValueError, RuntimeError) as error:  # what fabric and the environment get wrong
         raise PoNAError(f"the processes of this run cannot be told from the environment: {error}") from None
-    _check(config, kind, index, local, local * nodes)
+    _check(config, kind, index, local, local * nodes, environment)
     bf16 = uses_bf16(torch.device(kind), config.precision)
     # The plugin instead of its name, because for a name fabric prints a line.
     precision = MixedPrecision("bf16-mixed", kind) if bf16 else Precision()
     if local * nodes == 1:
-        return Processes(Fabric(accelerator=kind, devices=[index] if index is not None else 1, plugins=[precision]))
+        chosen = [index] if index is not None else 1
+        # The environment is given, as in a SLURM job fabric would look for other tasks.
+        return Processes(Fabric(accelerator=kind, devices=chosen, plugins=[precision, environment]))
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets with four lines
     strategy = DDPStrategy(**_ddp_options(config))
     fabric = Fabric(
@@ -135,11 +137,18 @@ def _ddp_options(config: TrainConfig) -> dict[str, Any]:
     return {buffers: False, "find_unused_parameters": not config.cross_attention}
 
 
-def _check(config: TrainConfig, kind: str, index: int | None, local: int, world: int) -> None:
+def _check(
+    config: TrainConfig, kind: str, index: int | None, local: int, world: int, environment: ClusterEnvironment
+) -> None:
     if local < 1:
         raise PoNAError(f"devices is {local}, expected at least 1")
     there = torch.cuda.device_count() if kind == "cuda" else os.cpu_count() or 1
     what = "GPUs" if kind == "cuda" else "CPU cores"
+    if local > there and isinstance(environment, SLURMEnvironment) and kind == "cuda":
+        raise PoNAError(
+            f"each of the {local} tasks on this machine sees {there} GPUs and must see all: "
+            f"`srun --gpus-per-node {local}`, without --gpus-per-task"
+        )
     if local > 1 and local > there:
         raise PoNAError(f"{local} devices asked for and this machine has {there} {what}: ask for at most {there}")
     if index is not None and (local > 1 or index >= there):

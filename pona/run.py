@@ -211,6 +211,9 @@ class Run:
         changed = differences(self.config, self.origin, self.trained_on.get("fingerprint"), state)
         if (devices := 1 + len(state["state"].get("others", []))) != self.processes.count:
             changed.append(f"devices {devices} -> {self.processes.count}")
+        kind, own = "cuda" if "cuda_random" in state["state"] else "cpu", self.trainer.fabric.device.type
+        if kind != own:
+            changed.append(f"device {kind} -> {own}")
         if changed:
             raise PoNAError(
                 f"{self.state_path} is of another run ({', '.join(changed)}): "

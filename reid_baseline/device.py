@@ -10,7 +10,8 @@ from reid_baseline.errors import ReIDError
 def pick_device(name: str | torch.device = "auto") -> torch.device:
     """Returns the named device; ``auto`` is a GPU, else the CPU.
 
-    Of several processes on a machine (torchrun's ``LOCAL_RANK``) each takes a GPU of its own where none is named.
+    Of several processes on a machine each takes a GPU of its own where none is named (torchrun's ``LOCAL_RANK``, srun's
+    ``SLURM_LOCALID``).
 
     Raises:
         ReIDError: a name that torch does not know, or a GPU that is not there.
@@ -22,7 +23,8 @@ def pick_device(name: str | torch.device = "auto") -> torch.device:
     except RuntimeError:
         raise ReIDError(f"device {name!r} is unknown: expected auto, cpu, cuda or cuda:N") from None
     if device == torch.device("cuda") and torch.cuda.device_count():
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+        rank = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0"
+        return torch.device("cuda", int(rank) % torch.cuda.device_count())
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ReIDError(f"device {name!r} is not there: torch sees {torch.cuda.device_count()} CUDA devices; use cpu")
     return device

@@ -70,7 +70,7 @@ def _by_identity(labels: Tensor, mixed: Tensor | None, recipe: Recipe, generator
         if len(rows) < each:
             rows = rows[torch.randint(len(rows), (each,), generator=generator)]
         rows = rows[torch.randperm(len(rows), generator=generator)]
-        waiting.append([part for part in rows.split(each) if len(part) == each])
+        waiting.append(list(rows[: len(rows) // each * each].view(-1, each)))
     persons = min(persons, len(waiting))
     batches = []
     while len(waiting) >= persons:

@@ -1,6 +1,5 @@
 """One baseline after another: train it, score it, keep the row."""
 
-import os
 import shlex
 import sys
 import time
@@ -16,7 +15,7 @@ from reidaug import __version__
 from reidaug.comparison import write_query_scores
 from reidaug.console import Advance, duration
 from reidaug.errors import HeldError, ReidAugError
-from reidaug.files import locked
+from reidaug.files import locked, stamp_files
 from reidaug.machine import device_name, processor_name
 from reidaug.market1501 import ImageRecord, scan_split, split_folder
 from reidaug.rescoring import RERANKED, reranked_scores
@@ -136,7 +135,7 @@ class Work:
         from reid_baseline import ReIDError
 
         test = self._load_test_images()
-        held: list[HeldError] = []
+        held: list[tuple[Cell, HeldError]] = []
         failed: list[Exception] = []
         for cell in todo:
             lock = self.study.path / ".work" / f"{cell.key}.lock"
@@ -146,14 +145,18 @@ class Work:
                         self._run_cell(cell, test)
             except HeldError as error:
                 self.say(f"{error}: passed over")
-                held.append(error)
+                held.append((cell, error))
             except (ReidAugError, ReIDError) as error:
                 self.say(f"{cell.title()} failed: {error}")
                 failed.append(error)
         if failed:
             raise ReidAugError(f"{len(failed)} of {len(todo)} baselines could not be trained: {failed[0]}")
-        if held and not shared:
-            raise ReidAugError(f"{len(held)} of the baselines are not done: {held[0]}; run again when that has ended")
+        done = {row["key"] for row in self.complete_rows()}
+        missing = [error for cell, error in held if cell.key not in done]
+        if missing and not shared:
+            raise ReidAugError(
+                f"{len(missing)} of the baselines are not done: {missing[0]}; run again when that has ended"
+            )
 
     def _load_test_images(self) -> dict[str, tuple[Any, list[ImageRecord]]]:
         from reid_baseline import load_images
@@ -171,6 +174,8 @@ class Work:
         images = load_images(each.files, self.recipe.size)
         rows = list(each.mirrored)
         images[rows] = images[rows].flip(3)
+        if stamp_files(each.files) != each.stamp:
+            raise ReidAugError(f"the images of {each.title()} have changed since this evaluation began: run it again")
         return images
 
     def _run_cell(self, cell: Cell, test: dict[str, tuple[Any, list[ImageRecord]]]) -> None:
@@ -287,7 +292,7 @@ class Work:
             "threads": torch.get_num_threads(),
             "seconds": round(seconds, 1),
             "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "command": shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+            "command": shlex.join(["reidaug", *sys.argv[1:]]),
         }
 
 

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from reidaug.errors import ReidAugError
+from reidaug.files import stamp_files
 from reidaug.market1501 import split_folder
 from reidaug.plan import PlanRow, read_plan
 from reidaug.study import Study
@@ -17,20 +17,6 @@ from reidaug.training_sets import TrainingSet
 MATCHED = "none-matched"
 
 
-def _duplicate(row: PlanRow, kept: Sequence[str], random: np.random.RandomState) -> str:
-    return kept[random.randint(len(kept))]
-
-
-def _condition(row: PlanRow, kept: Sequence[str], random: np.random.RandomState) -> str:
-    return row.condition
-
-
-# What stands in for a missing image: any kept image of its person, its condition image, or that one mirrored.
-STAND_INS: dict[str, Callable[[PlanRow, Sequence[str], np.random.RandomState], str]] = {
-    "duplicate": _duplicate,
-    "source-copy": _condition,
-    "flip": _condition,
-}
 CONTROLS = {
     MATCHED: "the kept images, trained for as many iterations as the full set",
     "duplicate": "each missing image is a copy of any kept one of the person",
@@ -87,19 +73,26 @@ def make_control(study: Study, portion: float, name: str, reduced: TrainingSet, 
         if row.kept:
             kept_of.setdefault(row.pid, []).append(row.name)
     random = np.random.RandomState(0)
-    shown = [row.name if row.kept else STAND_INS[name](row, kept_of[row.pid], random) for row in plan]
+
+    def stand_in(row: PlanRow) -> str:
+        kept = kept_of[row.pid]
+        return kept[random.randint(len(kept))] if name == "duplicate" else row.condition
+
+    shown = [row.name if row.kept else stand_in(row) for row in plan]
     stand_ins = tuple(place for place, row in enumerate(plan) if not row.kept)
     mirrored = stand_ins if name == "flip" else ()
     folder: Path = split_folder(study.data_of(portion), "train")
+    files = tuple(folder / each for each in shown)
     content = json.dumps([reduced.fingerprint, shown, mirrored])
     return TrainingSet(
         name,
         portion,
         hashlib.sha256(content.encode()).hexdigest()[:16],
-        tuple(folder / each for each in shown),
+        files,
         tuple(row.pid for row in plan),
         synthetic=len(stand_ins),
         stand_ins=stand_ins,
         reduced=reduced.fingerprint,
         mirrored=mirrored,
+        stamp=stamp_files(files),
     )

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from reidaug.controls import CONTROLS
+import numpy as np
+
+from reidaug.controls import is_control
 from reidaug.errors import ReidAugError
 from reidaug.files import atomic_write
 from reidaug.table import group_rows
@@ -62,22 +64,23 @@ def lines_of(rows: Sequence[dict[str, Any]]) -> dict[str, Line]:
 
 def _draw(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
     lines = lines_of(rows)
-    for name, line in sorted(lines.items(), key=lambda item: (item[0] not in CONTROLS, item[0])):
+    for name, line in sorted(lines.items(), key=lambda item: (not is_control(item[0]), item[0])):
         portions = sorted(line)
-        means = [statistics.fmean(line[portion]) for portion in portions]
-        spreads = [statistics.stdev(line[p]) if len(line[p]) > 1 else 0.0 for p in portions]
-        low, high = ([m + sign * s for m, s in zip(means, spreads, strict=True)] for sign in (-1, 1))
+        means = np.array([statistics.fmean(line[p]) for p in portions])
+        spreads = np.array([statistics.stdev(line[p]) if len(line[p]) > 1 else 0.0 for p in portions])
+        low, high = means - spreads, means + spreads
         if name == "full":
             axes.axhline(means[0], color="black", linestyle="--", linewidth=1, label="full")
             axes.axhspan(low[0], high[0], color="black", alpha=0.12, linewidth=0)
             continue
-        drawn = axes.plot(portions, means, marker="o", linestyle=":" if name in CONTROLS else "-", label=name)[0]
+        drawn = axes.plot(portions, means, marker="o", linestyle=":" if is_control(name) else "-", label=name)[0]
         axes.fill_between(portions, low, high, color=drawn.get_color(), alpha=0.2, linewidth=0)
     first, seeds = rows[0], len({row["seed"] for row in rows})
     axes.set_xlabel("kept portion p of the training images")
     axes.set_ylabel("mAP in % (trapezoid AP)")
     spread = f"{seeds} seeds, bands: ± one standard deviation" if seeds > 1 else "1 seed"
-    axes.set_title(f"{first['recipe']}, {first['arch']}, {spread}", fontsize=10)
+    what = f"{first['recipe']}, {first['arch']}, weights {first['weights']}, {first['epochs']} epochs"
+    axes.set_title(f"{what}\n{spread}", fontsize=10)
     axes.set_xticks(sorted({row["portion"] for row in rows if row["set"] != "full"}))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))

@@ -60,7 +60,7 @@ def current_results(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     kept: dict[Any, str] = {}  # fingerprints of the newest rows
     images: dict[Any, str | None] = {}
     for row in rows:
-        images[_line_of(row)] = row.get("training_fingerprint")
+        images[_set_of(row)] = row.get("training_fingerprint")
         if row.get("reduced_fingerprint"):
             kept[table_of(row), row["portion"]] = row["reduced_fingerprint"]
     cells = {}
@@ -68,14 +68,14 @@ def current_results(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         own = row.get("reduced_fingerprint")
         if own and own != kept[table_of(row), row["portion"]]:
             continue
-        if row.get("training_fingerprint") == images[_line_of(row)]:
-            cells[_line_of(row), row["seed"]] = row
+        if row.get("training_fingerprint") == images[_set_of(row)]:
+            care = json.dumps(row.get("care") or {}, sort_keys=True)
+            cells[_set_of(row), care, row["seed"]] = row
     return list(cells.values())
 
 
-def _line_of(row: dict[str, Any]) -> tuple[Any, ...]:
-    """A line of a table: all seeds of one set."""
-    return table_of(row), row["set"], row["portion"], json.dumps(row.get("care") or {}, sort_keys=True)
+def _set_of(row: dict[str, Any]) -> tuple[Any, ...]:
+    return table_of(row), row["set"], row["portion"]
 
 
 def read_results(path: Path) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from reidaug.cells import Progress
 from reidaug.completed_set import SynthesisOptions
 from reidaug.console import duration
 from reidaug.errors import ReidAugError
-from reidaug.evaluate import EvaluationRequest, choose_recipe, evaluate_study
+from reidaug.evaluate import EvaluationRequest, check_evaluation, choose_recipe, evaluate_study
 from reidaug.market1501 import scan_split
 from reidaug.results import current_results, read_results, table_of
 from reidaug.shrink import ShrinkConfig, shrink
@@ -95,9 +95,8 @@ def sweep(
     rows = evaluate_study(study, evaluation, progress, say, only=is_own, shared=world > 1)
     if world > 1 and rows:
         rows = _rows_of_all(study, units, rows[0], evaluation)
-    missing = len(units) * evaluation.seeds - len(rows)
-    if missing:
-        total = len(units) * evaluation.seeds
+    total = len(units) * evaluation.seeds
+    if missing := total - len(rows):
         say(f"{missing} of {total} baselines are with other processes: see `reidaug table` later")
     return rows
 
@@ -131,7 +130,8 @@ def _announce(
     from reid_baseline.device import pick_device
 
     device = pick_device(request.evaluation.device)
-    recipe, _ = choose_recipe(request.evaluation, str(device), say)
+    recipe, weights = choose_recipe(request.evaluation, str(device), say)
+    check_evaluation(request.evaluation.arch, data, weights)
     records = scan_split(data, "train")
     images = {unit: len(records) if unit[0] != "none" else round(unit[1] * len(records)) for unit in units}
     test_images = sum(len(scan_split(data, split)) for split in ("query", "gallery"))

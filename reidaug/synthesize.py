@@ -156,7 +156,10 @@ def _claim(root: Path, checkpoint_path: Path, options: SynthesisOptions, what: s
             for lock in root.parent.glob(".lock-*-of-*"):
                 shares.enter_context(locked(lock, what))
             if root.exists():
-                shutil.rmtree(root)
+                gone = root.with_name(f".{root.name}.gone")  # a set that is half removed would look like one half made
+                shutil.rmtree(gone, ignore_errors=True)
+                root.rename(gone)
+                shutil.rmtree(gone)
     elif root.exists() and any(root.iterdir()):
         raise ReidAugError(f"{root} is not empty and no record says what made it: move it away or give another --name")
     atomic_write(path, json.dumps(record, indent=1))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reidaug.errors import ReidAugError
+from reidaug.files import stamp_files
 from reidaug.market1501 import dataset_fingerprint, scan_split, split_folder
 from reidaug.plan import read_manifest
 from reidaug.study import Study
@@ -26,6 +27,7 @@ class TrainingSet:
     reduced: str = ""  # fingerprint of the reduced set that it completes; empty for the full set
     mirrored: tuple[int, ...] = ()  # rows of `files` that are mirrored left to right
     as_many_steps_as: tuple[int, ...] = ()  # persons of the set whose number of iterations it takes; empty = its own
+    stamp: str = ""  # of the files, taken before their fingerprint
     provenance: dict[str, Any] = field(default_factory=dict)  # of synthetic images: see _provenance
 
     def title(self) -> str:
@@ -65,7 +67,8 @@ def find_training_sets(
 def _set_in_folder(name: str, portion: float, root: Path, **more: Any) -> TrainingSet:
     records, folder = scan_split(root, "train"), split_folder(root, "train")
     files, pids = tuple(folder / record.name for record in records), tuple(record.pid for record in records)
-    return TrainingSet(name, portion, dataset_fingerprint(root, ("train",)), files, pids, **more)
+    stamp = stamp_files(files)
+    return TrainingSet(name, portion, dataset_fingerprint(root, ("train",)), files, pids, stamp=stamp, **more)
 
 
 def _completed_set(study: Study, portion: float, name: str) -> TrainingSet:

@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +18,12 @@ import torch
 from typer.testing import CliRunner, Result
 
 from reid_baseline import RECIPES, evaluate_ranking, extract_features, load_images, load_model
+from reid_baseline.resume import FORMAT
+from reidaug.cells import Cell, Work
 from reidaug.cli import app
 from reidaug.files import locked
 from reidaug.market1501 import scan_split, split_folder
-from reidaug.results import read_results, result_key
+from reidaug.results import append_result, read_results, result_key
 from reidaug.study import Study
 
 from .test_synthesize import write_checkpoint
@@ -163,7 +166,7 @@ def test_the_state_of_another_kind_of_device_is_left_aside(study: Study) -> None
     rows = json.loads(evaluate().stdout)["rows"]
     study.results_path.unlink()
     state = study.path / ".work" / f"{rows[0]['key']}.pt"
-    torch.save({"identity": "of another precision", "epochs_done": 1}, state)
+    torch.save({"format": FORMAT, "identity": "of another precision"}, state)
     result = evaluate()
     assert f"{state.name} is of a training with other images or settings, or on another kind" in result.stderr
     assert "none, p = 0.40, seed 0 starts anew:" in result.stderr
@@ -271,6 +274,40 @@ def test_cell_held_by_another_process_is_passed_over_and_named(study: Study) -> 
     with locked(study.path / ".work" / f"{key}.lock", "another run"):
         result = evaluate()
     assert result.exit_code == 1 and f"process {os.getpid()}" in result.stderr
+    assert [row["set"] for row in read_results(study.results_path)] == ["full"]
+
+
+def test_a_cell_that_another_process_has_finished_meanwhile_is_done(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none = json.loads(evaluate().stdout)["rows"][0]
+    study.results_path.unlink()
+    with locked(study.path / ".work" / f"{none['key']}.lock", "another run"):
+        run_cell = Work._run_cell
+
+        def finished_elsewhere(work: Work, cell: Cell, test: Any) -> None:
+            run_cell(work, cell, test)
+            append_result(study.results_path, none)
+
+        monkeypatch.setattr(Work, "_run_cell", finished_elsewhere)
+        result = evaluate()
+    assert result.exit_code == 0 and "passed over" in result.stderr
+    assert {row["set"] for row in json.loads(result.stdout)["rows"]} == {"none", "full"}
+
+
+def test_images_that_change_during_an_evaluation_give_no_number(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = Work._load_test_images
+
+    def repaint(work: Work) -> Any:
+        path = next((study.set_root(0.4, "none") / "bounding_box_train").iterdir())
+        path.write_bytes(path.read_bytes())
+        return load(work)
+
+    monkeypatch.setattr(Work, "_load_test_images", repaint)
+    result = evaluate()
+    assert (
+        result.exit_code == 1 and "images of none, p = 0.40 have changed since this evaluation began" in result.stderr
+    )
     assert [row["set"] for row in read_results(study.results_path)] == ["full"]
 
 

@@ -10,14 +10,16 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from reidaug.cli import app
-from reidaug.plot import lines_of
+from reidaug.plot import _draw, lines_of
+from reidaug.table import group_rows
 from tests.test_table import row
 
-pytest.importorskip("matplotlib")
+Figure = pytest.importorskip("matplotlib.figure").Figure
 ROWS = [
     *(row(name, p, ap, seed=seed) for name, p, ap in (("none", 0.2, 0.3), ("pona", 0.2, 0.4)) for seed in (0, 1)),
     *(row("none", 0.4, 0.5, seed=seed) for seed in (0, 1)),
     row("duplicate", 0.2, 0.35),
+    {**row("duplicate", 0.2, 0.36), "care": {"synthetic_weight": 0.5}},
     row("full", 1.0, 0.7),
 ]
 
@@ -48,6 +50,14 @@ def test_png_and_svg_name_every_set(tmp_path: Path) -> None:
     first = Path(files[1]).read_bytes()
     CliRunner().invoke(app, arguments)
     assert len(Path(files[1]).read_bytes()) == len(first)
+
+
+def test_controls_are_dotted_however_they_are_treated() -> None:
+    axes = Figure().subplots()
+    _draw(axes, group_rows(ROWS)[0])
+    styles = {line.get_label(): line.get_linestyle() for line in axes.get_lines()}
+    assert styles == {"none": "-", "pona": "-", "duplicate": ":", "duplicate (weight 0.5)": ":", "full": "--"}
+    assert "weights imagenet, 60 epochs" in axes.get_title()
 
 
 def test_no_results_and_no_matplotlib_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,6 +130,21 @@ def test_torchrun_says_an_error_once_and_ends(tmp_path: Path) -> None:
     assert done.stderr.count("\nerror: ") + done.stderr.startswith("error: ") == 1, done.stderr
 
 
+def test_one_process_in_a_job_of_several_tasks_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"SLURM_NTASKS": "4", "SLURM_JOB_NAME": "job", "SLURM_JOB_ID": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert launch(TINY, "cpu").count == 1
+
+
+def test_tasks_that_see_one_gpu_each_are_told_how_to_see_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "0"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(PoNAError, match=r"sees 1 GPUs and must see all: `srun --gpus-per-node 4`"):
+        launch(TINY, "cuda")
+
+
 @pytest.mark.parametrize(
     ("devices", "batch", "message"),
     [

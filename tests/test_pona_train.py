@@ -289,6 +289,14 @@ def test_records_older_than_a_setting_or_digest_are_of_this_run(tmp_path: Path, 
         run(tmp_path / "g.pt", replace(TINY, color_jitter=0.3))
 
 
+def test_the_state_of_another_kind_of_device_is_another_run(tmp_path: Path) -> None:
+    state = interrupted(tmp_path / "g.pt")
+    state["state"]["cuda_random"] = torch.zeros(16, dtype=torch.uint8)
+    write_torch(tmp_path / "g.pt.last", state)
+    with pytest.raises(PoNAError, match=r"another run \(device cuda -> cpu\)"):
+        run(tmp_path / "g.pt")
+
+
 def test_another_validation_is_another_run(tmp_path: Path) -> None:
     data = small_data(6, 32, 16)
     run(tmp_path / "g.pt", data=data, validation=data)

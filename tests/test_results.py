@@ -55,6 +55,14 @@ def test_a_foreign_line_is_named(tmp_path: Path) -> None:
         read_results(path)
 
 
+def test_care_does_not_keep_the_rows_of_older_images() -> None:
+    old = {**row("a"), "set": "pona", "training_fingerprint": "old", "seed": 0}
+    with_care = {**old, "key": "b", "care": {"synthetic_weight": 0.5}}
+    assert [each["key"] for each in current_results([old, with_care])] == ["a", "b"]
+    new = {**old, "key": "c", "training_fingerprint": "new"}
+    assert [each["key"] for each in current_results([old, with_care, new])] == ["c"]
+
+
 def test_key_depends_on_everything_and_not_on_order() -> None:
     base = result_key("train", "test", {"epochs": 20, "lr": 0.1}, 0)
     assert base == result_key("train", "test", {"lr": 0.1, "epochs": 20}, 0)

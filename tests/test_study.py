@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -191,8 +192,22 @@ def test_folder_is_linked_or_copied(tiny_root: Path, tmp_path: Path, monkeypatch
     link_or_copy_folder(Path("query"), tmp_path / "link", copy=False)
     link_or_copy_folder(Path("query"), tmp_path / "copy", copy=True)
     assert os.readlink(tmp_path / "link") == str(tiny_root / "query") and not (tmp_path / "copy").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "data", "link"]
     contents = [{p.name: p.read_bytes() for p in (tmp_path / kind).iterdir()} for kind in ("link", "copy")]
     assert contents[0] == contents[1] and len(contents[0]) == 8
+
+
+def test_copy_that_was_cut_is_not_taken_for_a_whole_one(
+    tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = shutil.copyfile
+    monkeypatch.setattr(shutil, "copyfile", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        link_or_copy_folder(tiny_root / "query", tmp_path / "copy", copy=True)
+    assert not (tmp_path / "copy").exists()
+    monkeypatch.setattr(shutil, "copyfile", copy)
+    link_or_copy_folder(tiny_root / "query", tmp_path / "copy", copy=True)
+    assert len(list((tmp_path / "copy").iterdir())) == 8
 
 
 def test_lock_is_for_one_at_a_time_and_freed_on_error(tmp_path: Path) -> None:

@@ -97,6 +97,12 @@ def test_the_shipped_generator_gives_a_set_of_that_name(monkeypatch: pytest.Monk
     assert ("shipped", 0.4) in cells(sweep("--portions", "0.4", "--ckpt", "shipped"))
 
 
+def test_what_cannot_be_evaluated_is_said_before_anything_is_made() -> None:
+    result = sweep("--portions", "0.4", "--weights", "nowhere.pth")
+    assert result.exit_code == 1 and "nowhere.pth" in result.stderr
+    assert not Path("study").exists()
+
+
 def test_copied_sets_can_be_moved() -> None:
     cells(sweep("--portions", "0.4", "--ckpt", "one.pt", "--copy"))
     for name in ("none", "one"):
