@@ -15,7 +15,8 @@ Split = Literal["train", "test"]
 def load_settings(context: typer.Context, study: Path) -> Path:
     """Puts the values of ``study.toml`` below flags and environment, and above the defaults.
 
-    A key acts on every command that has the option, in a table such as ``[evaluate]`` on that one alone.
+    A key acts on every command that has the option, in a table such as ``[evaluate]`` on that one alone. An option that
+    only shares its flag with others (``--seed`` of ``ranks`` is that of a result) must be named in a table.
     """
     from reidaug.study import Study
 
@@ -24,7 +25,8 @@ def load_settings(context: typer.Context, study: Path) -> Path:
         commands = getattr(context.find_root().command, "commands", {})
         known = {name: _spellings(command) for name, command in commands.items()}
         tables = {name: settings.pop(name) for name in known if isinstance(settings.get(name), dict)}
-        unknown = set(settings).difference(*known.values())
+        shared = {name: {key for key in own if own[key] == key.replace("-", "_")} for name, own in known.items()}
+        unknown = set(settings).difference(*shared.values())
         unknown |= {f"{name}.{key}" for name, table in tables.items() for key in table if key not in known[name]}
         if unknown:
             raise ReidAugError(
@@ -34,8 +36,9 @@ def load_settings(context: typer.Context, study: Path) -> Path:
     except (ReidAugError, OSError) as error:
         say(f"error: {one_line(error)}")
         raise typer.Exit(1) from None
-    own, command = known[str(context.info_name)], tables.get(str(context.info_name), {})
-    values = {own[key]: value for key, value in {**settings, **command}.items() if key in own}
+    command = str(context.info_name)
+    chosen = {key: value for key, value in settings.items() if key in shared[command]} | tables.get(command, {})
+    values = {known[command][key]: value for key, value in chosen.items()}
     context.default_map = {name: value for name, value in values.items() if name != "data"}
     return study
 

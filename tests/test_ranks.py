@@ -132,6 +132,8 @@ def test_several_results_are_named_and_singled_out(study: Study, tiny_root: Path
     assert "no result fits --set pona; there are none, p = 0.40, seed 0" in error_of("--set", "pona")
     study.write_settings(seed=7)  # the seed of random draws
     assert ranks("--set", "full")["seed"] == 0
+    study.write_settings(ranks={"seed": 1})
+    assert ranks("--set", "none")["key"] == "none-1"
 
 
 def test_what_cannot_be_drawn_is_one_clear_line(study: Study, tiny_root: Path) -> None:
