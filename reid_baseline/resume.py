@@ -107,10 +107,9 @@ def training_seconds(path: Path) -> float:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-        if state["format"] == FORMAT:
-            return state
-        error = None
-    except Exception as failure:  # torch.load raises a dozen kinds for a broken, foreign or unsafe file
-        error = failure
-    raise StateError(f"{path} is no state of a baseline training: remove it to start anew") from error
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if state["format"] != FORMAT:
+            raise ValueError(state["format"])
+    except Exception as error:  # torch.load raises a dozen kinds for a broken, foreign or unsafe file
+        raise StateError(f"{path} is no state of a baseline training: remove it to start anew") from error
+    return state

@@ -100,16 +100,17 @@ def train_baseline(
         if checkpoint:
             arithmetic = f"{device.type} {precision}"
             identity = fingerprint(images, labels, synthetic, recipe, arch, weights, seed, arithmetic)
-        resumed = checkpoint and checkpoint.exists()
-        first_epoch, seconds = read_state(checkpoint, identity, parts) if checkpoint and resumed else (0, 0.0)
+        first_epoch, seconds = 0, 0.0
+        if checkpoint and checkpoint.exists():
+            first_epoch, seconds = read_state(checkpoint, identity, parts)
         data = (images, labels, synthetic)
         run = _Run(objective, parts["optimizer"], recipe, data, device, precision, seed, progress, first_epoch)
-        saved = began = time.monotonic()
+        saved = run.began
         for epoch in range(first_epoch, recipe.epochs):
             run.epoch(epoch)
             now = time.monotonic()
             if checkpoint and (now - saved > SAVE_SECONDS or epoch == recipe.epochs - 1):
-                write_state(checkpoint, identity, parts, epoch + 1, seconds + now - began)
+                write_state(checkpoint, identity, parts, epoch + 1, seconds + now - run.began)
                 saved = now
     return model.eval()
 

@@ -45,7 +45,7 @@ class CompletedSet:
 
     @property
     def folder(self) -> Path:
-        return self.root / "bounding_box_train"
+        return split_folder(self.root, "train")
 
     @property
     def source(self) -> Path:

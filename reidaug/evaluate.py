@@ -55,6 +55,7 @@ def evaluate_study(
         ReidAugError: no study, no data, or a cell is being trained by another process (after all others are done).
         ReIDError: weights that cannot be had or images that cannot be used.
     """
+    from reid_baseline import build_model
     from reid_baseline.device import pick_device
 
     portions = request.portions or chosen_portions(study, request.portion)
@@ -75,7 +76,7 @@ def evaluate_study(
     done = {row_place(row) for row in work.complete_rows()}
     todo = [cell for cell in cells if cell.place() not in done]
     if todo:
-        _check_weights(request.arch, weights)
+        build_model(request.arch, 2, weights)  # weights that cannot be had are named now, and once
         _say_what_is_trained_again(work, todo)
         work.announce(todo, len(cells))
         work.run(todo, shared)
@@ -94,14 +95,10 @@ def check_evaluation(arch: str, data: Path, weights: str) -> None:
         ReidAugError: a file of weights that is not there.
         ReIDError: weights that cannot be had, or test images without a match.
     """
-    _weights_name(weights)
-    _check_test_images(data)
-    _check_weights(arch, weights)
-
-
-def _check_weights(arch: str, weights: str) -> None:
     from reid_baseline import build_model
 
+    _weights_name(weights)
+    _check_test_images(data)
     build_model(arch, 2, weights)
 
 

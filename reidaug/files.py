@@ -99,7 +99,7 @@ def locked(path: Path, what: str, wait: bool = False) -> Iterator[None]:
 
 
 def stamp_files(paths: Iterable[Path]) -> str:
-    """A digest of inode, size and time of files; it costs next to nothing: another one where some were written since.
+    """A digest of inode, size and time of some files: cheap, and another one once any of them is written again.
 
     Raises:
         ReidAugError: a file is not there.

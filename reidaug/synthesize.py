@@ -97,9 +97,9 @@ def synthesize(
     import pona
 
     check_name(options.name)
-    check_output_path(study.set_root(portion, options.name))
-    plan = [row for row in read_plan(study.plan_path(portion)) if row.action != "drop"]
     root = study.set_root(portion, options.name)
+    check_output_path(root)
+    plan = [row for row in read_plan(study.plan_path(portion)) if row.action != "drop"]
     made = CompletedSet(root, study.data_of(portion), plan, study.unchanged_annotations_of(portion), options)
     checkpoint = pona.load_checkpoint(checkpoint_path)
     shard = shard or shard_from_environment(os.environ)

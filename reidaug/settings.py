@@ -1,0 +1,45 @@
+"""`study.toml`: options of the commands that a study remembers."""
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from reidaug.console import say
+from reidaug.errors import ReidAugError, one_line
+
+
+def load_settings(context: typer.Context, study: Path) -> Path:
+    """Puts the values of ``study.toml`` below flags and environment, and above the defaults.
+
+    A key acts on every command that has the option, in a table such as ``[evaluate]`` on that one alone. An option that
+    only shares its flag with others (``--seed`` of ``ranks`` is that of a result) must be named in a table.
+    """
+    from reidaug.study import Study
+
+    try:
+        settings = Study(study).read_settings()
+        commands = getattr(context.find_root().command, "commands", {})
+        known = {name: _spellings(command) for name, command in commands.items()}
+        tables = {name: settings.pop(name) for name in known if isinstance(settings.get(name), dict)}
+        shared = {name: {key for key in own if own[key] == key.replace("-", "_")} for name, own in known.items()}
+        unknown = set(settings).difference(*shared.values())
+        unknown |= {f"{name}.{key}" for name, table in tables.items() for key in table if key not in known[name]}
+        if unknown:
+            raise ReidAugError(
+                f"{Study(study).settings_path} holds {', '.join(sorted(unknown))}: expected options, such as seed = 1, "
+                "or tables of a command's options, such as [evaluate]"
+            )
+    except (ReidAugError, OSError) as error:
+        say(f"error: {one_line(error)}")
+        raise typer.Exit(1) from None
+    command = str(context.info_name)
+    chosen = {key: value for key, value in settings.items() if key in shared[command]} | tables.get(command, {})
+    values = {known[command][key]: value for key, value in chosen.items()}
+    context.default_map = {name: value for name, value in values.items() if name != "data"}
+    return study
+
+
+def _spellings(command: Any) -> dict[str, str]:
+    """The names of a command's options as flags without dashes in front, with their parameters."""
+    return {flag.lstrip("-"): str(option.name) for option in command.params for flag in option.opts}
