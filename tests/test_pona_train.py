@@ -127,7 +127,7 @@ def test_interrupt_saves_and_the_run_goes_on_from_there(tmp_path: Path, signum: 
 
     def interrupt(progress: TrainProgress) -> None:
         if progress.iteration == 2:
-            os.kill(os.getpid(), signum)
+            signal.raise_signal(signum)
 
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "cut.pt", progress=interrupt)
@@ -150,7 +150,7 @@ def test_an_interrupted_run_is_safe_before_its_last_validation(tmp_path: Path, m
             config,
             data=data,
             validation=data,
-            progress=lambda _: os.kill(os.getpid(), signal.SIGTERM),
+            progress=lambda _: signal.raise_signal(signal.SIGTERM),
         )
     assert read_torch(tmp_path / "g.pt.last")["state"]["iteration"] == 2
 
@@ -258,7 +258,7 @@ def test_best_so_far_survives_a_kill(tmp_path: Path) -> None:
 
 def test_state_of_another_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "g.pt", progress=lambda _: os.kill(os.getpid(), signal.SIGINT))
+        run(tmp_path / "g.pt", progress=lambda _: signal.raise_signal(signal.SIGINT))
     with pytest.raises(PoNAError, match=r"width 4 -> 8.*delete g.pt.last to start anew"):
         run(tmp_path / "g.pt", replace(TINY, width=8))
     with pytest.raises(PoNAError, match="other training images"):
@@ -268,7 +268,7 @@ def test_state_of_another_run_is_refused(tmp_path: Path) -> None:
 def interrupted(out: Path, config: TrainConfig = TINY) -> dict[str, Any]:
     """The state that a run leaves which is interrupted in its first step."""
     with pytest.raises(KeyboardInterrupt):
-        run(out, config, progress=lambda _: os.kill(os.getpid(), signal.SIGINT))
+        run(out, config, progress=lambda _: signal.raise_signal(signal.SIGINT))
     return read_torch(out.with_name(out.name + ".last"))
 
 
