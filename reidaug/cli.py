@@ -11,6 +11,7 @@ from reidaug.commands.pictures import attention, grid
 from reidaug.commands.results import plot, ranks, table
 from reidaug.commands.start import demo, doctor
 from reidaug.commands.study import evaluate, shrink, sweep, synthesize
+from reidaug.machine import keep_freed_memory
 
 PANELS = {
     "Start": (demo, doctor),
@@ -49,7 +50,7 @@ def root(
         bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    pass
+    keep_freed_memory()
 
 
 for panel, commands in PANELS.items():
