@@ -12,6 +12,9 @@ from pona.errors import PoNAError
 from pona.generator import PoNAGenerator
 from pona.keypoints import render_heatmaps
 
+DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}  # of convolutions and products
+PRECISIONS = ("auto", *DTYPES)
+
 
 def fold_norms(generator: PoNAGenerator) -> PoNAGenerator:
     """A copy for generating only: every BN is folded into the convolution before it, the same images a fifth faster.
@@ -53,13 +56,13 @@ def generate_images(
         of: int64, B, where there are fewer condition images than target poses: the place of each pose's condition
             image. Each is encoded once. None = one for each, in order.
         device: where to compute.
-        precision: "fp32", "bf16", or "auto" = bf16 where `prefers_bf16` says that it is faster.
+        precision: "fp32", "bf16", "fp16", or "auto" = bf16 where `prefers_bf16` says that it is faster.
 
     Returns:
         uint8, B x 3 x H x W, on the CPU.
     """
-    if precision not in ("auto", "fp32", "bf16"):
-        raise PoNAError(f"precision is {precision!r}, expected 'auto', 'fp32' or 'bf16'")
+    if precision not in PRECISIONS:
+        raise PoNAError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
     device = torch.device(device)
     size = (condition_images.shape[2], condition_images.shape[3])
     generator = generator.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
@@ -76,13 +79,16 @@ def generate_images(
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """The context of a precision: "fp32", "bf16" or "auto", as in `generate_images`."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=uses_bf16(device, precision))
+    """The context of a precision, as in `generate_images`."""
+    dtype = DTYPES[resolve_precision(device, precision)]
+    return torch.autocast(device.type, dtype, enabled=dtype is not None)
 
 
-def uses_bf16(device: torch.device, precision: str) -> bool:
-    """Whether "fp32", "bf16" or "auto" means bf16 there."""
-    return precision == "bf16" or (precision == "auto" and prefers_bf16(device))
+def resolve_precision(device: torch.device, precision: str) -> str:
+    """What "auto" means there; any other as it is."""
+    if precision != "auto":
+        return precision
+    return "bf16" if prefers_bf16(device) else "fp32"
 
 
 def prefers_bf16(device: torch.device) -> bool:

@@ -23,7 +23,7 @@ from lightning_fabric.utilities.rank_zero import rank_zero_only
 from torch.nn.parallel import DistributedDataParallel
 
 from pona.errors import PoNAError, StoppedElsewhere
-from pona.generate import prefers_bf16, uses_bf16
+from pona.generate import resolve_precision
 from pona.presets import TrainConfig
 from pona.processes import Processes
 
@@ -50,9 +50,13 @@ def launch(config: TrainConfig, device: str = "auto", devices: int | None = None
     except (KeyError, ValueError, RuntimeError) as error:  # what fabric and the environment get wrong
         raise PoNAError(f"the processes of this run cannot be told from the environment: {error}") from None
     _check(config, kind, index, local, local * nodes, environment)
-    bf16 = uses_bf16(torch.device(kind), config.precision)
     # The plugin instead of its name, because for a name fabric prints a line.
-    precision = MixedPrecision("bf16-mixed", kind) if bf16 else Precision()
+    name = resolve_precision(torch.device(kind), config.precision)
+    precision = {
+        "fp32": Precision,
+        "bf16": lambda: MixedPrecision("bf16-mixed", kind),
+        "fp16": lambda: MixedPrecision("16-mixed", kind),  # scales the losses
+    }[name]()
     if local * nodes == 1:
         chosen = [index] if index is not None else 1
         # The environment is given, as in a SLURM job fabric would look for other tasks.
@@ -89,10 +93,8 @@ def said_once() -> Iterator[None]:
 
 
 def precision_name(fabric: Fabric, config: TrainConfig) -> str:
-    """What a run computes in: "fp32" or "bf16"."""
-    if config.precision != "auto":
-        return config.precision
-    return "bf16" if prefers_bf16(fabric.device) else "fp32"
+    """What a run computes in: "fp32", "bf16" or "fp16"."""
+    return resolve_precision(fabric.device, config.precision)
 
 
 def _resolve(device: str) -> tuple[str, int | None]:

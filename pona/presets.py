@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from pona.errors import PoNAError
+from pona.generate import PRECISIONS
 from pona.generator import GeneratorConfig
 
 
@@ -43,7 +44,7 @@ class TrainConfig:
     flip: bool = False  # mirror half of the pairs (both images, keypoints swapped)
     color_jitter: float = 0.0  # 0..1: change hue, saturation, contrast and brightness (both images alike)
     ema: float = 0.0  # decay of the generator's moving average per iteration; 0 = save the last weights
-    precision: str = "auto"  # "fp32", "bf16" or "auto" = bf16 where it is faster
+    precision: str = "auto"  # "fp32", "bf16", "fp16" (losses scaled), or "auto" = bf16 where it is faster
     seed: int = 0  # of weights, pairs and dropout
     half: bool = False  # store the weights in half precision
     log_every: int = 50  # iterations
@@ -62,7 +63,7 @@ class TrainConfig:
             raise PoNAError("batch_size is 1, expected at least 2: batch statistics of one image say little")
         choices = {
             "perceptual": ("required", "optional", "none"),
-            "precision": ("auto", "fp32", "bf16"),
+            "precision": PRECISIONS,
             "adversarial": ("bce", "lsgan"),
             "discriminator_variant": ("code", "paper"),
             "discriminator_norm": (None, "batch", "instance", "none"),

@@ -210,6 +210,7 @@ class Trainer:
             "generator_optimizer": self.generator_optimizer.state_dict(),
             "discriminators": {name: network.state_dict() for name, network in self.discriminators.items()},
             "discriminator_optimizers": {name: o.state_dict() for name, o in self.discriminator_optimizers.items()},
+            "loss_scale": self.fabric.strategy.precision.state_dict(),  # empty but for fp16
             "pair_random": self.random.get_state(),
         }
 
@@ -235,6 +236,7 @@ class Trainer:
             self.discriminators[name].load_state_dict(state["discriminators"][name])
             self.discriminator_optimizers[name].load_state_dict(state["discriminator_optimizers"][name])
             self.pools[name].load_state_dict(own["pools"][name], self.fabric.device)
+        self.fabric.strategy.precision.load_state_dict(state.get("loss_scale", {}))
         self.random.set_state(state["pair_random"])
         torch.set_rng_state(own["torch_random"])
         if self.fabric.device.type == "cuda":

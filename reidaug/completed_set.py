@@ -30,7 +30,7 @@ class SynthesisOptions:
     copy: bool = False  # copy query and gallery instead of linking them
     force: bool = False  # replace a set that another generator made
     device: str = "auto"  # auto, cpu, cuda, cuda:N
-    precision: str = "auto"  # auto, fp32, bf16
+    precision: str = "auto"  # auto, fp32, bf16 or fp16
 
 
 @dataclass(frozen=True)

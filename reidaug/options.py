@@ -264,6 +264,14 @@ TrainBatchOption = Annotated[
     int | None,
     typer.Option("--batch-size", min=1, rich_help_panel=_SCHEDULE, help="Pairs per iteration; devices share them."),
 ]
+TrainPrecisionOption = Annotated[
+    Literal["auto", "fp32", "bf16", "fp16"] | None,
+    typer.Option(
+        "--precision",
+        rich_help_panel=_SCHEDULE,
+        help="auto: bf16 where the device is faster with it. fp16, with scaled losses, is for GPUs without (V100, T4).",
+    ),
+]
 LearningRateOption = Annotated[
     float | None, typer.Option("--learning-rate", min=1e-8, rich_help_panel=_SCHEDULE, help="Of Adam, at the start.")
 ]

@@ -27,7 +27,7 @@ def test_gives_what_the_network_gives() -> None:
     assert (generated.int() - expected.int()).abs().max() <= 1
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_batch_size_changes_nothing_but_rounding(precision: str) -> None:
     data, network = small_data(8, 32, 16), generator()
     arguments = (data.images, data.keypoints, data.keypoints.flip(0))
@@ -65,7 +65,7 @@ def test_a_training_generator_is_put_in_eval_mode_and_its_statistics_stay() -> N
 
 def test_unknown_precision_is_refused() -> None:
     data = small_data()
-    with pytest.raises(PoNAError, match="'fp32' or 'bf16'"):
+    with pytest.raises(PoNAError, match="auto, fp32, bf16, fp16"):
         generate_images(generator(), data.images, data.keypoints, data.keypoints, device="cpu", precision="fp8")
 
 

@@ -99,9 +99,11 @@ def test_record_of_a_run(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["g.pt", "g.pt.jsonl", "vgg.pth"]
 
 
-@pytest.mark.parametrize("variant", ["code", "paper"])
-def test_killed_and_resumed_gives_the_weights_of_one_never_killed(tmp_path: Path, variant: str) -> None:
-    config = replace(TINY, discriminator_variant=variant, color_jitter=0.3)
+@pytest.mark.parametrize(
+    "change", [{"discriminator_variant": "code"}, {"discriminator_variant": "paper"}, {"precision": "fp16"}]
+)
+def test_killed_and_resumed_gives_the_weights_of_one_never_killed(tmp_path: Path, change: dict[str, Any]) -> None:
+    config = replace(TINY, color_jitter=0.3, **change)
     run(tmp_path / "whole.pt", config)
 
     def kill(progress: TrainProgress) -> None:
@@ -430,6 +432,7 @@ def test_another_runtime_error_is_not_called_out_of_memory(tmp_path: Path, monke
         {"precision": "fp32"},
         {"dropout": True},
         {"precision": "bf16"},
+        {"precision": "fp16"},
         {"color_jitter": 0.3},
         {"cross_attention": False, "self_attention": False, "fusion": "none"},
     ],
@@ -439,6 +442,19 @@ def test_every_switch_trains(tmp_path: Path, change: dict[str, Any]) -> None:
     data = small_data(6, 32, 16)
     run(tmp_path / "g.pt", config, data=data, validation=data)
     assert load_checkpoint(tmp_path / "g.pt").config == config.generator_config()
+
+
+def test_fp16_scales_its_losses_and_trains_as_fp32_does(tmp_path: Path) -> None:
+    l1, scales = {}, {}
+    for precision in ("fp32", "fp16"):
+        out = tmp_path / f"{precision}.pt"
+        run(out, replace(TINY, iterations=20, validate_every=100, precision=precision))
+        l1[precision] = [json.loads(line)["losses"]["l1"] for line in out.with_suffix(".pt.jsonl").open()]
+        interrupted(tmp_path / f"{precision}-cut.pt", replace(TINY, precision=precision))
+        scales[precision] = read_torch(tmp_path / f"{precision}-cut.pt.last")["state"]["loss_scale"].get("scale")
+    assert l1["fp16"][-1] < 0.97 * l1["fp16"][0]
+    assert l1["fp16"] == pytest.approx(l1["fp32"], rel=0.02)
+    assert scales["fp32"] is None and scales["fp16"] > 1
 
 
 def test_colour_jitter_changes_what_is_seen_not_what_is_drawn() -> None:

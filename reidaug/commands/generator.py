@@ -38,6 +38,7 @@ from reidaug.options import (
     TensorboardOption,
     TrainBatchOption,
     TrainPortionOption,
+    TrainPrecisionOption,
     VggOption,
     WidthOption,
 )
@@ -68,6 +69,7 @@ def train(
     iterations: IterationsOption = None,
     minutes: MinutesOption = None,
     batch_size: TrainBatchOption = None,
+    precision: TrainPrecisionOption = None,
     learning_rate: LearningRateOption = None,
     ema: AverageOption = None,
     validate_every: EveryOption = None,
@@ -125,6 +127,7 @@ def train(
             "iterations": iterations,
             "minutes": minutes,
             "batch_size": batch_size,
+            "precision": precision,
             "learning_rate": learning_rate,
             "ema": ema,
             "validate_every": validate_every,

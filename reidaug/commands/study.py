@@ -74,7 +74,7 @@ def synthesize(
     name: Annotated[str, typer.Option(help="Name of the image set: its folder and its row in the table.")] = "pona",
     batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 32,
     precision: Annotated[
-        Literal["auto", "fp32", "bf16"],
+        Literal["auto", "fp32", "bf16", "fp16"],
         typer.Option(help="auto takes bf16 where the device is faster with it; a grey level in some pixels differs."),
     ] = "auto",
     copy: CopyOption = False,
