@@ -15,6 +15,7 @@ from reidaug import __version__
 from reidaug.comparison import write_query_scores
 from reidaug.console import Advance, duration
 from reidaug.errors import HeldError, ReidAugError
+from reidaug.evaluation_request import EvaluationRequest
 from reidaug.files import locked, stamp_files
 from reidaug.machine import device_name, processor_name
 from reidaug.market1501 import ImageRecord, scan_split, split_folder
@@ -67,13 +68,11 @@ class Work:
 
     study: Study
     data: Path
-    recipe: Any
-    arch: str
+    request: EvaluationRequest
+    recipe: Any  # reid_baseline.Recipe
     weights: str
     device: Any
     test_fingerprint: str
-    save_models: bool
-    rerank: bool
     progress: Progress
     say: Say
 
@@ -83,8 +82,8 @@ class Work:
 
     def _lacks(self, row: dict[str, Any]) -> bool:
         saved = (self.study.model_path(row["key"]), self.study.features_path(row["key"]))
-        not_saved = self.save_models and not all(path.is_file() for path in saved)
-        return not_saved or (self.rerank and RERANKED not in row)
+        not_saved = self.request.save_models and not all(path.is_file() for path in saved)
+        return not_saved or (self.request.rerank and RERANKED not in row)
 
     def share_results(self, cells: Sequence[Cell]) -> None:
         """Gives each cell whose experiment is done under another name (equal images) a row of its own."""
@@ -115,13 +114,14 @@ class Work:
             images=sum(len(c.training_set.files) * c.recipe.epochs // self.recipe.epochs for c in trained),
             num_classes=max(len(set(cell.training_set.pids)) for cell in trained),
             test_images=test_images * len(trained),
-            arch=self.arch,
+            arch=self.request.arch,
             device=self.device,
+            precision=self.request.precision,
         )
         names = ", ".join(dict.fromkeys(f"{c.training_set.name} (p = {c.training_set.portion:.2f})" for c in todo))
         self.say(
-            f"to train: {len(trained)} of {total} baselines ({names}); recipe {self.recipe.name}, {self.arch}, weights "
-            f"{self.weights}, {self.recipe.epochs} epochs, on {self.device}: about {duration(seconds)}"
+            f"to train: {len(trained)} of {total} baselines ({names}); recipe {self.recipe.name}, {self.request.arch}, "
+            f"weights {self.weights}, {self.recipe.epochs} epochs, on {self.device}: about {duration(seconds)}"
         )
         if self.recipe.name != "quick" and str(self.device) == "cpu" and seconds > HOURS_TO_WARN * 3600:
             self.say("that is long on a CPU: `--recipe quick` trains from scratch at 128 x 64 in far less")
@@ -190,14 +190,16 @@ class Work:
             unfinished.unlink()
             model = self._train(cell, labels, unfinished)
         seconds, trained = training_seconds(unfinished), time.monotonic()
-        if self.save_models:
+        if self.request.save_models:
             path = self.study.model_path(cell.key)
             path.parent.mkdir(exist_ok=True)
             save_model(path, model, cell.recipe, classes.tolist())
         features = {}
         for split, (images, _) in test.items():
             with self.progress(f"features of {split}") as advance:
-                features[split] = extract_features(model, images, self.recipe, self.device, advance)
+                features[split] = extract_features(
+                    model, images, self.recipe, self.device, advance, precision=self.request.precision
+                )
         kept = make_features(
             features["query"], features["gallery"], test["query"][1], test["gallery"][1], self.test_fingerprint
         )
@@ -208,10 +210,10 @@ class Work:
             ranking.average_precision,
             ranking.average_precision_trapezoid,
         )
-        if self.save_models:
+        if self.request.save_models:
             save_features(self.study.features_path(cell.key), kept)
         row = self._row(cell, ranking, len(classes), seconds + time.monotonic() - trained)
-        if self.rerank or self._was_reranked(cell):
+        if self.request.rerank or self._was_reranked(cell):
             row |= reranked_scores(kept)
         append_result(self.study.results_path, row)
         unfinished.unlink(missing_ok=True)
@@ -230,10 +232,11 @@ class Work:
                 torch.from_numpy(labels),
                 cell.recipe,
                 synthetic=_mark(cell.training_set.stand_ins, len(labels)),
-                arch=self.arch,
+                arch=self.request.arch,
                 weights=self.weights,
                 seed=cell.seed,
                 device=self.device,
+                precision=self.request.precision,
                 checkpoint=unfinished,
                 progress=lambda now: advance(now.iteration, now.iterations, _training_note(now)),
             )
@@ -267,7 +270,7 @@ class Work:
             "key": cell.key,
             **self._own(each),
             "recipe": self.recipe.name,
-            "arch": self.arch,
+            "arch": self.request.arch,
             "weights": cell.configuration["weights"],
             "trained_epochs": cell.recipe.epochs,
             "care": cell.recipe.care(),
@@ -287,7 +290,8 @@ class Work:
             "configuration": cell.configuration,
             "versions": {"reidaug": __version__, "torch": torch.__version__, "torchvision": torchvision.__version__},
             "device": device_name(self.device),
-            "precision": choose_precision(self.device),
+            "precision": choose_precision(self.device, self.request.precision),
+            **self.request.asked_precision(),
             "processor": processor_name(),
             "threads": torch.get_num_threads(),
             "seconds": round(seconds, 1),

@@ -12,7 +12,8 @@ import numpy as np
 from reidaug.annotations import find_annotations, read_annotations
 from reidaug.completed_set import SynthesisOptions
 from reidaug.console import Advance
-from reidaug.evaluate import EvaluationRequest, evaluate_study
+from reidaug.evaluate import evaluate_study
+from reidaug.evaluation_request import EvaluationRequest
 from reidaug.mannequins import MannequinConfig, write_mannequins
 from reidaug.market1501 import ROOT_NAME, check_output_path, read_image, split_folder
 from reidaug.pictures import pose_image, save_comparison

@@ -1,36 +1,19 @@
 """Train and score the re-ID baseline on every training set of a study; keep each result under what it hangs on."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from reidaug.cells import Cell, Progress, Say, Work, make_cell
 from reidaug.controls import make_control
 from reidaug.errors import ReidAugError
+from reidaug.evaluation_request import EvaluationRequest
 from reidaug.market1501 import dataset_fingerprint, scan_split
 from reidaug.rescoring import add_reranked_scores
 from reidaug.results import read_results, row_place
 from reidaug.study import Study, chosen_portions
 from reidaug.training_sets import TrainingSet, find_training_sets
-
-
-@dataclass(frozen=True)
-class EvaluationRequest:
-    """What the user asked for; None = the default."""
-
-    portion: str | None = None  # one portion of the study
-    portions: tuple[float, ...] = ()  # some portions of the study; empty = `portion`, or all
-    recipe: str | None = None  # paper, strong or quick
-    arch: str = "resnet50"  # resnet50 or resnet18
-    weights: str | None = None  # imagenet, none or a file
-    epochs: int | None = None  # other than the recipe's
-    seeds: int = 1  # seeds 0 .. seeds - 1
-    device: str = "auto"  # auto, cpu, cuda, cuda:N
-    controls: tuple[str, ...] = ()  # see `reidaug.controls`
-    care: Mapping[str, float | None] = field(default_factory=dict)  # of reid_baseline.CARE; None = the recipe's value
-    save_models: bool = False  # keep each trained network and its features in STUDY/models, STUDY/features
-    rerank: bool = False  # score with k-reciprocal re-ranking too
 
 
 def evaluate_study(
@@ -65,11 +48,10 @@ def evaluate_study(
     found = _with_controls(study, find_training_sets(study, portions, data, say), request.controls)
     sets = [each for each in found if only(each)]
     test_fingerprint = dataset_fingerprint(data, ("query", "gallery"))
-    setting = {"arch": request.arch, "weights": _weights_name(weights)}
+    setting = {"arch": request.arch, "weights": _weights_name(weights), **request.asked_precision()}
     _check_test_images(data)
     cells = [make_cell(each, seed, recipe, setting, test_fingerprint) for seed in range(request.seeds) for each in sets]
-    wanted = (request.save_models, request.rerank)
-    work = Work(study, data, recipe, request.arch, weights, device, test_fingerprint, *wanted, progress, say)
+    work = Work(study, data, request, recipe, weights, device, test_fingerprint, progress, say)
     if request.rerank:
         _rerank_without_training(work, cells)
     work.share_results(cells)
@@ -121,7 +103,7 @@ def _say_what_is_trained_again(work: Work, todo: Sequence[Cell]) -> None:
     known = {row["key"] for row in read_results(work.study.results_path)}
     again = known & {cell.key for cell in todo}
     if again:
-        advice = "" if work.save_models else "; with --save-models that is not needed again"
+        advice = "" if work.request.save_models else "; with --save-models that is not needed again"
         work.say(
             f"{len(again)} results are trained again: their networks or features are needed and were not kept{advice}"
         )

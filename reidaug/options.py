@@ -78,6 +78,14 @@ WeightsOption = Annotated[
     str | None,
     typer.Option("--weights", help="imagenet, none, or a file. Default: none for quick, else imagenet."),
 ]
+PrecisionOption = Annotated[
+    Literal["auto", "fp32", "bf16"],
+    typer.Option(
+        "--precision",
+        help="Of the baseline. auto takes bf16 where the device is faster with it; another gives results and a table "
+        "of their own.",
+    ),
+]
 EpochsOption = Annotated[int | None, typer.Option("--epochs", min=1, help="Without it: the recipe's.")]
 SeedsOption = Annotated[int, typer.Option("--seeds", min=1, help="Train each set with so many seeds, from 0 on.")]
 ControlsOption = Annotated[

@@ -11,7 +11,7 @@ import numpy as np
 from reidaug.controls import is_control
 from reidaug.errors import ReidAugError
 from reidaug.files import atomic_write
-from reidaug.table import group_rows
+from reidaug.table import group_rows, setting_name
 
 Line = dict[float, list[float]]  # portion -> mAP in per cent, one a seed
 
@@ -75,12 +75,11 @@ def _draw(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
             continue
         drawn = axes.plot(portions, means, marker="o", linestyle=":" if is_control(name) else "-", label=name)[0]
         axes.fill_between(portions, low, high, color=drawn.get_color(), alpha=0.2, linewidth=0)
-    first, seeds = rows[0], len({row["seed"] for row in rows})
+    seeds = len({row["seed"] for row in rows})
     axes.set_xlabel("kept portion p of the training images")
     axes.set_ylabel("mAP in % (trapezoid AP)")
     spread = f"{seeds} seeds, bands: ± one standard deviation" if seeds > 1 else "1 seed"
-    what = f"{first['recipe']}, {first['arch']}, weights {first['weights']}, {first['epochs']} epochs"
-    axes.set_title(f"{what}\n{spread}", fontsize=10)
+    axes.set_title(f"{setting_name(rows[0])}\n{spread}", fontsize=10)
     axes.set_xticks(sorted({row["portion"] for row in rows if row["set"] != "full"}))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))

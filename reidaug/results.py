@@ -40,11 +40,12 @@ def append_result(path: Path, row: dict[str, Any]) -> None:
             raise
 
 
-TABLE_FIELDS = ("recipe", "arch", "weights", "epochs", "test_fingerprint")  # equal in all rows of one table
+# Equal in all rows of one table.
+TABLE_FIELDS = ("recipe", "arch", "weights", "epochs", "asked_precision", "test_fingerprint")
 
 
 def table_of(row: dict[str, Any]) -> tuple[Any, ...]:
-    """What rows must have in common to stand in one table: recipe, network, weights, length and test images."""
+    """What rows must have in common to stand in one table."""
     return tuple(row.get(name) for name in TABLE_FIELDS)
 
 

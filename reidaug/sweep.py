@@ -11,7 +11,8 @@ from reidaug.cells import Progress
 from reidaug.completed_set import SynthesisOptions
 from reidaug.console import duration
 from reidaug.errors import ReidAugError
-from reidaug.evaluate import EvaluationRequest, check_evaluation, choose_recipe, evaluate_study
+from reidaug.evaluate import check_evaluation, choose_recipe, evaluate_study
+from reidaug.evaluation_request import EvaluationRequest
 from reidaug.market1501 import scan_split
 from reidaug.results import current_results, read_results, table_of
 from reidaug.shrink import ShrinkConfig, shrink
@@ -145,6 +146,7 @@ def _announce(
             test_images=seeds * test_images * len(own),
             arch=request.evaluation.arch,
             device=device,
+            precision=request.evaluation.precision,
         )
     count = 0
     for name, checkpoint in request.generators().items():

@@ -103,6 +103,12 @@ def group_rows(rows: Iterable[Row]) -> list[list[Row]]:
     return list(groups.values())
 
 
+def setting_name(row: Row) -> str:
+    """How the baselines of a row's table are trained."""
+    name = f"recipe {row['recipe']}, {row['arch']}, weights {row['weights']}, {row['epochs']} epochs"
+    return f"{name}, {row['asked_precision']}" if "asked_precision" in row else name
+
+
 def _label(row: Row) -> str:
     """The set, and how its generated images were treated where that is not as real ones."""
     care = ", ".join(
@@ -134,12 +140,8 @@ def summary_grid(rows: list[Row]) -> Grid:
         if name != "none" and full:
             gaps = [_gap(cells.get((name, p), []), cells.get(("none", p), []), full) for p in portions]
             lines.append([f"gap recovered by {name}", *gaps, ""])
-    first = rows[0]
     seeds = len({row["seed"] for row in rows})
-    title = (
-        f"mAP in % (trapezoid AP), recipe {first['recipe']}, {first['arch']}, weights {first['weights']}, "
-        f"{first['epochs']} epochs, "
-    )
+    title = f"mAP in % (trapezoid AP), {setting_name(rows[0])}, "
     title += f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "1 seed"
     return title, ["augmentation", *(f"p = {p:.2f}" for p in portions), "p = 1.00"], lines
 

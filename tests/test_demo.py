@@ -15,7 +15,8 @@ import pona
 from reidaug import demo
 from reidaug.annotations import find_annotations, read_annotations
 from reidaug.cli import app
-from reidaug.evaluate import EvaluationRequest, evaluate_study
+from reidaug.evaluate import evaluate_study
+from reidaug.evaluation_request import EvaluationRequest
 from reidaug.mannequins import MannequinConfig, write_mannequins
 from reidaug.market1501 import read_images, split_folder
 from reidaug.pairs import draw_pairs, make_pairs

@@ -69,6 +69,21 @@ def test_another_seed_trains_only_what_is_missing(study: Study) -> None:
     ]
 
 
+def test_a_precision_that_is_asked_for_has_results_and_a_table_of_its_own(study: Study) -> None:
+    asked = {}
+    for precision in ("auto", "fp32", "bf16"):
+        rows = json.loads(evaluate("--precision", precision).stdout)["rows"]
+        assert {row["precision"] for row in rows} == {precision} or precision == "auto"
+        asked[precision] = {row["key"]: row["mean_ap"] for row in rows}
+    assert len(asked["auto"].keys() | asked["fp32"].keys() | asked["bf16"].keys()) == 6
+    assert set(asked["fp32"].values()) != set(asked["bf16"].values())
+    assert set(asked["auto"].values()) in (set(asked["fp32"].values()), set(asked["bf16"].values()))
+    table = runner.invoke(app, ["table", "--format", "markdown"]).stdout
+    titles = [line for line in table.splitlines() if "mAP in %" in line]
+    assert [title.split(" epochs, ")[1].split(", ")[0].strip("*") for title in titles] == ["1 seed", "fp32", "bf16"]
+    assert "nothing to train" in evaluate("--precision", "fp32").stderr
+
+
 def test_same_seed_gives_the_same_number(study: Study, tmp_path: Path) -> None:
     first = json.loads(evaluate().stdout)["rows"]
     study.results_path.unlink()

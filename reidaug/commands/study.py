@@ -21,6 +21,7 @@ from reidaug.options import (
     JsonOption,
     KeepOption,
     PortionOption,
+    PrecisionOption,
     RatioOption,
     RecipeOption,
     RerankOption,
@@ -126,6 +127,7 @@ def evaluate(
     save_models: SaveModelsOption = False,
     rerank: RerankOption = False,
     device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -136,7 +138,8 @@ def evaluate(
     weights on a GPU, else quick.
     """
     from reidaug.controls import parse_controls
-    from reidaug.evaluate import EvaluationRequest, evaluate_study
+    from reidaug.evaluate import evaluate_study
+    from reidaug.evaluation_request import EvaluationRequest
     from reidaug.study import Study
 
     request = EvaluationRequest(
@@ -147,6 +150,7 @@ def evaluate(
         epochs=epochs,
         seeds=seeds,
         device=device,
+        precision=precision,
         controls=parse_controls(controls),
         care=_care(smooth_synthetic, real_per_synthetic, synthetic_weight),
         save_models=save_models,
@@ -183,6 +187,7 @@ def sweep(
     seed: DrawOption = 0,
     copy: CopyOption = False,
     device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -192,7 +197,7 @@ def sweep(
     torchrun or as a SLURM array on one study, each process does its share of the training sets.
     """
     from reidaug.controls import parse_controls
-    from reidaug.evaluate import EvaluationRequest
+    from reidaug.evaluation_request import EvaluationRequest
     from reidaug.shrink import ShrinkConfig
     from reidaug.study import Study, resolve_data
     from reidaug.sweep import SweepRequest, parse_portions
@@ -206,6 +211,7 @@ def sweep(
         epochs=epochs,
         seeds=seeds,
         device=device,
+        precision=precision,
         controls=parse_controls(controls),
         care=_care(smooth_synthetic, real_per_synthetic, synthetic_weight),
         save_models=save_models,
