@@ -25,6 +25,7 @@ from pona.trainer import Trainer
 from pona.validation import Samples, Validation
 
 STATE_FORMAT = "pona-training-state"
+LEAST_LOSS_SCALE = 2**-10  # from 2**16, halved by every step that is not taken
 SAVE_SECONDS = 300  # of training that a kill may cost at most, where validations are farther apart
 
 
@@ -135,12 +136,14 @@ class Run:
         wrong = self.trainer.not_finite()
         if wrong:
             raise self._diverged(f"weights of the {', '.join(wrong)} are")
+        if self.trainer.loss_scale() < LEAST_LOSS_SCALE:  # fp16 takes no step whose gradients are not finite
+            raise self._diverged("gradients are")
 
     def _diverged(self, what: str) -> PoNAError:
         kept = f"{self.out.name} keeps the last good weights; " if self.out.exists() else ""
         return PoNAError(
             f"training diverged before iteration {self.trainer.iteration}: {what} not finite; "
-            f"{kept}try a smaller learning rate or precision fp32"
+            f"{kept}try a smaller learning rate or precision fp32, in another file"
         )
 
     def _validate(self) -> dict[str, float | None] | None:

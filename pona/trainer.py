@@ -169,6 +169,10 @@ class Trainer:
             networks["average"] = self.average
         return [name for name, network in networks.items() if not _all_finite(_floats(network))]
 
+    def loss_scale(self) -> float:
+        """What fp16 multiplies its losses by, for all gradients to be numbers."""
+        return float(self.fabric.strategy.precision.state_dict().get("scale", 1.0))
+
     def _set_up(self, network: nn.Module) -> tuple[Any, Any]:
         network = network.to(memory_format=torch.channels_last)
         if self._syncs_norms():

@@ -82,8 +82,8 @@ PrecisionOption = Annotated[
     Literal["auto", "fp32", "bf16"],
     typer.Option(
         "--precision",
-        help="Of the baseline. auto takes bf16 where the device is faster with it; another gives results and a table "
-        "of their own.",
+        help="Of the baseline, not of the painting. auto takes bf16 where the device is faster with it; another gives "
+        "results and a table of their own.",
     ),
 ]
 EpochsOption = Annotated[int | None, typer.Option("--epochs", min=1, help="Without it: the recipe's.")]
@@ -277,7 +277,8 @@ TrainPrecisionOption = Annotated[
     typer.Option(
         "--precision",
         rich_help_panel=_SCHEDULE,
-        help="auto: bf16 where the device is faster with it. fp16, with scaled losses, is for GPUs without (V100, T4).",
+        help="auto: bf16 where the device is faster with it. fp16, with scaled losses, is for GPUs without (V100, T4) "
+        "and slow on CPUs.",
     ),
 ]
 LearningRateOption = Annotated[

@@ -127,7 +127,7 @@ def _list(rows: Sequence[dict[str, Any]]) -> str:
 def _title(row: dict[str, Any]) -> str:
     return (
         f"{row['set']}, p = {row['portion']:.2f}, seed {row['seed']}, {row['recipe']} {row['arch']} {row['weights']}"
-        f" {row['epochs']} epochs"
+        f" {row['epochs']} epochs" + (f" {row['asked_precision']}" if "asked_precision" in row else "")
     )
 
 
@@ -138,7 +138,7 @@ def _features_of(study: Study, row: dict[str, Any]) -> tuple[Path, SavedFeatures
     if not study.features_path(row["key"]).is_file():
         raise ReidAugError(
             f"the features of {_title(row)} were not saved: run `reidaug evaluate` with --save-models (and with the"
-            " same --recipe, --arch, --weights, --epochs, --seeds)"
+            " same --recipe, --arch, --weights, --epochs, --precision, --seeds)"
         )
     roots = list(dict.fromkeys(study.data_of(portion) for portion in own))
     prints = {root: dataset_fingerprint(root, ("query", "gallery")) for root in roots}

@@ -48,7 +48,16 @@ CSV_FIELDS = [
     ),
     *("seen_missing", "missing", "protocol", "mean_ap", "mean_ap_trapezoid", "mean_inp", "rank1", "rank5", "rank10"),
     *RERANK_FIELDS,
-    *("queries", "queries_without_match", "training_fingerprint", "test_fingerprint", "key", "device", "precision"),
+    *(
+        "queries",
+        "queries_without_match",
+        "training_fingerprint",
+        "test_fingerprint",
+        "key",
+        "device",
+        "precision",
+        "asked_precision",
+    ),
     *("threads", "seconds", "time", "command"),
 ]
 

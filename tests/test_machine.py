@@ -5,6 +5,10 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
+
+from reidaug.cli import app
+from reidaug.machine import keep_freed_memory
 
 STEPS = """
 import resource, sys
@@ -29,5 +33,19 @@ def test_freed_memory_is_taken_again_without_the_system():
             subprocess.run([sys.executable, "-c", STEPS, how], capture_output=True, check=True, text=True).stdout
         )
 
-    assert faults("given back") > 10_000
-    assert faults("kept") < 100
+    assert faults("kept") < 100 < faults("given back")
+
+
+def test_every_command_keeps_its_memory(monkeypatch):
+    called = []
+    monkeypatch.setattr("reidaug.cli.keep_freed_memory", lambda: called.append(1))
+    assert CliRunner().invoke(app, ["table", "--study", "nowhere"]).exit_code == 1
+    assert called
+
+
+def test_what_the_user_has_set_stays(monkeypatch):
+    called = []
+    monkeypatch.setattr("ctypes.CDLL", lambda _: called.append(1))
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "0")
+    keep_freed_memory()
+    assert not called

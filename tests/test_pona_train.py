@@ -457,6 +457,15 @@ def test_fp16_scales_its_losses_and_trains_as_fp32_does(tmp_path: Path) -> None:
     assert scales["fp32"] is None and scales["fp16"] > 1
 
 
+def test_fp16_that_can_take_no_step_has_diverged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(score: torch.Tensor, real: bool, kind: str) -> torch.Tensor:
+        return 1 + (0 * score).sqrt().mean()  # a number, and its gradient is none
+
+    monkeypatch.setattr(pona.trainer, "adversarial_loss", broken)
+    with pytest.raises(PoNAError, match="diverged before iteration 20: gradients are not finite"):
+        run(tmp_path / "g.pt", replace(TINY, iterations=20, validate_every=20, precision="fp16"))
+
+
 def test_colour_jitter_changes_what_is_seen_not_what_is_drawn() -> None:
     processes, config = launch(replace(TINY, precision="fp32"), "cpu"), replace(TINY, precision="fp32", flip=False)
     batches = [

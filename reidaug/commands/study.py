@@ -76,7 +76,10 @@ def synthesize(
     batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 32,
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"],
-        typer.Option(help="auto takes bf16 where the device is faster with it; a grey level in some pixels differs."),
+        typer.Option(
+            help="auto takes bf16 where the device is faster with it; a grey level in some pixels differs. fp16 is for "
+            "GPUs without bf16."
+        ),
     ] = "auto",
     copy: CopyOption = False,
     force: Annotated[
@@ -127,7 +130,7 @@ def evaluate(
     save_models: SaveModelsOption = False,
     rerank: RerankOption = False,
     device: DeviceOption = "auto",
-    precision: PrecisionOption = "auto",
+    baseline_precision: PrecisionOption = "auto",
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -150,7 +153,7 @@ def evaluate(
         epochs=epochs,
         seeds=seeds,
         device=device,
-        precision=precision,
+        precision=baseline_precision,
         controls=parse_controls(controls),
         care=_care(smooth_synthetic, real_per_synthetic, synthetic_weight),
         save_models=save_models,
@@ -187,7 +190,7 @@ def sweep(
     seed: DrawOption = 0,
     copy: CopyOption = False,
     device: DeviceOption = "auto",
-    precision: PrecisionOption = "auto",
+    baseline_precision: PrecisionOption = "auto",
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -211,7 +214,7 @@ def sweep(
         epochs=epochs,
         seeds=seeds,
         device=device,
-        precision=precision,
+        precision=baseline_precision,
         controls=parse_controls(controls),
         care=_care(smooth_synthetic, real_per_synthetic, synthetic_weight),
         save_models=save_models,
