@@ -60,11 +60,16 @@ def generate_images(
 
     Returns:
         uint8, B x 3 x H x W, on the CPU.
+
+    Raises:
+        PoNAError: an unknown precision, or images whose height or width 4 does not divide.
     """
     if precision not in PRECISIONS:
         raise PoNAError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
     device = torch.device(device)
     size = (condition_images.shape[2], condition_images.shape[3])
+    if size[0] % 4 or size[1] % 4:
+        raise PoNAError(f"images have {size[0]} x {size[1]} pixels (height x width), expected sides that 4 divides")
     generator = generator.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     sigma = generator.config.sigma
     images = to_float(condition_images.to(device)).contiguous(memory_format=torch.channels_last)

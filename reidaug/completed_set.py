@@ -111,10 +111,9 @@ class CompletedSet:
             return False
         with locked(self.root.parent / ".lock-finish", f"the manifest of {self.root.parent}", wait=True):
             for split in ("query", "gallery"):
-                if not split_folder(self.root, split).exists():
-                    link_or_copy_folder(
-                        split_folder(self.data, split), split_folder(self.root, split), self.options.copy
-                    )
+                place = split_folder(self.root, split)
+                if not place.exists() or (self.options.copy and place.is_symlink()):
+                    link_or_copy_folder(split_folder(self.data, split), place, self.options.copy)
             self._write_train_annotations()
             with suppress(ReidAugError):  # only generators' test pairs need it
                 test = find_annotations(self.data, "test").read_bytes()

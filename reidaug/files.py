@@ -119,7 +119,7 @@ def link_or_copy_folder(source: Path, target: Path, copy: bool) -> None:
 
     Args:
         source: the folder.
-        target: where it shall appear; nothing is there yet.
+        target: where it shall appear; nothing is there yet, or for a copy a link.
         copy: copy instead of linking.
     """
     if copy:
@@ -129,6 +129,7 @@ def link_or_copy_folder(source: Path, target: Path, copy: bool) -> None:
         for entry in os.scandir(source):
             if entry.is_file():
                 shutil.copyfile(entry.path, beside / entry.name)
+        target.unlink(missing_ok=True)
         os.rename(beside, target)
     else:
         target.symlink_to(source.resolve(), target_is_directory=True)

@@ -12,7 +12,7 @@ from reidaug.errors import ReidAugError
 from reidaug.market1501 import list_files, read_image, split_folder
 from reidaug.plan import read_manifest
 from reidaug.posed_images import PosedImages
-from reidaug.provenance import count_seen
+from reidaug.provenance import check_trained_size, count_seen
 
 Pair = tuple[str, str]  # names of condition and target image
 STRIP = 5  # PATN and PoNA write condition, its pose, target, its pose and generated image side by side
@@ -67,9 +67,11 @@ class PaintedImages:
         import pona
 
         conditions, targets = zip(*pairs, strict=True)
+        images = self._source.images(conditions)
+        check_trained_size(self._training, (images.shape[1], images.shape[2]))
         generated = pona.generate_images(
             self._generator,
-            torch.from_numpy(self._source.images(conditions)).permute(0, 3, 1, 2),
+            torch.from_numpy(images).permute(0, 3, 1, 2),
             torch.from_numpy(self._source.keypoints(conditions)),
             torch.from_numpy(self._source.keypoints(targets)),
             device=self._device,

@@ -190,6 +190,9 @@ def _images(
         elif size != usual:
             message = f"{_pixels(size)}, expected {_pixels(usual)} as most others have: bring all to one size"
             problems.append(Problem("wrong-size", "error", name, message))
+    if usual[0] % 4 or usual[1] % 4:
+        message = f"images have {_pixels(usual)}: generators need sides that 4 divides, bring all to such a size"
+        problems.append(Problem("odd-size", "error", str(root), message))
     if usual != IMAGE_SIZE:
         message = f"images have {_pixels(usual)}, Market-1501's {_pixels(IMAGE_SIZE)}: train a generator on this size"
         problems.append(Problem("other-size", "note", str(root), message))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from reidaug.errors import ReidAugError
 from reidaug.market1501 import images_fingerprint, in_threads
 
 DIGEST_BYTES = 6  # of SHA-256: 48 bits, no chance collision among millions of images
@@ -52,6 +53,21 @@ def add_training_images(record: dict[str, Any], earlier: Mapping[str, Any]) -> d
     """
     inherited = _decode(earlier.get("digests"))
     return {**record, "digests": _encode(_decode(record["digests"]) | inherited) if inherited else None}
+
+
+def check_trained_size(training: Mapping[str, Any], size: tuple[int, int]) -> None:
+    """Refuses images of a size on which a generator was not trained: limbs and clothes would have another scale.
+
+    Args:
+        training: of its checkpoint; one that does not say takes any size.
+        size: (height, width) in pixels.
+    """
+    trained = training.get("image_size")
+    if trained not in (None, list(size)):
+        raise ReidAugError(
+            f"the generator was trained on images of {trained} pixels (height, width), these have {list(size)}: "
+            "bring them to that size, or train a generator on theirs"
+        )
 
 
 def count_seen(folder: Path, names: Sequence[str], training: Mapping[str, Any]) -> int | None:

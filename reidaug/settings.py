@@ -21,9 +21,12 @@ def load_settings(context: typer.Context, study: Path) -> Path:
         settings = Study(study).read_settings()
         commands = getattr(context.find_root().command, "commands", {})
         known = {name: _spellings(command) for name, command in commands.items()}
+        known = {name: own for name, own in known.items() if "study" in own}  # no other reads the file
         tables = {name: settings.pop(name) for name in known if isinstance(settings.get(name), dict)}
         shared = {name: {key for key in own if own[key] == key.replace("-", "_")} for name, own in known.items()}
-        unknown = set(settings).difference(*shared.values())
+        unknown = set(settings).difference(*shared.values()) | {
+            key for key in settings if isinstance(settings[key], dict)
+        }
         unknown |= {f"{name}.{key}" for name, table in tables.items() for key in table if key not in known[name]}
         if unknown:
             raise ReidAugError(

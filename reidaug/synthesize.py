@@ -14,9 +14,9 @@ from reidaug.completed_set import JPEG_QUALITY, CompletedSet, SynthesisOptions
 from reidaug.controls import CONTROLS
 from reidaug.errors import ReidAugError
 from reidaug.files import atomic_write, locked
-from reidaug.market1501 import check_output_path
+from reidaug.market1501 import check_output_path, read_image
 from reidaug.plan import read_plan
-from reidaug.provenance import count_seen
+from reidaug.provenance import check_trained_size, count_seen
 from reidaug.study import Study
 
 RESERVED_NAMES = ("none", "full", *CONTROLS)
@@ -90,8 +90,8 @@ def synthesize(
     `shard` is (rank, world): which share of the images to paint; None = what torchrun or SLURM say.
 
     Raises:
-        ReidAugError: no plan, a set of another generator under this name, broken input images, images or keypoints
-            other than the plan's, or a held lock.
+        ReidAugError: no plan, a set of another generator under this name, broken input images or ones of a size that
+            the generator was not trained on, images or keypoints other than the plan's, or a held lock.
         PoNAError: the checkpoint cannot be used.
     """
     import pona
@@ -102,6 +102,8 @@ def synthesize(
     plan = [row for row in read_plan(study.plan_path(portion)) if row.action != "drop"]
     made = CompletedSet(root, study.data_of(portion), plan, study.unchanged_annotations_of(portion), options)
     checkpoint = pona.load_checkpoint(checkpoint_path)
+    height, width = read_image(made.source / plan[0].name).shape[:2]
+    check_trained_size(checkpoint.training, (height, width))
     shard = shard or shard_from_environment(os.environ)
     what = f"synthesis of {options.name} at p = {portion:.2f}"
     with locked(root.parent / ".lock-claim", what, wait=True):  # before the share's own lock: see _claim

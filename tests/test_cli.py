@@ -194,7 +194,15 @@ def test_study_toml_takes_flags_as_they_are_typed_and_tables_of_commands(tiny_ro
     assert runner.invoke(app, ["shrink", "--portion", "0.2"]).exit_code == 0  # what the study remembers is kept
 
 
-@pytest.mark.parametrize(("text", "expected"), [("sead = 7", "sead"), ("seed = ", "not valid TOML")])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("sead = 7", "sead"),
+        ("seed = ", "not valid TOML"),
+        ("threshold = 0.9", "threshold"),  # an option of commands that have no study
+        ("[pose]\nthreshold = 0.9", "pose"),
+    ],
+)
 def test_broken_study_toml_is_said(tiny_root: Path, text: str, expected: str) -> None:
     Path("study").mkdir()
     Path("study/study.toml").write_text(text)

@@ -125,13 +125,16 @@ def test_each_problem_is_found(
     assert expected in kinds(tiny_root)
 
 
-def test_another_size_is_no_error(tiny_root: Path) -> None:
+@pytest.mark.parametrize(("size", "errors"), [((128, 256), set()), ((66, 132), {("odd-size", "error")})])
+def test_another_size_is_no_error_where_4_divides_it(
+    tiny_root: Path, size: tuple[int, int], errors: set[tuple[str, str]]
+) -> None:
     for folder in ("bounding_box_train", "query", "bounding_box_test"):
         for path in (tiny_root / folder).glob("*.jpg"):
             with Image.open(path) as image:
-                image.resize((128, 256)).save(path)
+                image.resize(size).save(path)
     found = {(kind, level) for kind, level, _ in kinds(tiny_root)}
-    assert found == {("stray-file", "note"), ("double-ending", "note"), ("other-size", "note")}
+    assert found == errors | {("stray-file", "note"), ("double-ending", "note"), ("other-size", "note")}
 
 
 def test_all_problems_come_in_one_go(tiny_root: Path) -> None:

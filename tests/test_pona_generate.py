@@ -27,6 +27,12 @@ def test_gives_what_the_network_gives() -> None:
     assert (generated.int() - expected.int()).abs().max() <= 1
 
 
+def test_refuses_a_size_that_it_would_not_give_back() -> None:
+    data = small_data(2, 36, 16)
+    with pytest.raises(PoNAError, match=r"34 x 16 pixels .* that 4 divides"):
+        generate_images(generator(), data.images[:, :, 2:], data.keypoints, data.keypoints, device="cpu")
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_batch_size_changes_nothing_but_rounding(precision: str) -> None:
     data, network = small_data(8, 32, 16), generator()

@@ -107,6 +107,25 @@ def test_second_run_paints_nothing_and_changes_no_byte(study: Study, checkpoint:
     assert before == {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
 
 
+def test_a_generator_paints_the_size_that_it_was_trained_on(study: Study, tmp_path: Path) -> None:
+    other = write_checkpoint(tmp_path / "large.pt", seed=0, training={"image_size": [256, 128]})
+    with pytest.raises(ReidAugError, match=r"trained on images of \[256, 128\] pixels .* these have \[128, 64\]"):
+        run(study, other)
+    assert study.unfinished_sets(PORTION) == []
+    assert run(study, write_checkpoint(other, seed=0, training={"image_size": [128, 64]})).complete  # type: ignore[attr-defined]
+
+
+def test_a_finished_set_becomes_one_that_can_be_moved(study: Study, tiny_root: Path, checkpoint: Path) -> None:
+    run(study, checkpoint)
+    query = split_folder(study.set_root(PORTION, "pona"), "query")
+    assert query.is_symlink()
+    run(study, checkpoint, copy=True)
+    assert not query.is_symlink()
+    assert sorted(path.name for path in query.iterdir()) == sorted(os.listdir(split_folder(tiny_root, "query")))
+    run(study, checkpoint)
+    assert not query.is_symlink()
+
+
 def test_batch_size_changes_no_byte(study: Study, checkpoint: Path) -> None:
     run(study, checkpoint, name="one", batch_size=1, precision="fp32")
     run(study, checkpoint, name="many", batch_size=7, precision="fp32")
