@@ -25,7 +25,7 @@ from reid_baseline import ARCHS, RECIPES, Recipe, build_model, extract_features,
 from reid_baseline.augmentation import IMAGENET_MEAN, IMAGENET_STD
 from reid_baseline.device import pick_device
 from reid_baseline.model import BaselineNet
-from reid_baseline.train import make_optimizer
+from reid_baseline.optimizer import make_optimizer
 
 PERSONS = 64
 

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from reid_baseline.augmentation import normalise
-from reid_baseline.device import autocast, pick_device
+from reid_baseline.device import autocast, choose_precision, pick_device
 from reid_baseline.errors import ReIDError
 from reid_baseline.model import BaselineNet
 from reid_baseline.recipe import Recipe
@@ -50,7 +50,8 @@ def extract_features(
     """
     check_images(images, recipe)
     device = pick_device(device)
-    model.lay_out(device).eval()
+    precision = choose_precision(device, precision)
+    model.lay_out(device, precision).eval()
     backbone = _folded(model.backbone)
     if batch_size is None:
         height, width = recipe.size

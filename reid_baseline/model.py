@@ -11,6 +11,7 @@ import torch
 import torchvision
 from torch import nn
 
+from reid_baseline.convolution import multiply_matrices
 from reid_baseline.errors import ReIDError
 from reid_baseline.recipe import Recipe
 from reid_baseline.resume import write_whole
@@ -58,6 +59,7 @@ class BaselineNet(nn.Module):
             first = self.backbone.layer4[0]
             (first.conv2 if arch == "resnet50" else first.conv1).stride = (1, 1)
             first.downsample[0].stride = (1, 1)
+        multiply_matrices(self.backbone)
         self.backbone.layer4.register_forward_pre_hook(_as_the_weights)
         plain = neck == "bn"
         self.backbone_width = width  # of what the ResNet gives, pooled
@@ -76,14 +78,18 @@ class BaselineNet(nn.Module):
         if not plain:
             nn.init.zeros_(self.classifier.bias)
 
-    def lay_out(self, device: torch.device) -> "BaselineNet":
+    def lay_out(self, device: torch.device, precision: str) -> "BaselineNet":
         """Moves the network to a device and its weights into the memory format that is fast there; returns it.
 
-        That is channels last, but for the last stage on a CPU: in maps of a few pixels oneDNN's channels-last kernels
-        for bfloat16 take up to twice as long.
+        That is channels last, but for the last stage on a CPU in float32: for maps of a few pixels oneDNN's
+        channels-last kernels take longer.
+
+        Args:
+            device: where it is to run.
+            precision: "fp32" or "bf16", in which it is to run.
         """
         self.to(device).to(memory_format=torch.channels_last)
-        if device.type == "cpu":
+        if device.type == "cpu" and precision == "fp32":
             self.backbone.layer4.to(memory_format=torch.contiguous_format)
         return self
 

@@ -11,7 +11,8 @@ import torch
 from reid_baseline.errors import ReIDError, StateError
 from reid_baseline.recipe import Recipe
 
-FORMAT = "reid_baseline training state 2"
+KIND = "reid_baseline training state"
+FORMAT = f"{KIND} 3"  # changes with what the parts of a state hold
 
 
 def fingerprint(
@@ -108,8 +109,10 @@ def training_seconds(path: Path) -> float:
 def _load(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        if state["format"] != FORMAT:
+        if not state["format"].startswith(KIND):
             raise ValueError(state["format"])
     except Exception as error:  # torch.load raises a dozen kinds for a broken, foreign or unsafe file
         raise StateError(f"{path} is no state of a baseline training: remove it to start anew") from error
+    if state["format"] != FORMAT:
+        raise StateError(f"{path} is the state of another version of this program: remove it to start anew")
     return state

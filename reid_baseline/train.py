@@ -17,6 +17,7 @@ from reid_baseline.errors import ReIDError
 from reid_baseline.features import check_images
 from reid_baseline.losses import CenterLoss, identification_loss, triplet_loss
 from reid_baseline.model import BaselineNet, build_model
+from reid_baseline.optimizer import make_optimizer, rate_factor
 from reid_baseline.recipe import Recipe
 from reid_baseline.resume import fingerprint, read_state, write_state
 from reid_baseline.sampling import draw_batches, steps_per_epoch
@@ -93,7 +94,7 @@ def train_baseline(
             dropout=recipe.dropout,
             last_stride=recipe.last_stride,
             neck=recipe.neck,
-        ).lay_out(device)
+        ).lay_out(device, precision)
         objective = Objective(model, recipe, num_classes).to(device)
         parts = {"model": model, "optimizer": make_optimizer(model, recipe), **objective.parts()}
         identity = ""
@@ -235,41 +236,11 @@ def train_step(
     for group in optimizer.param_groups:
         group["lr"] = group["base_lr"] * factor
     loss, logits = objective(images, labels, synthetic, precision)
-    optimizer.zero_grad()
+    optimizer.zero_grad()  # not earlier: the memory that it frees goes to the system unless the backward pass takes it
     loss.backward()
     optimizer.step()
     objective.move_centers()
     return torch.stack([loss.detach(), (logits.argmax(1) == labels).float().mean()])
-
-
-def make_optimizer(model: BaselineNet, recipe: Recipe) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum, or Adam; the head and the backbone have learning rates of their own (``base_lr``)."""
-    head = [*model.reduce.parameters(), *model.norm.parameters(), *model.classifier.parameters()]
-    groups = [
-        {"params": list(model.backbone.parameters()), "base_lr": recipe.lr_backbone},
-        {"params": [parameter for parameter in head if parameter.requires_grad], "base_lr": recipe.lr_head},
-    ]
-    if recipe.optimizer == "adam":
-        return torch.optim.Adam(groups, lr=recipe.lr_head, weight_decay=recipe.weight_decay, fused=True)
-    return torch.optim.SGD(
-        groups,
-        lr=recipe.lr_head,
-        momentum=recipe.momentum,
-        nesterov=True,
-        weight_decay=recipe.weight_decay,
-        fused=True,
-    )
-
-
-def rate_factor(done: float, recipe: Recipe) -> float:
-    """Returns what the learning rates are multiplied by when the fraction ``done`` (in [0, 1)) of the steps is done."""
-    if done < recipe.warmup:
-        if recipe.warmup_start:
-            return recipe.warmup_start + (1 - recipe.warmup_start) * done / recipe.warmup
-        return (done + 1e-3) / (recipe.warmup + 1e-3)
-    if recipe.schedule == "cosine":
-        return (1 + math.cos(math.pi * (done - recipe.warmup) / (1 - recipe.warmup))) / 2
-    return 0.1 ** sum(done >= fraction for fraction in recipe.decay_at)
 
 
 def _check_labels(labels: torch.Tensor, images: int) -> int:

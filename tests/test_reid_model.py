@@ -53,7 +53,7 @@ def test_layout_of_the_last_stage_changes_no_result(arch):
     layer4[0].conv2.register_forward_pre_hook(lambda _, inputs: formats.append(inputs[0].is_contiguous()))
     with torch.no_grad():
         plain = model(images)
-        laid_out = model.lay_out(torch.device("cpu"))(images.to(memory_format=torch.channels_last))
+        laid_out = model.lay_out(torch.device("cpu"), "fp32")(images.to(memory_format=torch.channels_last))
         everywhere = model.to(memory_format=torch.channels_last)(images)
     assert formats == [True, True, False]
     torch.testing.assert_close(laid_out, plain, atol=1e-4, rtol=1e-4)

@@ -4,6 +4,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from reid_baseline import (
     RECIPES,
@@ -16,8 +17,9 @@ from reid_baseline import (
 )
 from reid_baseline import train as train_module
 from reid_baseline.augmentation import normalise
+from reid_baseline.optimizer import make_optimizer, rate_factor
 from reid_baseline.sampling import steps_per_epoch
-from reid_baseline.train import Objective, make_optimizer, rate_factor
+from reid_baseline.train import Objective
 
 TINY = replace(
     RECIPES["quick"], size=(32, 16), epochs=3, batch_size=8, padding=2, lr_head=0.01, lr_backbone=0.01, warmup=0.2
@@ -45,6 +47,7 @@ def coloured_people(identities=4, each=8, seed=0):
 
 def train(recipe=TINY, **options):
     images, labels = coloured_people()
+    images = F.interpolate(images, recipe.size)
     return train_baseline(images, labels, recipe, **({"arch": "resnet18", "device": "cpu"} | options))
 
 
@@ -245,8 +248,10 @@ class Killed(Exception):
     pass
 
 
-def test_resume_gives_the_same_network_as_no_interruption(tmp_path, monkeypatch):
-    whole = train()
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_resume_gives_the_same_network_as_no_interruption(tmp_path, monkeypatch, precision):
+    options = {"recipe": replace(TINY, size=(64, 32)), "precision": precision}  # no map is one pixel wide
+    whole = train(**options)
     monkeypatch.setattr(train_module, "SAVE_SECONDS", -1.0)
 
     def kill_in_epoch_three(report):
@@ -255,16 +260,16 @@ def test_resume_gives_the_same_network_as_no_interruption(tmp_path, monkeypatch)
 
     checkpoint = tmp_path / "training.pt"
     with pytest.raises(Killed):
-        train(checkpoint=checkpoint, progress=kill_in_epoch_three)
+        train(**options, checkpoint=checkpoint, progress=kill_in_epoch_three)
     assert [path.name for path in tmp_path.iterdir()] == ["training.pt"]
     first = training_seconds(checkpoint)
     reports = []
-    assert same_weights(whole, train(checkpoint=checkpoint, progress=reports.append))
+    assert same_weights(whole, train(**options, checkpoint=checkpoint, progress=reports.append))
     assert {report.epoch for report in reports} == {3}
     seconds = training_seconds(checkpoint)
     assert 0 < first < seconds  # those of both sittings
     reports.clear()
-    assert same_weights(whole, train(checkpoint=checkpoint, progress=reports.append))
+    assert same_weights(whole, train(**options, checkpoint=checkpoint, progress=reports.append))
     assert not reports and training_seconds(checkpoint) == seconds  # nothing was left to do
 
 
@@ -275,6 +280,10 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     for options in ({"seed": 1}, {"recipe": replace(recipe, weight_decay=0.0)}):
         with pytest.raises(ReIDError, match="other images or settings"):
             train(**({"recipe": recipe, "checkpoint": checkpoint} | options))
+    state = torch.load(checkpoint, weights_only=True)
+    torch.save({**state, "format": "reid_baseline training state 2"}, checkpoint)
+    with pytest.raises(ReIDError, match="of another version"):
+        train(recipe, checkpoint=checkpoint)
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     with pytest.raises(ReIDError, match="no state of a baseline training"):
         train(recipe, checkpoint=checkpoint)

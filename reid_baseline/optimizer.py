@@ -1,0 +1,61 @@
+"""The optimizer of the baseline, and its learning rate over time."""
+
+import math
+from typing import Any
+
+import torch
+
+from reid_baseline.model import BaselineNet
+from reid_baseline.recipe import Recipe
+
+
+def make_optimizer(model: BaselineNet, recipe: Recipe) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum, or Adam; the head and the backbone have learning rates of their own (``base_lr``).
+
+    The network must lie in memory as it is to be trained (``BaselineNet.lay_out``). A step takes the gradients out of
+    the network; ``zero_grad`` of the optimizer frees them.
+    """
+    head = [*model.reduce.parameters(), *model.norm.parameters(), *model.classifier.parameters()]
+    pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
+    groups: list[dict[str, Any]] = []
+    for weights, rate in ((model.backbone.parameters(), recipe.lr_backbone), (head, recipe.lr_head)):
+        views = [(weight, _in_memory_order(weight)) for weight in weights if weight.requires_grad]
+        pairs += views
+        groups.append({"params": [view for _, view in views], "base_lr": rate})
+    optimizer: torch.optim.Optimizer
+    if recipe.optimizer == "adam":
+        optimizer = torch.optim.Adam(groups, lr=recipe.lr_head, weight_decay=recipe.weight_decay, fused=True)
+    else:
+        optimizer = torch.optim.SGD(
+            groups,
+            lr=recipe.lr_head,
+            momentum=recipe.momentum,
+            nesterov=True,
+            weight_decay=recipe.weight_decay,
+            fused=True,
+        )
+
+    def take_gradients(*_: Any) -> None:
+        for weight, view in pairs:
+            view.grad = None if weight.grad is None else _in_memory_order(weight.grad)
+            weight.grad = None
+
+    optimizer.register_step_pre_hook(take_gradients)
+    return optimizer
+
+
+def rate_factor(done: float, recipe: Recipe) -> float:
+    """Returns what the learning rates are multiplied by when the fraction ``done`` (in [0, 1)) of the steps is done."""
+    if done < recipe.warmup:
+        if recipe.warmup_start:
+            return recipe.warmup_start + (1 - recipe.warmup_start) * done / recipe.warmup
+        return (done + 1e-3) / (recipe.warmup + 1e-3)
+    if recipe.schedule == "cosine":
+        return (1 + math.cos(math.pi * (done - recipe.warmup) / (1 - recipe.warmup))) / 2
+    return 0.1 ** sum(done >= fraction for fraction in recipe.decay_at)
+
+
+def _in_memory_order(tensor: torch.Tensor) -> torch.Tensor:
+    """A view whose elements stand as they do in memory: of others torch's fused optimizers make copies in each step."""
+    last = tensor.ndim == 4 and not tensor.is_contiguous()
+    return tensor.detach().permute(0, 2, 3, 1) if last else tensor.detach()

@@ -1,0 +1,76 @@
+"""Convolutions as products of matrices, beside torch's own."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from reid_baseline.convolution import WIDE, MatrixConv2d, _Gather, multiply_matrices
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    kernel_and_padding=st.sampled_from([(1, 0), (3, 1), (3, 0), (5, 2), (7, 3)]),
+    stride=st.integers(1, 3),
+    size=st.tuples(st.integers(1, 8), st.integers(1, 4)),
+    bias=st.booleans(),
+    last=st.booleans(),
+)
+def test_gives_the_result_and_the_gradients_of_a_convolution(kernel_and_padding, stride, size, bias, last):
+    kernel, padding = kernel_and_padding
+    assume(min(size) + 2 * padding >= kernel)
+    usual = nn.Conv2d(8, WIDE, kernel, stride, padding, bias=bias)
+    matrix = MatrixConv2d(copy.deepcopy(usual))
+    images = torch.randn(2, 8, *size)
+    if last:
+        images, matrix = (
+            images.contiguous(memory_format=torch.channels_last),
+            matrix.to(memory_format=torch.channels_last),
+        )
+    found = []
+    for layer, precision in ((usual, "fp32"), (matrix, "bf16")):
+        given_images = images.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            out = layer(given_images)
+        weights = torch.linspace(-1, 1, out.numel()).view(out.shape)
+        (out.float() * weights).sum().backward()
+        found.append([out.float(), given_images.grad, *(parameter.grad for parameter in layer.parameters())])
+    for theirs, ours in zip(*found, strict=True):
+        assert ours.shape == theirs.shape
+        assert (ours - theirs).norm() <= 0.01 * theirs.norm()  # bfloat16 has 8 bits
+
+
+def test_gathering_has_its_exact_gradient():
+    pixels = torch.randn(2, 4, 5, 3, dtype=torch.double, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: _Gather.apply(x, 3, 2, 1), (pixels,))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_multiplies_matrices_under_bfloat16_only(monkeypatch, bias):
+    convolved = []
+    usual = nn.Conv2d.forward
+    monkeypatch.setattr(nn.Conv2d, "forward", lambda layer, images: convolved.append(layer) or usual(layer, images))
+    small, large = torch.randn(1, 4, 8, 4), torch.randn(1, 4, 8, 5)
+    wide, narrow = (MatrixConv2d(nn.Conv2d(4, width, 3, padding=1, bias=bias)) for width in (WIDE, WIDE - 1))
+    one_tap, padded = (MatrixConv2d(nn.Conv2d(4, 4, 1, padding=padding, bias=bias)) for padding in (0, 1))
+    cases = ((wide, small, 0), (wide, large, 1), (narrow, small, 1), (one_tap, large, 0), (padded, large, 1))
+    for layer, images, convolutions in cases:
+        exact = layer(images)
+        assert convolved.pop() is layer
+        with torch.autocast("cpu", torch.bfloat16):
+            assert (layer(images) - exact).norm() <= 0.01 * exact.norm()
+        assert len(convolved) == convolutions
+        convolved.clear()
+
+
+def test_a_network_keeps_its_weights():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.ReLU(), nn.Conv2d(4, 4, 1)))
+    before = dict(network.named_parameters())
+    multiply_matrices(network)
+    assert all(isinstance(layer, MatrixConv2d) for layer in (network[0], network[1][1]))
+    after = dict(network.named_parameters())
+    assert list(after) == list(before) and all(after[name] is before[name] for name in before)
+    assert all(parameter.dtype == torch.double for parameter in network.double().parameters())
