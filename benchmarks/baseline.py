@@ -2,9 +2,9 @@
 
 The usual way: a DataLoader with worker processes opens every JPEG with PIL in every epoch, torchvision's transforms
 augment and normalise it alone; float32, NCHW; each test image is loaded and passed twice, as it is and mirrored; the
-loss is fetched in every step. Network, optimizer, batches and augmentation are the same.
+loss is fetched in every step; torch.optim.SGD as it comes. Network, batches and augmentation are the same.
 
-usage: python benchmarks/baseline.py [--arch resnet18] [--recipe quick] [--images 640] [--rounds 3] [--threads N]
+usage: python benchmarks/baseline.py [--arch resnet18] [--recipe quick] [--images 1280] [--rounds 3] [--threads N]
 """
 
 import argparse
@@ -25,7 +25,6 @@ from reid_baseline import ARCHS, RECIPES, Recipe, build_model, extract_features,
 from reid_baseline.augmentation import IMAGENET_MEAN, IMAGENET_STD
 from reid_baseline.device import pick_device
 from reid_baseline.model import BaselineNet
-from reid_baseline.optimizer import make_optimizer
 
 PERSONS = 64
 
@@ -51,7 +50,9 @@ class UsualWay:
     ) -> None:
         self.device, self.flip_test = device, recipe.flip_test
         self.model = build_model(arch, PERSONS, embedding=recipe.embedding, dropout=recipe.dropout).to(device)
-        self.optimizer = make_optimizer(self.model, recipe)
+        self.optimizer = torch.optim.SGD(
+            self.model.parameters(), recipe.lr_head, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
+        )
         height, width = recipe.size
         last = [transforms.ToTensor(), transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)]
         first = [transforms.Resize((height, width))]
@@ -114,7 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--arch", choices=ARCHS, nargs="+", default=list(ARCHS))
     parser.add_argument("--recipe", choices=("paper", "quick"), default="quick")
-    parser.add_argument("--images", type=int, default=640, help="a multiple of the recipe's batch")
+    parser.add_argument("--images", type=int, default=1280, help="a multiple of the recipe's batch")
     parser.add_argument("--rounds", type=int, default=3, help="of each way, in turns, after one that does not count")
     parser.add_argument("--workers", type=int, default=2, help="of the DataLoader")
     parser.add_argument("--device", default="auto")

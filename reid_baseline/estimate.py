@@ -7,13 +7,13 @@ from collections.abc import Callable
 import torch
 
 from reid_baseline.augmentation import augment
-from reid_baseline.device import choose_precision, pick_device
+from reid_baseline.device import pick_device
 from reid_baseline.features import extract_features
 from reid_baseline.model import build_model
 from reid_baseline.optimizer import make_optimizer
 from reid_baseline.recipe import Recipe
 from reid_baseline.sampling import steps_per_epoch
-from reid_baseline.train import Objective, train_step
+from reid_baseline.train import Objective, train_step, training_precision
 
 TIMED_STEPS = 3  # after one that is not timed
 
@@ -43,7 +43,7 @@ def estimate_seconds(
         precision: "auto", "fp32" or "bf16".
     """
     device = pick_device(device)
-    precision = choose_precision(device, precision)
+    precision = training_precision(device, precision, recipe)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         model = build_model(
             arch, num_classes, embedding=recipe.embedding, last_stride=recipe.last_stride, neck=recipe.neck

@@ -88,9 +88,10 @@ class BaselineNet(nn.Module):
             device: where it is to run.
             precision: "fp32" or "bf16", in which it is to run.
         """
-        self.to(device).to(memory_format=torch.channels_last)
-        if device.type == "cpu" and precision == "fp32":
-            self.backbone.layer4.to(memory_format=torch.contiguous_format)
+        self.to(device)
+        for name, part in self.backbone.named_children():
+            plain = name == "layer4" and device.type == "cpu" and precision == "fp32"
+            part.to(memory_format=torch.contiguous_format if plain else torch.channels_last)
         return self
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

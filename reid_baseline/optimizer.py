@@ -12,14 +12,15 @@ from reid_baseline.recipe import Recipe
 def make_optimizer(model: BaselineNet, recipe: Recipe) -> torch.optim.Optimizer:
     """SGD with Nesterov momentum, or Adam; the head and the backbone have learning rates of their own (``base_lr``).
 
-    The network must lie in memory as it is to be trained (``BaselineNet.lay_out``). A step takes the gradients out of
-    the network; ``zero_grad`` of the optimizer frees them.
+    The network must lie in memory as it is to be trained (``BaselineNet.lay_out``), and stay there. A step takes the
+    gradients out of the network, and the next ``zero_grad`` frees them. It is meant for ``zero_grad``, ``backward`` and
+    ``step()`` in this order: without a closure or a gradient scaler, which would not see the network's gradients.
     """
     head = [*model.reduce.parameters(), *model.norm.parameters(), *model.classifier.parameters()]
     pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
     groups: list[dict[str, Any]] = []
     for weights, rate in ((model.backbone.parameters(), recipe.lr_backbone), (head, recipe.lr_head)):
-        views = [(weight, _in_memory_order(weight)) for weight in weights if weight.requires_grad]
+        views = [(weight, _in_memory_order(weight)) for weight in weights]
         pairs += views
         groups.append({"params": [view for _, view in views], "base_lr": rate})
     optimizer: torch.optim.Optimizer
@@ -37,6 +38,8 @@ def make_optimizer(model: BaselineNet, recipe: Recipe) -> torch.optim.Optimizer:
 
     def take_gradients(*_: Any) -> None:
         for weight, view in pairs:
+            if view.data_ptr() != weight.data_ptr():
+                raise RuntimeError("the weights have moved in memory since the optimizer was made")
             view.grad = None if weight.grad is None else _in_memory_order(weight.grad)
             weight.grad = None
 
@@ -56,6 +59,6 @@ def rate_factor(done: float, recipe: Recipe) -> float:
 
 
 def _in_memory_order(tensor: torch.Tensor) -> torch.Tensor:
-    """A view whose elements stand as they do in memory: of others torch's fused optimizers make copies in each step."""
+    """A view whose elements stand as they do in memory: on a CPU torch's fused optimizers copy others in each step."""
     last = tensor.ndim == 4 and not tensor.is_contiguous()
     return tensor.detach().permute(0, 2, 3, 1) if last else tensor.detach()

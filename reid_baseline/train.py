@@ -80,10 +80,7 @@ def train_baseline(
     check_images(images, recipe)
     num_classes = _check_labels(labels, len(images))
     device = pick_device(device)
-    if precision == "auto" and min(recipe.size) < 64:
-        # A kernel's outer taps see nothing but padding in a map one pixel wide; oneDNN's bfloat16 gives them garbage.
-        precision = "fp32"
-    precision = choose_precision(device, precision)
+    precision = training_precision(device, precision, recipe)
     with _own_randomness(device):
         torch.manual_seed(seed)
         model = build_model(
@@ -241,6 +238,15 @@ def train_step(
     optimizer.step()
     objective.move_centers()
     return torch.stack([loss.detach(), (logits.argmax(1) == labels).float().mean()])
+
+
+def training_precision(device: torch.device, precision: str, recipe: Recipe) -> str:
+    """Returns "fp32" or "bf16"; see `reid_baseline.device.autocast`.
+
+    ``auto`` trains small images in float32: the outer taps of a kernel see nothing but padding in a map one pixel wide,
+    and oneDNN's bfloat16 gives their weights garbage as gradients.
+    """
+    return choose_precision(device, "fp32" if precision == "auto" and min(recipe.size) < 64 else precision)
 
 
 def _check_labels(labels: torch.Tensor, images: int) -> int:

@@ -11,6 +11,12 @@ from torch import nn
 from reid_baseline.convolution import WIDE, MatrixConv2d, _Gather, multiply_matrices
 
 
+def as_matrices(conv):
+    network = nn.Sequential(copy.deepcopy(conv))
+    multiply_matrices(network)
+    return network[0]
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     kernel_and_padding=st.sampled_from([(1, 0), (3, 1), (3, 0), (5, 2), (7, 3)]),
@@ -23,7 +29,7 @@ def test_gives_the_result_and_the_gradients_of_a_convolution(kernel_and_padding,
     kernel, padding = kernel_and_padding
     assume(min(size) + 2 * padding >= kernel)
     usual = nn.Conv2d(8, WIDE, kernel, stride, padding, bias=bias)
-    matrix = MatrixConv2d(copy.deepcopy(usual))
+    matrix = as_matrices(usual)
     images = torch.randn(2, 8, *size)
     if last:
         images, matrix = (
@@ -43,6 +49,22 @@ def test_gives_the_result_and_the_gradients_of_a_convolution(kernel_and_padding,
         assert (ours - theirs).norm() <= 0.01 * theirs.norm()  # bfloat16 has 8 bits
 
 
+def test_sums_the_gradient_of_a_pixel_over_the_taps_in_float32():
+    generator = torch.Generator().manual_seed(0)
+    images, weights, gradient = (
+        torch.randn(size, generator=generator).bfloat16().float()
+        for size in ((8, 64, 8, 4), (WIDE, 64, 3, 3), (8, WIDE, 8, 4))
+    )
+    found = []
+    for layer in (usual := nn.Conv2d(64, WIDE, 3, padding=1, bias=False), as_matrices(usual)):
+        layer.weight.data = weights
+        given_images = images.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=layer is not usual):
+            layer(given_images).backward(gradient.to(torch.float32 if layer is usual else torch.bfloat16))
+        found.append(given_images.grad)
+    assert (found[1] - found[0]).norm() <= 0.003 * found[0].norm()  # 0.004 where each tap's sum is rounded
+
+
 def test_gathering_has_its_exact_gradient():
     pixels = torch.randn(2, 4, 5, 3, dtype=torch.double, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: _Gather.apply(x, 3, 2, 1), (pixels,))
@@ -54,9 +76,11 @@ def test_multiplies_matrices_under_bfloat16_only(monkeypatch, bias):
     usual = nn.Conv2d.forward
     monkeypatch.setattr(nn.Conv2d, "forward", lambda layer, images: convolved.append(layer) or usual(layer, images))
     small, large = torch.randn(1, 4, 8, 4), torch.randn(1, 4, 8, 5)
-    wide, narrow = (MatrixConv2d(nn.Conv2d(4, width, 3, padding=1, bias=bias)) for width in (WIDE, WIDE - 1))
-    one_tap, padded = (MatrixConv2d(nn.Conv2d(4, 4, 1, padding=padding, bias=bias)) for padding in (0, 1))
-    cases = ((wide, small, 0), (wide, large, 1), (narrow, small, 1), (one_tap, large, 0), (padded, large, 1))
+    wide, narrow = (as_matrices(nn.Conv2d(4, width, 3, padding=1, bias=bias)) for width in (WIDE, WIDE - 1))
+    half = as_matrices(nn.Conv2d(4, WIDE, 3, 2, padding=1, bias=bias))
+    one_tap, padded = (as_matrices(nn.Conv2d(4, 4, 1, padding=padding, bias=bias)) for padding in (0, 1))
+    cases = [(wide, small, 0), (wide, large, 1), (narrow, small, 1), (one_tap, large, 0), (padded, large, 1)]
+    cases += [(half, torch.randn(1, 4, 16, 8), 0), (half, torch.randn(1, 4, 16, 9), 1), (wide, small[:0], 0)]
     for layer, images, convolutions in cases:
         exact = layer(images)
         assert convolved.pop() is layer

@@ -41,7 +41,17 @@ def test_moves_the_weights_as_torch_does(name):
 
 def test_sees_all_weights_in_the_order_of_memory():
     model = BaselineNet("resnet18", 3).lay_out(torch.device("cpu"), "bf16")
-    assert not model.backbone.layer1[0].conv1.weight.is_contiguous()
+    assert not any(layer[0].conv2.weight.is_contiguous() for layer in (model.backbone.layer1, model.backbone.layer4))
     seen = [weight for group in make_optimizer(model, RECIPES["paper"]).param_groups for weight in group["params"]]
     assert all(weight.is_contiguous() for weight in seen)
     assert {weight.data_ptr() for weight in seen} == {weight.data_ptr() for weight in model.parameters()}
+
+
+def test_says_where_the_weights_have_moved():
+    model = BaselineNet("resnet18", 3).lay_out(torch.device("cpu"), "fp32")
+    optimizer = make_optimizer(model, RECIPES["paper"])
+    model.lay_out(torch.device("cpu"), "fp32")
+    optimizer.step()
+    model.lay_out(torch.device("cpu"), "bf16")
+    with pytest.raises(RuntimeError, match="moved in memory"):
+        optimizer.step()

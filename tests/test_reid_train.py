@@ -250,7 +250,7 @@ class Killed(Exception):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_resume_gives_the_same_network_as_no_interruption(tmp_path, monkeypatch, precision):
-    options = {"recipe": replace(TINY, size=(64, 32)), "precision": precision}  # no map is one pixel wide
+    options = {"recipe": replace(TINY, size=(64, 32)), "precision": precision}  # oneDNN convolves no map one pixel wide
     whole = train(**options)
     monkeypatch.setattr(train_module, "SAVE_SECONDS", -1.0)
 
