@@ -15,7 +15,7 @@ from pona.checkpoint import Checkpoint, check_plain, load_checkpoint
 from pona.data import PoseImages
 from pona.errors import PoNAError
 from pona.launch import launch
-from pona.losses import PerceptualLoss, find_vgg_weights
+from pona.losses import VGG_FILE, PerceptualLoss, find_vgg_weights
 from pona.presets import PRESETS, TrainConfig
 from pona.processes import Processes
 from pona.progress import TrainProgress
@@ -163,7 +163,8 @@ def choose_vgg(config: TrainConfig, path: Path | None) -> Path | None:
     if found is None and config.perceptual == "required":
         raise PoNAError(
             "the perceptual loss needs VGG-19 weights and none lie in torch's cache: "
-            "give --vgg-weights FILE, or --perceptual none to train without"
+            f"give --vgg-weights FILE (https://download.pytorch.org/models/{VGG_FILE}), or --perceptual none to train "
+            "without"
         )
     return found
 

@@ -52,9 +52,9 @@ def grid(
 ) -> None:
     """Draw what generators paint: one person in many poses, many persons in one pose, or pairs with the real image.
 
-    People and poses that are not named are drawn among the test people, whom no generator was trained on; only images
-    with both shoulders and both hips are used. --json prints the names, so that a picture can be made again. --data may
-    be a DeepFashion folder too.
+    People and poses that are not named are drawn among the test people, whom `reidaug train` never shows (where a data
+    set has none, among all); only images with both shoulders and both hips are used. --json prints the names, so that a
+    picture can be made again. --data may be a DeepFashion folder too.
     """
     from reidaug.grid import GridRequest, draw_grid
     from reidaug.posed_images import look_for_images
