@@ -142,16 +142,17 @@ def summary_grid(rows: list[Row]) -> Grid:
     names = sorted({name for name, _ in cells if name != "full"}, key=_set_order)
     portions = sorted({portion for name, portion in cells if name != "full"})
     full = cells.get(("full", 1.0), [])
-    lines = [[name, *(_mean(cells.get((name, p), [])) for p in portions), _mean(full)] for name in names]
+    seeds = len({row["seed"] for row in rows})
+    lines = [[name, *(_mean(cells.get((name, p), []), seeds) for p in portions), _mean(full, seeds)] for name in names]
     if not names:
-        lines.append(["full", _mean(full)])
+        lines.append(["full", _mean(full, seeds)])
     for name in names:
         if name != "none" and full:
             gaps = [_gap(cells.get((name, p), []), cells.get(("none", p), []), full) for p in portions]
             lines.append([f"gap recovered by {name}", *gaps, ""])
-    seeds = len({row["seed"] for row in rows})
     title = f"mAP in % (trapezoid AP), {setting_name(rows[0])}, "
     title += f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "1 seed"
+    title += ", or over n" if any(len(values) < seeds for values in cells.values()) else ""
     return title, ["augmentation", *(f"p = {p:.2f}" for p in portions), "p = 1.00"], lines
 
 
@@ -167,11 +168,12 @@ def comparison_grid(compared: Iterable[Comparison]) -> Grid:
     return "differences in mAP (trapezoid AP), with 95 % intervals (seeds: Welch; queries: bootstrap)", header, lines
 
 
-def _mean(values: list[float]) -> str:
+def _mean(values: list[float], seeds: int) -> str:
+    """Of as many seeds as the table has, or of those that it names."""
     if not values:
         return "-"
     spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{statistics.fmean(values):.1f}{spread}"
+    return f"{statistics.fmean(values):.1f}{spread}" + (f" (n = {len(values)})" if len(values) < seeds else "")
 
 
 def _gap(augmented: list[float], none: list[float], full: list[float]) -> str:
@@ -254,6 +256,9 @@ def notes(rows: list[Row]) -> list[str]:
     machines = sorted({_machine(row) for row in rows if row.get("device")})
     if len(machines) > 1:
         lines.append(f"computed in several ways ({'; '.join(machines)}); the same seed differs by rounding")
+    versions = sorted({_versions(row) for row in rows if row.get("versions")})
+    if len(versions) > 1:
+        lines.append(f"computed by several versions ({'; '.join(versions)}): another --study keeps them apart")
     if len({row["seed"] for row in rows}) == 1:
         lines.append("one seed: small differences may be chance; --seeds 3 shows the spread")
     else:
@@ -268,6 +273,10 @@ def _machine(row: Row) -> str:
     where = row.get("processor", "cpu") if row["device"] == "cpu" else row["device"]
     threads = f", {row['threads']} threads" if row["device"] == "cpu" and "threads" in row else ""
     return f"{where} {row.get('precision') or ''}".strip() + threads
+
+
+def _versions(row: Row) -> str:
+    return ", ".join(f"{name} {version}" for name, version in sorted(row["versions"].items()))
 
 
 def _start(row: Row) -> str:

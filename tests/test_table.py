@@ -43,10 +43,12 @@ def test_summary_has_the_papers_layout_and_gap() -> None:
     assert "trapezoid" in title and "paper" in title and "1 seed" in title
 
 
-def test_seeds_give_mean_and_spread() -> None:
-    rows = [row("none", 0.4, value, seed) for seed, value in enumerate((0.40, 0.42, 0.44))]
-    _, _, lines = summary_grid([*rows, row("full", 1.0, 0.7)])
-    assert lines[0] == ["none", "42.0 ± 2.0", "70.0"]
+def test_seeds_give_mean_and_spread_and_cells_of_fewer_say_so() -> None:
+    seeds = [row("none", 0.2, value, seed) for seed, value in enumerate((0.40, 0.42, 0.44))]
+    title, _, lines = summary_grid([*seeds, row("none", 0.4, 0.5), row("full", 1.0, 0.7), row("full", 1.0, 0.72, 1)])
+    assert lines[0] == ["none", "42.0 ± 2.0", "50.0 (n = 1)", "71.0 ± 1.4 (n = 2)"]
+    assert title.endswith("over 3 seeds, or over n")
+    assert summary_grid(seeds)[0].endswith("over 3 seeds")
 
 
 def test_gap_s_deviation_is_propagated_from_those_of_its_three_means() -> None:
@@ -129,6 +131,12 @@ def test_machines_that_differ_are_named() -> None:
     assert "computed in several ways (A, 1 threads; A, 2 threads)" in text
     assert "seeds vary the training of the baseline only" in text
     assert "several ways" not in "\n".join(notes(rows[:1]))
+
+
+def test_versions_that_differ_are_named() -> None:
+    rows = [row("none", 0.4, 0.5, seed, versions={"torch": f"2.{seed}", "reidaug": "1"}) for seed in (0, 1)]
+    assert "by several versions (reidaug 1, torch 2.0; reidaug 1, torch 2.1)" in "\n".join(notes(rows))
+    assert "several versions" not in "\n".join(notes(rows[:1]))
 
 
 def test_different_recipes_never_share_a_table() -> None:
