@@ -1,5 +1,6 @@
 """The baseline network: a torchvision ResNet without its classifier, and a bottleneck."""
 
+import hashlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import torch
 import torchvision
 from torch import nn
@@ -198,20 +200,35 @@ def load_model(path: Path) -> tuple[BaselineNet, Recipe]:
 
 
 def _imagenet_state(arch: str) -> dict[str, torch.Tensor]:
-    entry = torchvision.models.get_model_weights(arch)["IMAGENET1K_V1"]
-    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlsplit(entry.url).path).name
-    try:
-        return entry.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError, ValueError) as error:  # no network, a wrong hash, or a broken file in the cache
-        raise ReIDError(
-            f"the ImageNet weights of {arch} cannot be had ({type(error).__name__}): fetch {entry.url} elsewhere and"
-            f" put it at {path}, or give that file as weights, or train from scratch with weights none"
-        ) from error
+    """From torch's cache or the network; its name holds the start of its SHA-256: no other file passes."""
+    url = torchvision.models.get_model_weights(arch)["IMAGENET1K_V1"].url
+    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlsplit(url).path).name
+    digits = path.stem.rpartition("-")[2]
+    if not path.is_file():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(url, str(path), digits, progress=False)
+        except (OSError, RuntimeError, ValueError) as error:  # no network, a full disk, or a wrong hash
+            raise ReIDError(
+                f"the ImageNet weights of {arch} cannot be had ({type(error).__name__}): fetch {url} elsewhere and"
+                f" put it at {path}, or give that file as weights, or train from scratch with weights none"
+            ) from error
+    if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(digits):
+        raise ReIDError(f"{path} is not the file of {url}: remove it, or give it as a file of weights if it is yours")
+    return _file_state(path)
+
+
+# What re-ID code packs beside the tensors, such as the best rank-1; numpy's module has moved with its version 2.
+_NUMBERS: list[Any] = [
+    *((np.float32(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    *(np.dtype, *(type(np.dtype(name)) for name in ("float16", "float32", "float64", "int32", "int64", "bool"))),
+]
 
 
 def _read(path: Path) -> Any:
-    with warnings.catch_warnings(action="ignore"):  # torch's remarks on old and odd files; what matters is raised
-        return torch.load(path, map_location="cpu", weights_only=True)
+    """Reads tensors, numbers and containers of them; nothing in the file is run."""
+    with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(_NUMBERS):
+        return torch.load(path, map_location="cpu", weights_only=True)  # its remarks on odd files are not for users
 
 
 def _file_state(path: Path) -> dict[str, torch.Tensor]:
@@ -222,7 +239,7 @@ def _file_state(path: Path) -> dict[str, torch.Tensor]:
         state = _read(path)
     except Exception as error:  # torch.load raises a dozen kinds for a broken, foreign or unsafe file
         raise ReIDError(f"weights {path} are no file of plain tensors: expected a PyTorch state dict") from error
-    for wrapper in ("state_dict", "model"):
+    for wrapper in ("state_dict", "model_state_dict", "model", "net"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
     if not isinstance(state, dict):
@@ -234,7 +251,8 @@ def _load_backbone(model: BaselineNet, state: dict[str, torch.Tensor], source: s
     """Loads the backbone from a state dict whose names may carry any prefix (``module.``, ``base.``, ``backbone.``)."""
     stem = min((key for key in state if key.endswith("conv1.weight")), key=len, default=None)
     if stem is None:
-        raise ReIDError(f"{source} hold no ResNet (no conv1.weight among {len(state)} tensors)")
+        names = f": {', '.join(list(state)[:3])}, ..." if state else ""
+        raise ReIDError(f"{source} hold no ResNet (no conv1.weight among {len(state)} tensors{names})")
     prefix = stem.removesuffix("conv1.weight")
     expected = model.backbone.state_dict()
     found = {key: state[prefix + key] for key in expected if prefix + key in state}

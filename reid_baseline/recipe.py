@@ -1,9 +1,12 @@
 """How a baseline is trained: every number in one frozen object."""
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any
 
 from reid_baseline.errors import ReIDError
+
+MIXTURE_ERROR = 0.2  # by which the share of real images may differ from what was asked, as images are whole
 
 
 @dataclass(frozen=True)
@@ -54,15 +57,33 @@ class Recipe:
                 f"batches of {self.batch_size} do not divide among {self.identities} persons: expected 2 images or "
                 "more of each"
             )
-        if not 0 <= self.synthetic_smoothing < 1 or self.synthetic_weight < 0 or self.real_per_synthetic < 0:
+        if not (
+            0 <= self.synthetic_smoothing < 1
+            and 0 <= self.synthetic_weight < math.inf
+            and 0 <= self.real_per_synthetic < math.inf
+        ):
             raise ReIDError(
-                "synthetic_smoothing must lie in [0, 1), weight and real images per synthetic one at 0 or above"
+                "synthetic_smoothing must lie in [0, 1), weight and real images per synthetic one at 0 or above, finite"
             )
+        if self.real_per_synthetic:
+            real, synthetic = self.mixture()
+            if not 1 - MIXTURE_ERROR <= real / synthetic / self.real_per_synthetic <= 1 + MIXTURE_ERROR:
+                where = f"the {real + synthetic} images of a {'person in a batch' if self.identities else 'batch'}"
+                raise ReIDError(
+                    f"{self.real_per_synthetic:g} real images per synthetic one cannot be had among {where} of recipe "
+                    f"{self.name}: the nearest is {real / synthetic:.3g} ({real} and {synthetic})"
+                )
         if 0 < self.synthetic_smoothing <= self.label_smoothing:
             raise ReIDError(
                 f"synthetic_smoothing is {self.synthetic_smoothing}, expected more than the {self.label_smoothing} "
                 f"that recipe {self.name} gives every image"
             )
+
+    def mixture(self) -> tuple[int, int]:
+        """Real and synthetic images in each batch, or of each person in one where batches are drawn by identity."""
+        size = self.batch_size // (self.identities or 1)
+        real = min(size - 1, max(1, round(size * self.real_per_synthetic / (1 + self.real_per_synthetic))))
+        return real, size - real
 
     def differences(self) -> dict[str, object]:
         """What is not the default: names the recipe in records, also when fields are added later."""

@@ -1,4 +1,4 @@
-"""The state of an unfinished training in a file, so that a kill costs an epoch at most and changes no result."""
+"""The state of an unfinished training in a file: a kill costs a minute and an epoch at most, and changes no result."""
 
 import hashlib
 import os

@@ -50,7 +50,7 @@ def draw_batches(labels: Tensor, synthetic: Tensor | None, recipe: Recipe, gener
         return _by_identity(labels, mixed, recipe, generator)
     steps = steps_per_epoch(len(labels), recipe)
     if mixed is not None:
-        return list(_mixture(mixed, torch.arange(len(labels)), steps, recipe.batch_size, recipe, generator))
+        return list(_mixture(mixed, torch.arange(len(labels)), steps, recipe, generator))
     return list(torch.randperm(len(labels), generator=generator).split(recipe.batch_size)[:steps])
 
 
@@ -65,7 +65,7 @@ def _by_identity(labels: Tensor, mixed: Tensor | None, recipe: Recipe, generator
     for label in labels.unique():
         rows = torch.nonzero(labels == label)[:, 0]
         if mixed is not None and mixed[rows].any() and not mixed[rows].all():
-            waiting.append(list(_mixture(mixed, rows, max(1, len(rows) // each), each, recipe, generator)))
+            waiting.append(list(_mixture(mixed, rows, max(1, len(rows) // each), recipe, generator)))
             continue
         if len(rows) < each:
             rows = rows[torch.randint(len(rows), (each,), generator=generator)]
@@ -80,14 +80,11 @@ def _by_identity(labels: Tensor, mixed: Tensor | None, recipe: Recipe, generator
     return batches
 
 
-def _mixture(
-    synthetic: Tensor, rows: Tensor, groups: int, size: int, recipe: Recipe, generator: torch.Generator
-) -> Tensor:
+def _mixture(synthetic: Tensor, rows: Tensor, groups: int, recipe: Recipe, generator: torch.Generator) -> Tensor:
     """(groups, size) of some rows, each group with the recipe's share of real images; the scarcer kind comes again."""
-    share = recipe.real_per_synthetic / (1 + recipe.real_per_synthetic)
-    real = min(size - 1, max(1, round(share * size)))
     parts = []
-    for kind, wanted in ((rows[~synthetic[rows]], real * groups), (rows[synthetic[rows]], (size - real) * groups)):
+    for kind, each in zip((rows[~synthetic[rows]], rows[synthetic[rows]]), recipe.mixture(), strict=True):
+        wanted = each * groups
         rounds = [kind[torch.randperm(len(kind), generator=generator)] for _ in range(-(-wanted // len(kind)))]
         parts.append(torch.cat(rounds)[:wanted].view(groups, -1))
     return torch.cat(parts, dim=1)

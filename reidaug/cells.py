@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from reidaug import __version__
 from reidaug.comparison import write_query_scores
 from reidaug.console import Advance, duration
 from reidaug.errors import HeldError, ReidAugError
 from reidaug.evaluation_request import EvaluationRequest
 from reidaug.files import locked, stamp_files
-from reidaug.machine import device_name, processor_name
+from reidaug.machine import baseline_version, device_name, processor_name
 from reidaug.market1501 import ImageRecord, scan_split, split_folder
 from reidaug.rescoring import RERANKED, reranked_scores
 from reidaug.results import append_result, current_results, read_results, result_key, row_place
@@ -288,7 +287,11 @@ class Work:
             "training_fingerprint": each.fingerprint,
             "test_fingerprint": self.test_fingerprint,
             "configuration": cell.configuration,
-            "versions": {"reidaug": __version__, "torch": torch.__version__, "torchvision": torchvision.__version__},
+            "versions": {
+                "reidaug": baseline_version(),
+                "torch": torch.__version__,
+                "torchvision": torchvision.__version__,
+            },
             "device": device_name(self.device),
             "precision": choose_precision(self.device, self.request.precision),
             **self.request.asked_precision(),

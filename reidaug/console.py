@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
 
 LINE_INTERVAL = 20.0  # seconds between progress lines when stderr is no terminal
 
@@ -64,18 +65,20 @@ def progress(what: str, shown: bool = True) -> Iterator[Advance]:
     """
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     if console.is_terminal and shown:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=console) as bar:
+        columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn())
+        with _NotedProgress(*columns, console=console) as bar:
             task = bar.add_task(what, total=None, note="")
             yield _BarAdvance(bar, task)
     else:
         yield _LineAdvance(what)
+
+
+class _NotedProgress(Progress):
+    """The note has a line of its own: beside the bar 80 columns would cut it."""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield from super().get_renderables()
+        yield from (Text(f"  {task.fields['note']}") for task in self.tasks)
 
 
 class _BarAdvance:

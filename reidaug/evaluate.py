@@ -21,7 +21,7 @@ def evaluate_study(
     request: EvaluationRequest,
     progress: Progress,
     say: Say,
-    only: Callable[[TrainingSet], bool] = lambda _: True,
+    only: Callable[[TrainingSet, int], bool] = lambda *_: True,
     shared: bool = False,
 ) -> list[dict[str, Any]]:
     """Trains what has no result yet; returns the rows of all the cells asked for.
@@ -31,7 +31,7 @@ def evaluate_study(
         request: what is asked for.
         progress: makes a progress display for a piece of work.
         say: shows one line.
-        only: which training sets are this process's.
+        only: which training sets, with which seeds, are this process's.
         shared: other processes work on the same sets: what one of them holds is left to it.
 
     Raises:
@@ -45,12 +45,12 @@ def evaluate_study(
     data = study.data_of(portions[0])  # find_training_sets checks that its images are unchanged
     device = pick_device(request.device)
     recipe, weights = choose_recipe(request, str(device), say)
-    found = _with_controls(study, find_training_sets(study, portions, data, say), request.controls)
-    sets = [each for each in found if only(each)]
+    sets = _with_controls(study, find_training_sets(study, portions, data, say), request.controls)
     test_fingerprint = dataset_fingerprint(data, ("query", "gallery"))
     setting = {"arch": request.arch, "weights": _weights_name(weights), **request.asked_precision()}
     _check_test_images(data)
-    cells = [make_cell(each, seed, recipe, setting, test_fingerprint) for seed in range(request.seeds) for each in sets]
+    wanted = [(each, seed) for seed in range(request.seeds) for each in sets if only(each, seed)]
+    cells = [make_cell(each, seed, recipe, setting, test_fingerprint) for each, seed in wanted]
     work = Work(study, data, request, recipe, weights, device, test_fingerprint, progress, say)
     if request.rerank:
         _rerank_without_training(work, cells)
@@ -63,7 +63,7 @@ def evaluate_study(
         work.announce(todo, len(cells))
         work.run(todo, shared)
         work.share_results(cells)
-    else:
+    elif cells:
         say(f"all {len(cells)} results are there already: nothing to train")
     work.make_current(cells)
     rows = {row_place(row): row for row in read_results(study.results_path)}

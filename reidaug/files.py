@@ -76,7 +76,7 @@ def locked(path: Path, what: str, wait: bool = False) -> Iterator[None]:
     Args:
         path: the lock file, best a hidden one beside the output; it stays, and says who held it last.
         what: the output's name in the message.
-        wait: wait for the holder instead of being refused; for work of moments only.
+        wait: wait for the holder instead of being refused.
 
     Raises:
         HeldError: somebody holds it; the message names process, machine and time.

@@ -1,11 +1,14 @@
 """The machine in words, as a figure is worth something only with what it was measured on; and its memory."""
 
 import ctypes
+import hashlib
 import os
 import platform
 import sys
 from pathlib import Path
 from typing import Any
+
+from reidaug import __version__
 
 
 def device_name(device: Any) -> str:
@@ -13,6 +16,15 @@ def device_name(device: Any) -> str:
     import torch
 
     return torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else "cpu"
+
+
+def baseline_version() -> str:
+    """reidaug's, and eight digits of the source of `reid_baseline`: between two releases its arithmetic may change."""
+    import reid_baseline
+
+    files = sorted(Path(reid_baseline.__file__).parent.glob("*.py"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+    return f"{__version__}+{digest[:8]}"
 
 
 def processor_name() -> str:

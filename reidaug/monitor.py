@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from reidaug.console import Advance
+from reidaug.console import Advance, duration
 from reidaug.errors import ReidAugError
 from reidaug.pictures import pose_image, save_comparison
 
@@ -32,7 +32,8 @@ class Monitor:
     def __call__(self, now: Any) -> None:
         """Shows one ``pona.train.TrainProgress``."""
         losses = "  ".join(f"{name} {value:.3f}" for name, value in now.losses.items())
-        self._advance(now.iteration, now.iterations, f"{losses}  {now.images_per_second:.1f} images/s")
+        speed = f"{now.images_per_second:.1f} images/s, {duration(now.seconds_left)} left"
+        self._advance(now.iteration, now.iterations, f"{losses}  {speed}")
         if now.validation is not None:
             self._say(validation_line(now.iteration, now.validation))
         if now.samples is not None:

@@ -10,14 +10,14 @@ import numpy as np
 
 from reidaug.controls import is_control
 from reidaug.errors import ReidAugError
-from reidaug.files import atomic_write
+from reidaug.files import atomic_write, check_out
 from reidaug.table import group_rows, setting_name
 
 Line = dict[float, list[float]]  # portion -> mAP in per cent, one a seed
 
 
 def plot_results(rows: Sequence[dict[str, Any]], out: Path) -> list[Path]:
-    """Draws mAP (trapezoid AP) over the portion; bands show one standard deviation over seeds.
+    """Draws mAP (trapezoid AP) over the portion; bands and bars show one standard deviation over seeds.
 
     Sets of one recipe, network and test data share axes; the full set is a horizontal line.
 
@@ -29,7 +29,7 @@ def plot_results(rows: Sequence[dict[str, Any]], out: Path) -> list[Path]:
         The files written.
 
     Raises:
-        ReidAugError: matplotlib is not installed.
+        ReidAugError: matplotlib is not installed, or the picture has no place.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -38,6 +38,7 @@ def plot_results(rows: Sequence[dict[str, Any]], out: Path) -> list[Path]:
     except ImportError:
         raise ReidAugError("plot needs matplotlib: pip install 'reidaug[plot]'") from None
 
+    check_out(out)
     groups = group_rows(rows)
     figure = Figure(figsize=(6.4, 4.2 * len(groups)), layout="constrained")
     for axes, group in zip(figure.subplots(len(groups), squeeze=False)[:, 0], groups, strict=True):
@@ -64,6 +65,7 @@ def lines_of(rows: Sequence[dict[str, Any]]) -> dict[str, Line]:
 
 def _draw(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
     lines = lines_of(rows)
+    seeds = max(len(values) for line in lines.values() for values in line.values())
     for name, line in sorted(lines.items(), key=lambda item: (not is_control(item[0]), item[0])):
         portions = sorted(line)
         means = np.array([statistics.fmean(line[p]) for p in portions])
@@ -73,12 +75,16 @@ def _draw(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
             axes.axhline(means[0], color="black", linestyle="--", linewidth=1, label="full")
             axes.axhspan(low[0], high[0], color="black", alpha=0.12, linewidth=0)
             continue
-        drawn = axes.plot(portions, means, marker="o", linestyle=":" if is_control(name) else "-", label=name)[0]
-        axes.fill_between(portions, low, high, color=drawn.get_color(), alpha=0.2, linewidth=0)
-    seeds = len({row["seed"] for row in rows})
+        fewest = min(map(len, line.values()))
+        label = name if fewest == seeds else f"{name} (n = {fewest})"
+        drawn = axes.plot(portions, means, marker="o", linestyle=":" if is_control(name) else "-", label=label)[0]
+        if len(portions) > 1:
+            axes.fill_between(portions, low, high, color=drawn.get_color(), alpha=0.2, linewidth=0)
+        else:  # a band of no width is not seen
+            axes.errorbar(portions, means, spreads, fmt="none", color=drawn.get_color(), capsize=4)
     axes.set_xlabel("kept portion p of the training images")
     axes.set_ylabel("mAP in % (trapezoid AP)")
-    spread = f"{seeds} seeds, bands: ± one standard deviation" if seeds > 1 else "1 seed"
+    spread = f"{seeds} seeds, ± one standard deviation" if seeds > 1 else "1 seed"
     axes.set_title(f"{setting_name(rows[0])}\n{spread}", fontsize=10)
     axes.set_xticks(sorted({row["portion"] for row in rows if row["set"] != "full"}))
     axes.grid(alpha=0.3)

@@ -160,10 +160,10 @@ def _is_made(study: Study, portion: float, plan: Sequence[PlanRow], settings: di
     if other:
         raise ReidAugError(
             f"{study.portion_dir(portion)} was made with {', '.join(other)}; "
-            "give the same settings, another --study, or --force to replace it and its sets"
+            "give the same settings, another --study, or `reidaug shrink --force`, which replaces it and its sets"
         )
     if not whole:
-        raise ReidAugError(f"{study.portion_dir(portion)} is incomplete or changed; --force makes it and its sets anew")
+        raise ReidAugError(f"{study.portion_dir(portion)} is incomplete or changed: run `reidaug shrink --force`")
     return True
 
 

@@ -2,15 +2,15 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from reidaug.cells import Progress
+from reidaug.cells import Progress, Say
 from reidaug.completed_set import SynthesisOptions
-from reidaug.console import duration
-from reidaug.errors import ReidAugError
+from reidaug.console import Advance, duration
+from reidaug.errors import HeldError, ReidAugError
 from reidaug.evaluate import check_evaluation, choose_recipe, evaluate_study
 from reidaug.evaluation_request import EvaluationRequest
 from reidaug.market1501 import scan_split
@@ -22,6 +22,7 @@ from reidaug.train import checkpoint_file
 from reidaug.training_sets import TrainingSet
 
 Unit = tuple[str, float]  # a training set: name and portion
+Share = set[tuple[Unit, int]]  # training sets with seeds
 
 
 @dataclass(frozen=True)
@@ -65,32 +66,30 @@ def parse_portions(text: str) -> tuple[float, ...]:
     return portions
 
 
-def sweep(
-    study: Study, data: Path, request: SweepRequest, progress: Progress, say: Callable[[str], None]
-) -> list[dict[str, Any]]:
+def sweep(study: Study, data: Path, request: SweepRequest, progress: Progress, say: Say) -> list[dict[str, Any]]:
     """Does what is missing, and returns the rows of the sweep that are there at the end.
 
-    Several processes (torchrun, a SLURM array) on one study share the training sets: each paints and evaluates every
-    world-th of them, with all of its seeds.
+    Several processes (torchrun, a SLURM array) on one study share the work: each trains every world-th of all
+    baselines, and paints what these need, or waits for the process that paints it.
 
     Raises:
         ReidAugError, PoNAError, ReIDError: of the three steps.
     """
     rank, world = shard_from_environment(os.environ)
     units = request.units()
-    own = set(units[rank::world])
+    own: Share = set([(unit, seed) for seed in range(request.evaluation.seeds) for unit in units][rank::world])
     evaluation = _announce(data, request, units, own, say)
     for portion in request.portions:
         shrink(data, study, replace(request.shrinking, portion=portion), copy=request.copy, wait=True)
     for name, checkpoint in request.generators().items():
         for portion in request.portions:
-            if (name, portion) in own:
+            if (name, portion) in _sets_of(own):
                 with progress(f"painting {name}, p = {portion:.2f}") as advance:
                     options = SynthesisOptions(name=name, copy=request.copy, device=request.evaluation.device)
-                    say(synthesize(study, portion, checkpoint, options, advance, shard=(0, 1)).sentence())
+                    say(_paint(study, portion, checkpoint, options, advance, say))
 
-    def is_own(each: TrainingSet) -> bool:
-        return (each.name, each.portion) in own
+    def is_own(each: TrainingSet, seed: int) -> bool:
+        return ((each.name, each.portion), seed) in own
 
     evaluation = replace(evaluation, portions=request.portions)
     rows = evaluate_study(study, evaluation, progress, say, only=is_own, shared=world > 1)
@@ -100,6 +99,22 @@ def sweep(
     if missing := total - len(rows):
         say(f"{missing} of {total} baselines are with other processes: see `reidaug table` later")
     return rows
+
+
+def _sets_of(share: Share) -> list[Unit]:
+    return sorted({unit for unit, _ in share})
+
+
+def _paint(
+    study: Study, portion: float, checkpoint: Path, options: SynthesisOptions, advance: Advance, say: Say
+) -> str:
+    """Completes a training set, after another process that is at it has ended; returns the sentence that says so."""
+    try:
+        report = synthesize(study, portion, checkpoint, options, advance, shard=(0, 1))
+    except HeldError as error:
+        say(f"{error}: waiting for it")
+        report = synthesize(study, portion, checkpoint, options, advance, shard=(0, 1), wait=True)
+    return report.sentence()
 
 
 def _rows_of_all(
@@ -119,9 +134,7 @@ def _rows_of_all(
     ]
 
 
-def _announce(
-    data: Path, request: SweepRequest, units: Sequence[Unit], own: set[Unit], say: Callable[[str], None]
-) -> EvaluationRequest:
+def _announce(data: Path, request: SweepRequest, units: Sequence[Unit], own: Share, say: Say) -> EvaluationRequest:
     """What will be done and about how long it takes, from a few timed steps, as if nothing were done yet.
 
     Returns:
@@ -141,24 +154,26 @@ def _announce(
     if own:
         seconds = estimate_seconds(
             recipe,
-            images=seeds * sum(images[unit] for unit in own),
+            images=sum(images[unit] for unit, _ in own),
             num_classes=len({record.pid for record in records}),
-            test_images=seeds * test_images * len(own),
+            test_images=test_images * len(own),
             arch=request.evaluation.arch,
             device=device,
             precision=request.evaluation.precision,
         )
     count = 0
     for name, checkpoint in request.generators().items():
-        painted = sum(round((1 - portion) * len(records)) for unit_name, portion in own if unit_name == name)
+        painted = sum(round((1 - portion) * len(records)) for unit_name, portion in _sets_of(own) if unit_name == name)
         if painted:
             count += painted
             seconds += painted * _seconds_per_image(checkpoint, data, device)
-    share = "" if len(own) == len(units) else f" (this process: {len(own)})"
+    names = ", ".join(dict.fromkeys(name for name, _ in units if name != "full"))
+    portions = ", ".join(f"{portion:.2f}" for portion in request.portions)
+    share = "" if len(own) == len(units) * seeds else f"; this process's share: {len(own)}"
     say(
-        f"sweep: {len(units)} training sets{share} x {seeds} seed{'s' if seeds > 1 else ''} = {len(own) * seeds} "
-        f"baselines to train and {count:,} images to paint, on {device}: about {duration(seconds)} where nothing is "
-        "done yet"
+        f"sweep: {names} at p = {portions}, and full: {len(units)} training sets x {seeds} "
+        f"seed{'s' if seeds > 1 else ''} = {len(units) * seeds} baselines to train{share}, and {count:,} images to "
+        f"paint, on {device}: about {duration(seconds)} where nothing is done yet"
     )
     return replace(request.evaluation, recipe=recipe.name)
 

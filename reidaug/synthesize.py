@@ -66,8 +66,14 @@ def shard_from_environment(environment: Mapping[str, str]) -> tuple[int, int]:
             rank, world = int(environment.get("RANK", "0")), int(environment["WORLD_SIZE"])
         else:
             first = int(environment.get("SLURM_ARRAY_TASK_MIN", "0"))
-            job = int(environment.get("SLURM_ARRAY_TASK_ID", first)) - first
+            step = int(environment.get("SLURM_ARRAY_TASK_STEP", "1"))
+            job = (int(environment.get("SLURM_ARRAY_TASK_ID", first)) - first) // step
             jobs = int(environment.get("SLURM_ARRAY_TASK_COUNT", "1"))
+            if (int(environment.get("SLURM_ARRAY_TASK_MAX", first + (jobs - 1) * step)) - first) // step + 1 != jobs:
+                raise ReidAugError(
+                    "the SLURM array has gaps, so its shares cannot be told: send the whole array again; what is done "
+                    "already is passed over"
+                )
             task, tasks = int(environment.get("SLURM_PROCID", "0")), int(environment.get("SLURM_STEP_NUM_TASKS", "1"))
             rank, world = job * tasks + task, jobs * tasks
     except ValueError as error:
@@ -84,10 +90,12 @@ def synthesize(
     options: SynthesisOptions,
     advance: Callable[[int, int], None],
     shard: tuple[int, int] | None = None,
+    wait: bool = False,
 ) -> SynthesisReport:
     """Completes the training set of one portion; goes on where an earlier run stopped.
 
-    `shard` is (rank, world): which share of the images to paint; None = what torchrun or SLURM say.
+    `shard` is (rank, world): which share of the images to paint; None = what torchrun or SLURM say. `wait` for a
+    process that paints that share, instead of being refused.
 
     Raises:
         ReidAugError: no plan, a set of another generator under this name, broken input images or ones of a size that
@@ -108,7 +116,7 @@ def synthesize(
     what = f"synthesis of {options.name} at p = {portion:.2f}"
     with locked(root.parent / ".lock-claim", what, wait=True):  # before the share's own lock: see _claim
         record = _claim(root, checkpoint_path, options, what)
-    with locked(root.parent / f".lock-{shard[0]}-of-{shard[1]}", what):
+    with locked(root.parent / f".lock-{shard[0]}-of-{shard[1]}", what, wait=wait):
         seen = count_seen(made.source, [row.name for row in plan if row.action != "keep"], checkpoint.training)
         made.folder.mkdir(parents=True, exist_ok=True)
         share = made.share(*shard)
@@ -152,7 +160,8 @@ def _claim(root: Path, checkpoint_path: Path, options: SynthesisOptions, what: s
             if "sha256" not in other:
                 theirs, ours = (", ".join(f"{name} {made.get(name)}" for name in other) for made in (earlier, record))
             raise ReidAugError(
-                f"{root.parent} was painted with {theirs}, not with {ours}: give another --name, or --force"
+                f"{root.parent} was painted with {theirs}, not with {ours}: give another --name, or "
+                "`reidaug synthesize --force`"
             )
         with ExitStack() as shares:
             for lock in root.parent.glob(".lock-*-of-*"):

@@ -2,7 +2,8 @@
 
 import csv
 import io
-import statistics
+import json
+import re
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,7 @@ from rich.table import Table as RichTable
 from reidaug.comparison import LEVEL, Comparison, compare
 from reidaug.controls import CONTROLS, MATCHED, is_control, set_of
 from reidaug.results import TABLE_FIELDS, table_of
+from reidaug.summary import Summary, summarise
 
 Row = dict[str, Any]
 Grid = tuple[str, list[str], list[list[str]]]  # title, header, lines
@@ -31,6 +33,9 @@ DETAIL_HEADER = [
     "rank-1",
     "rank-5",
 ]
+CONVENTIONS = (
+    "trapezoid: the AP of the official Market-1501 code and of the paper; plain: torchreid, fast-reid, scikit-learn"
+)
 RERANK_FIELDS = ["rerank_mean_ap_trapezoid", "rerank_mean_ap", "rerank_rank1"]
 CSV_FIELDS = [
     *(
@@ -58,7 +63,7 @@ CSV_FIELDS = [
         "precision",
         "asked_precision",
     ),
-    *("threads", "seconds", "time", "command"),
+    *("threads", "versions", "care", "seconds", "time", "command"),
 ]
 
 
@@ -90,18 +95,24 @@ def format_table(rows: list[Row], style: str, queries: Path | None = None) -> Re
         return Group(*parts)
     if style == "markdown":
         return "\n\n".join("\n\n".join([*map(_markdown, gs), "\n".join(f"- {n}" for n in ns)]) for gs, ns in groups)
-    return "\n\n".join(
-        _latex(grid, remarks if place == 0 else []) for grids, remarks in groups for place, grid in enumerate(grids)
-    )
+    texts = []
+    for grids, remarks in groups:
+        own = [each for each in remarks if each != CONVENTIONS]  # of what only the other styles show
+        texts += [_latex(grid, own if place == 0 else []) for place, grid in enumerate(grids)]
+    return "\n\n".join(texts)
 
 
-def compared_sets(rows: Iterable[Row], queries: Path) -> list[dict[str, Any]]:
-    """Every difference with its intervals and verdict as plain values, and the table that it is of."""
-    return [
-        {**dict(zip(TABLE_FIELDS, table_of(group[0]), strict=True)), **asdict(each)}
-        for group in group_rows(rows)
-        for each in compare(group, queries)
-    ]
+def table_values(rows: Iterable[Row], queries: Path) -> dict[str, list[dict[str, Any]]]:
+    """The table for programs: rows; means over seeds; differences with intervals and verdicts.
+
+    Each mean and difference names the table that it is of.
+    """
+    values: dict[str, list[dict[str, Any]]] = {"rows": list(rows), "summary": [], "comparisons": []}
+    for group in group_rows(values["rows"]):
+        of = dict(zip(TABLE_FIELDS, table_of(group[0]), strict=True))
+        values["summary"] += [{**of, **asdict(each)} for each in summarise(group)]
+        values["comparisons"] += [{**of, **asdict(each)} for each in compare(group, queries)]
+    return values
 
 
 def group_rows(rows: Iterable[Row]) -> list[list[Row]]:
@@ -136,23 +147,23 @@ def summary_grid(rows: list[Row]) -> Grid:
 
     As in the paper, the full set stands at p = 1.00. ``gap recovered`` is (augmented - none) / (full - none).
     """
-    cells: dict[tuple[str, float], list[float]] = {}
-    for row in sorted(rows, key=lambda row: int(row["seed"])):
-        cells.setdefault((row["set"], row["portion"]), []).append(100 * row["mean_ap_trapezoid"])
+    cells = {(each.name, each.portion): each for each in summarise(rows)}
+    seeds = max(each.seeds for each in cells.values())
     names = sorted({name for name, _ in cells if name != "full"}, key=_set_order)
     portions = sorted({portion for name, portion in cells if name != "full"})
-    full = cells.get(("full", 1.0), [])
-    seeds = len({row["seed"] for row in rows})
-    lines = [[name, *(_mean(cells.get((name, p), []), seeds) for p in portions), _mean(full, seeds)] for name in names]
+    full = _mean(cells.get(("full", 1.0)), seeds)
+    lines = [[name, *(_mean(cells.get((name, p)), seeds) for p in portions), full] for name in names]
     if not names:
-        lines.append(["full", _mean(full, seeds)])
-    for name in names:
-        if name != "none" and full:
-            gaps = [_gap(cells.get((name, p), []), cells.get(("none", p), []), full) for p in portions]
-            lines.append([f"gap recovered by {name}", *gaps, ""])
+        lines.append(["full", full])
+    if ("full", 1.0) in cells:
+        lines += [
+            [f"gap recovered by {name}", *(_gap(cells.get((name, p))) for p in portions), ""]
+            for name in names
+            if name != "none"
+        ]
     title = f"mAP in % (trapezoid AP), {setting_name(rows[0])}, "
     title += f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "1 seed"
-    title += ", or over n" if any(len(values) < seeds for values in cells.values()) else ""
+    title += ", or over n" if any(each.seeds < seeds for each in cells.values()) else ""
     return title, ["augmentation", *(f"p = {p:.2f}" for p in portions), "p = 1.00"], lines
 
 
@@ -168,29 +179,19 @@ def comparison_grid(compared: Iterable[Comparison]) -> Grid:
     return "differences in mAP (trapezoid AP), with 95 % intervals (seeds: Welch; queries: bootstrap)", header, lines
 
 
-def _mean(values: list[float], seeds: int) -> str:
+def _mean(each: Summary | None, seeds: int) -> str:
     """Of as many seeds as the table has, or of those that it names."""
-    if not values:
+    if each is None:
         return "-"
-    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{statistics.fmean(values):.1f}{spread}" + (f" (n = {len(values)})" if len(values) < seeds else "")
+    spread = "" if each.deviation is None else f" ± {each.deviation:.1f}"
+    return f"{each.mean:.1f}{spread}" + (f" (n = {each.seeds})" if each.seeds < seeds else "")
 
 
-def _gap(augmented: list[float], none: list[float], full: list[float]) -> str:
-    """(augmented - none) / (full - none) of the means, and its standard deviation by propagation of theirs.
-
-    Seeds of different sets share nothing, so their gaps are not formed seed by seed.
-    """
-    if not augmented or not none or statistics.fmean(full) <= statistics.fmean(none):
+def _gap(each: Summary | None) -> str:
+    if each is None or each.gap_recovered is None:
         return "-"
-    lower, whole = statistics.fmean(none), statistics.fmean(full) - statistics.fmean(none)
-    gap = (statistics.fmean(augmented) - lower) / whole
-    text = f"{100 * gap:.0f}"
-    if min(map(len, (augmented, none, full))) > 1:
-        slopes = (1.0, 1 - gap, gap)
-        variance = sum(s**2 * statistics.variance(v) for s, v in zip(slopes, (augmented, none, full), strict=True))
-        text += f" ± {100 * variance**0.5 / whole:.0f}"
-    return f"{text} %"
+    deviation = each.gap_recovered_deviation
+    return f"{100 * each.gap_recovered:.0f}" + ("" if deviation is None else f" ± {100 * deviation:.0f}") + " %"
 
 
 def detail_grid(rows: list[Row]) -> Grid:
@@ -229,9 +230,7 @@ def _seen(row: Row) -> str:
 
 def notes(rows: list[Row]) -> list[str]:
     """What a reader must know to judge the table."""
-    lines = [
-        "trapezoid: the AP of the official Market-1501 code and of the paper; plain: torchreid, fast-reid, scikit-learn"
-    ]
+    lines = [CONVENTIONS]
     for name, portion in sorted({(row["set"], row["portion"]) for row in rows if row.get("seen_missing") is not None}):
         row = next(row for row in rows if (row["set"], row["portion"]) == (name, portion))
         seen = row["seen_missing"]
@@ -305,7 +304,7 @@ def _latex(grid: Grid, remarks: list[str]) -> str:
     title, header, lines = grid
 
     def escape(text: str) -> str:
-        return text.replace("%", r"\%").replace("_", r"\_").replace("±", r"$\pm$")
+        return re.sub(r"([%_&#$])", r"\\\1", text).replace("±", r"$\pm$").replace("≥", r"$\geq$")
 
     body = "\n".join(f"  {' & '.join(map(escape, row))} \\\\" for row in [header, *lines])
     caption = escape(". ".join([title, *remarks]))
@@ -319,5 +318,8 @@ def _csv(rows: list[Row]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, CSV_FIELDS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**row, "set": _label(row)} for row in rows)
+    for row in rows:
+        care = json.dumps(row["care"]) if row.get("care") else ""
+        versions = _versions(row) if row.get("versions") else ""
+        writer.writerow({**row, "set": _label(row), "care": care, "versions": versions})
     return text.getvalue().rstrip("\n")

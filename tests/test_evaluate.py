@@ -347,16 +347,45 @@ def test_seconds_are_those_of_all_sittings(study: Study, monkeypatch: pytest.Mon
     assert all(1000 < row["seconds"] < 1100 for row in read_results(study.results_path))
 
 
-def test_killed_evaluation_goes_on_and_gives_the_same_number(study: Study) -> None:
-    command = [sys.executable, "-m", "reidaug", "evaluate", *SMALL, "--epochs", "3", "--json"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+SLOW_AND_WATCHED = """
+import os, time
+import reid_baseline.train as train
+train.SAVE_SECONDS = 0
+epoch = train._Run.epoch
+def watched(run, number):
+    epoch(run, number)
+    print(number, file=open(os.environ["EPOCHS"], "a"))
+    time.sleep(float(os.environ["SLOW"]))
+train._Run.epoch = watched
+from reidaug.cli import main
+main()
+"""
+
+
+def test_an_evaluation_killed_within_a_training_goes_on_in_it_and_gives_the_same_number(
+    study: Study, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", SLOW_AND_WATCHED, "evaluate", *SMALL, "--epochs", "4", "--json"]
+    log = tmp_path / "epochs"
+
+    def environment(slow: str) -> dict[str, str]:
+        log.unlink(missing_ok=True)
+        return {**os.environ, "EPOCHS": str(log), "SLOW": slow}
+
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment("0.5"))
     deadline = time.monotonic() + 100
-    while time.monotonic() < deadline and process.poll() is None and not list(study.path.glob(".work/*.pt")):
+    while time.monotonic() < deadline and not (log.exists() and len(log.read_text().split()) == 2):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
-    process.wait()
-    resumed = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)["rows"]
+    assert process.wait() == -signal.SIGKILL and not read_results(study.results_path)
+
+    def rows() -> list[dict[str, Any]]:
+        run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment("0"))
+        return list(json.loads(run.stdout)["rows"])
+
+    resumed = rows()
+    assert log.read_text().split()[0] in ("1", "2") and log.read_text().split().count("0") == len(resumed) - 1
     study.results_path.unlink()
-    whole = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)["rows"]
-    assert [row["mean_ap"] for row in resumed] == [row["mean_ap"] for row in whole]
+    assert [row["mean_ap"] for row in resumed] == [row["mean_ap"] for row in rows()]
+    assert log.read_text().split().count("0") == len(resumed)
     assert not list(study.path.glob(".work/*.pt"))

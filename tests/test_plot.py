@@ -1,6 +1,7 @@
 """The picture of mAP over the portion."""
 
 import json
+import statistics
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -46,7 +47,7 @@ def test_png_and_svg_name_every_set(tmp_path: Path) -> None:
         assert picture.width == 960 and len(picture.convert("RGB").getcolors(1 << 24)) > 20
     comments = Path(files[1]).read_text()
     ElementTree.fromstring(comments)
-    assert all(f"<!-- {name} -->" in comments for name in ("none", "pona", "duplicate", "full"))
+    assert all(f"<!-- {name} -->" in comments for name in ("none", "pona", "duplicate (n = 1)", "full"))
     first = Path(files[1]).read_bytes()
     CliRunner().invoke(app, arguments)
     assert len(Path(files[1]).read_bytes()) == len(first)
@@ -55,9 +56,25 @@ def test_png_and_svg_name_every_set(tmp_path: Path) -> None:
 def test_controls_are_dotted_however_they_are_treated() -> None:
     axes = Figure().subplots()
     _draw(axes, group_rows(ROWS)[0])
-    styles = {line.get_label(): line.get_linestyle() for line in axes.get_lines()}
-    assert styles == {"none": "-", "pona": "-", "duplicate": ":", "duplicate (weight 0.5)": ":", "full": "--"}
+    styles = {str(line.get_label()): line.get_linestyle() for line in axes.get_lines()}
+    dotted = {"duplicate (n = 1)": ":", "duplicate (weight 0.5) (n = 1)": ":"}
+    bars = {name: "None" for name in styles if name.startswith("_")}
+    assert styles == {"none": "-", "pona": "-", "full": "--", **dotted, **bars}
     assert "weights imagenet, 60 epochs" in axes.get_title()
+
+
+def test_one_portion_shows_its_spread_as_a_bar() -> None:
+    axes = Figure().subplots()
+    _draw(axes, [each for each in ROWS if each["set"] == "pona"] + [row("pona", 0.2, 0.6, seed=2)])
+    low, high = axes.containers[0].lines[2][0].get_segments()[0][:, 1]
+    assert (low + high) / 2 == pytest.approx(140 / 3)
+    assert (high - low) / 2 == pytest.approx(statistics.stdev([40, 40, 60]))
+
+
+def test_a_picture_without_a_folder_is_refused(tmp_path: Path) -> None:
+    arguments = ["plot", "--study", str(study(tmp_path, ROWS)), "--out", str(tmp_path / "none" / "map.png")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1 and f"no folder {tmp_path / 'none'} for map.png" in result.stderr
 
 
 def test_no_results_and_no_matplotlib_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,16 @@
 """BaselineNet: size and first weights; weights from files, good and bad."""
 
+import hashlib
 import os
 import pickle
+import re
+import zipfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.error import URLError
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -146,14 +151,43 @@ def test_imagenet_weights_out_of_reach_say_which_file_and_where(tmp_path, monkey
     assert "\n" not in str(error.value)
 
 
-def test_imagenet_weights_in_the_cache_are_taken(tmp_path, monkeypatch):
-    network = torchvision.models.resnet18()
+def test_imagenet_weights_in_the_cache_are_taken_if_they_are_those(tmp_path, monkeypatch):
     cache = tmp_path / "hub" / "checkpoints"
     cache.mkdir(parents=True)
-    torch.save(network.state_dict(), cache / "resnet18-f37072fd.pth")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+
+    def cached(content):
+        torch.save(content, tmp_path / "made.pth")
+        path = cache / f"resnet18-{hashlib.sha256((tmp_path / 'made.pth').read_bytes()).hexdigest()[:8]}.pth"
+        (tmp_path / "made.pth").rename(path)
+        entry = SimpleNamespace(url=f"https://weights/{path.name}")
+        monkeypatch.setattr(torchvision.models, "get_model_weights", lambda arch: {"IMAGENET1K_V1": entry})
+        return path
+
+    network = torchvision.models.resnet18()
+    path = cached(network.state_dict())
     network.fc = torch.nn.Identity()
     assert same_backbone(build_model("resnet18", 5, "imagenet"), network)
+    for content in (b"", path.read_bytes()[:-1]):
+        path.write_bytes(content)
+        with pytest.raises(ReIDError, match="is not the file of https://weights"):
+            build_model("resnet18", 5, "imagenet")
+    cached({"x": Bomb()})
+    with pytest.raises(ReIDError, match="no file of plain tensors"):
+        build_model("resnet18", 5, "imagenet")
+
+
+@pytest.mark.parametrize("module", ["core", "_core"])
+def test_numbers_of_numpy_beside_the_tensors_are_read(tmp_path, module):
+    network = torchvision.models.resnet18()
+    content = {"net": network.state_dict(), "epoch": 60, "rank1": np.float32(0.88), "map": np.float64(0.7)}
+    torch.save(content, tmp_path / "w.pth")
+    with zipfile.ZipFile(tmp_path / "w.pth") as old, zipfile.ZipFile(tmp_path / f"{module}.pth", "w") as new:
+        for name in old.namelist():  # numpy 1 and 2 name their module differently
+            data = old.read(name)
+            new.writestr(name, re.sub(rb"numpy\._?core\.", b"numpy.%s." % module.encode(), data))
+    network.fc = torch.nn.Identity()
+    assert same_backbone(build_model("resnet18", 5, tmp_path / f"{module}.pth"), network)
 
 
 def test_a_saved_network_comes_back_and_a_foreign_file_does_not(tmp_path):

@@ -55,7 +55,7 @@ def test_fewer_persons_than_a_batch_takes():
     assert [Counter(torch.tensor([0, 0, 1, 1, 1])[batch].tolist()) for batch in batches] == [{0: 2, 1: 2}]
 
 
-@pytest.mark.parametrize(("ratio", "real"), [(1.0, 4), (3.0, 6), (100.0, 7), (0.01, 1)])
+@pytest.mark.parametrize(("ratio", "real"), [(1.0, 4), (3.0, 6), (6.0, 7), (0.15, 1)])
 def test_mixture_of_real_and_synthetic_images(ratio, real):
     synthetic = torch.arange(24) % 3 != 0  # 8 real, 16 synthetic
     batches = draw(replace(PLAIN, real_per_synthetic=ratio), synthetic=synthetic)
@@ -66,12 +66,27 @@ def test_mixture_of_real_and_synthetic_images(ratio, real):
     assert all(max(counts) - min(counts) <= 1 for counts in per_kind)
 
 
+@pytest.mark.parametrize(
+    ("recipe", "ratio", "message"),
+    [
+        ("strong", 10.0, r"the 4 images of a person in a batch of recipe strong: the nearest is 3 \(3 and 1\)"),
+        ("strong", 0.5, r"the nearest is 0.333 \(1 and 3\)"),
+        ("quick", 100.0, r"the 32 images of a batch of recipe quick: the nearest is 31 \(31 and 1\)"),
+        ("quick", float("inf"), "finite"),
+        ("quick", float("nan"), "finite"),
+    ],
+)
+def test_mixtures_that_cannot_be_had_are_refused(recipe, ratio, message):
+    with pytest.raises(ReIDError, match=message):
+        replace(RECIPES[recipe], real_per_synthetic=ratio)
+
+
 def test_mixture_of_one_kind_is_refused():
     with pytest.raises(ReIDError, match="one kind only"):
         draw(replace(PLAIN, real_per_synthetic=1.0), synthetic=torch.zeros(24, dtype=torch.bool))
 
 
-@pytest.mark.parametrize(("ratio", "real"), [(1.0, 2), (3.0, 3), (100.0, 3), (0.1, 1)])
+@pytest.mark.parametrize(("ratio", "real"), [(1.0, 2), (3.0, 3), (2.6, 3), (0.3, 1)])
 def test_mixture_by_person(ratio, real):
     labels = torch.arange(6).repeat_interleave(9)
     synthetic = torch.arange(54) % 9 >= 2  # two real images of each person, seven painted ones

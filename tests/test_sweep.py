@@ -1,6 +1,9 @@
 """The whole table in one command, alone and shared between processes."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ from typer.testing import CliRunner, Result
 import reidaug.sweep
 from reidaug.cli import app
 from reidaug.errors import ReidAugError
+from reidaug.files import locked
 from reidaug.results import read_results
 from reidaug.study import Study
 from reidaug.sweep import parse_portions
@@ -41,7 +45,8 @@ def test_one_command_gives_the_whole_table_and_does_nothing_twice() -> None:
     sets = ("none", "source-copy", "one", "two")
     assert cells(first) == {*((name, p) for p in (0.4, 0.6) for name in sets), ("full", 1.0)}
     assert (
-        "sweep: 9 training sets x 1 seed = 9 baselines to train and 72 images to paint, on cpu: about" in first.stderr
+        "sweep: none, source-copy, one, two at p = 0.40, 0.60, and full: 9 training sets x 1 seed = 9 baselines to "
+        "train, and 72 images to paint, on cpu: about" in first.stderr
     )
     again = sweep(*arguments)
     assert json.loads(again.stdout) == json.loads(first.stdout) and "nothing to train" in again.stderr
@@ -84,7 +89,42 @@ def test_care_and_features_are_the_sweep_s_too(monkeypatch: pytest.MonkeyPatch) 
 def test_a_process_without_a_share_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "4")
     monkeypatch.setenv("RANK", "3")
-    assert cells(sweep("--portions", "0.4")) == set()
+    result = sweep("--portions", "0.4")
+    assert cells(result) == set() and "this process's share: 0" in result.stderr
+    assert "are there already" not in result.stderr
+
+
+def test_seeds_of_one_set_are_shared_and_its_images_painted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "6")
+    seeds = []
+    for rank in range(6):
+        monkeypatch.setenv("RANK", str(rank))
+        result = sweep("--portions", "0.4", "--ckpt", "one.pt", "--seeds", "2")
+        seeds.append(len(json.loads(result.stdout)["rows"]))
+        assert f"{5 - rank} of 6 baselines" in result.stderr or rank == 5
+        assert ("painted (17 by this run)" in result.stderr) == (rank == 1), result.stderr
+    assert seeds == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_process_waits_for_the_one_that_paints_its_set(own_folder: Path) -> None:
+    cells(sweep("--portions", "0.4"))  # makes the plan
+    folder = own_folder / "study" / "p0.40" / "one"
+    folder.mkdir()
+    with locked(folder / ".lock-0-of-1", "the set"):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "reidaug", "sweep", *SMALL, "--portions", "0.4", "--ckpt", "one.pt"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr and process.stdout
+        for line in process.stderr:
+            if "waiting for it" in line:
+                break
+        assert f"is being made by process {os.getpid()}" in line
+        assert not list(folder.glob("*/bounding_box_train/*"))
+    assert "one, p = 0.40, seed 0: mAP" in process.stderr.read()
+    assert "one" in process.stdout.read() and process.wait() == 0
 
 
 def test_the_best_weights_of_a_training_make_a_set_of_a_plain_name() -> None:

@@ -165,6 +165,13 @@ def test_shares_of_two_processes_make_the_same_set(
             },
             (5, 6),
         ),
+        (
+            {
+                **{"SLURM_ARRAY_TASK_ID": "4", "SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_COUNT": "4"},
+                **{"SLURM_ARRAY_TASK_STEP": "2", "SLURM_ARRAY_TASK_MAX": "6"},
+            },
+            (2, 4),
+        ),
     ],
 )
 def test_shard_from_environment(environment: dict[str, str], expected: tuple[int, int]) -> None:
@@ -175,6 +182,15 @@ def test_shard_from_environment(environment: dict[str, str], expected: tuple[int
 def test_impossible_shard_is_refused(environment: dict[str, str]) -> None:
     with pytest.raises(ReidAugError):
         shard_from_environment(environment)
+
+
+def test_an_array_with_gaps_is_to_be_sent_whole() -> None:
+    names = ("ID", "MIN", "MAX", "COUNT", "STEP")
+    for task in ("2", "5"):  # sbatch --array=2,5
+        values = (task, "2", "5", "2", "1")
+        environment = {f"SLURM_ARRAY_TASK_{name}": value for name, value in zip(names, values, strict=True)}
+        with pytest.raises(ReidAugError, match="send the whole array again"):
+            shard_from_environment(environment)
 
 
 def test_two_generators_never_mix_under_one_name(study: Study, checkpoint: Path, tmp_path: Path) -> None:

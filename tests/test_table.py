@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from reidaug.results import current_results
-from reidaug.table import detail_grid, format_table, notes, rerank_grid, summary_grid
+from reidaug.table import detail_grid, format_table, notes, rerank_grid, summary_grid, table_values
 
 
 def row(name: str, portion: float, trapezoid: float, seed: int = 0, **more: Any) -> dict[str, Any]:
@@ -151,6 +153,23 @@ def test_csv_reads_back() -> None:
     assert isinstance(text, str)
     read = list(csv.DictReader(io.StringIO(text)))
     assert [float(line["mean_ap_trapezoid"]) for line in read] == [r["mean_ap_trapezoid"] for r in PAPER]
+    treated = row("pona", 0.2, 0.5, care={"synthetic_weight": 0.5}, versions={"torch": "2", "reidaug": "1"})
+    line = next(csv.DictReader(io.StringIO(str(format_table([treated], "csv")))))
+    assert json.loads(line["care"]) == {"synthetic_weight": 0.5} and line["versions"] == "reidaug 1, torch 2"
+
+
+def test_values_for_programs_hold_means_and_gaps(tmp_path: Path) -> None:
+    rows = [*PAPER, row("pona", 0.2, 0.6, 1), row("none", 0.2, 0.4, 1), row("full", 1.0, 0.7, 1)]
+    values = table_values(rows, tmp_path)
+    assert values["rows"] == rows
+    found = {(each["name"], each["portion"]): each for each in values["summary"]}
+    assert found["pona", 0.2]["recipe"] == "paper" and found["pona", 0.2]["seeds"] == 2
+    assert found["pona", 0.2]["mean"] == pytest.approx(59.4)
+    assert found["pona", 0.2]["deviation"] == pytest.approx(1.2 / 2**0.5)
+    assert found["pona", 0.2]["gap_recovered"] == pytest.approx((59.4 - 41.15) / (70.9 - 41.15))
+    assert found["pona", 0.2]["gap_recovered_deviation"] > 0
+    assert found["pona", 0.4]["gap_recovered_deviation"] is None and found["none", 0.4]["gap_recovered"] is None
+    assert {(each["name"], each["reference"]) for each in values["comparisons"]} == {("pona", "none")}
 
 
 def test_latex_escapes_and_closes() -> None:
@@ -158,6 +177,9 @@ def test_latex_escapes_and_closes() -> None:
     assert isinstance(text, str)
     assert r"my\_gan & 50.0 & 70.0 \\" in text and r"\end{table}" in text
     assert "%" not in text.replace(r"\%", "")
+    assert "plain:" not in text  # of what only the other styles show
+    text = str(format_table([row("none", 0.4, 0.4, weights="a&b#_$.pth")], "latex"))
+    assert r"weights a\&b\#\_\$.pth" in text
 
 
 @pytest.mark.parametrize("width", [60, 160])

@@ -53,10 +53,10 @@ def results_of(study: Path) -> list[dict[str, Any]]:
 
 def show_table(rows: list[dict[str, Any]], format: TableFormat, study: Any) -> None:
     """Prints result rows of a study in the wanted format on stdout."""
-    from reidaug.table import compared_sets, format_table
+    from reidaug.table import format_table, table_values
 
     if format == "json":
-        print_json({"rows": rows, "comparisons": compared_sets(rows, study.queries_path)})
+        print_json(table_values(rows, study.queries_path))
     elif format == "rich":
         stdout().print(format_table(rows, "rich", study.queries_path))
     else:

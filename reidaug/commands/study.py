@@ -197,7 +197,7 @@ def sweep(
     """Shrink, synthesize and evaluate for several portions and generators: the paper's Table VI in one command.
 
     Says first what will be done and about how long it takes; run it again and it does only what is missing. Under
-    torchrun or as a SLURM array on one study, each process does its share of the training sets.
+    torchrun or as a SLURM array on one study, each process does its share of the baselines.
     """
     from reidaug.controls import parse_controls
     from reidaug.evaluation_request import EvaluationRequest
