@@ -1,5 +1,6 @@
 """How long a training and a test will take, from a few steps of it."""
 
+import functools
 import statistics
 import time
 from collections.abc import Callable
@@ -43,7 +44,16 @@ def estimate_seconds(
         precision: "auto", "fp32" or "bf16".
     """
     device = pick_device(device)
-    precision = training_precision(device, precision, recipe)
+    batch = min(recipe.batch_size, images)
+    step, test = _paces(recipe, batch, num_classes, arch, device, training_precision(device, precision, recipe))
+    return recipe.epochs * steps_per_epoch(images, recipe) * step + test * test_images / batch
+
+
+@functools.cache
+def _paces(
+    recipe: Recipe, batch_size: int, num_classes: int, arch: str, device: torch.device, precision: str
+) -> tuple[float, float]:
+    """Seconds of a training step, and of the features of as many images; timed once in a process."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         model = build_model(
             arch, num_classes, embedding=recipe.embedding, last_stride=recipe.last_stride, neck=recipe.neck
@@ -52,8 +62,8 @@ def estimate_seconds(
         objective = Objective(model, recipe, num_classes).to(device)
         optimizer = make_optimizer(model, recipe)
         generator = torch.Generator().manual_seed(0)
-        batch = torch.randint(256, (min(recipe.batch_size, images), 3, *recipe.size), dtype=torch.uint8)
-        labels = torch.randint(num_classes, (len(batch),))
+        batch = torch.randint(256, (batch_size, 3, *recipe.size), dtype=torch.uint8)
+        labels = torch.randint(num_classes, (batch_size,))
 
         def step() -> None:
             augmented = augment(batch.to(device), recipe, generator)
@@ -62,8 +72,7 @@ def estimate_seconds(
         def test() -> None:
             extract_features(model, batch, recipe, device, precision=precision)
 
-        seconds = recipe.epochs * steps_per_epoch(images, recipe) * _seconds(step)
-        return seconds + (_seconds(test) * test_images / len(batch) if test_images else 0.0)
+        return _seconds(step), _seconds(test)
 
 
 def _seconds(function: Callable[[], None]) -> float:

@@ -110,7 +110,10 @@ SmoothOption = Annotated[
 RatioOption = Annotated[
     float | None,
     typer.Option(
-        "--real-per-synthetic", min=0.0, rich_help_panel=_CARE, help="Real images for each generated one in a batch."
+        "--real-per-synthetic",
+        min=0.0,
+        rich_help_panel=_CARE,
+        help="Real images for each generated one in a batch; 0: off.",
     ),
 ]
 WeightOption = Annotated[

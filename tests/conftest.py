@@ -5,12 +5,14 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tests run side by side, and their networks are tiny
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from reid_baseline import RECIPES
 from reidaug.annotations import write_annotations
 from reidaug.market1501 import ANNOTATION_FILES, ROOT_NAME, SPLIT_FOLDERS
 from reidaug.shrink import ShrinkConfig, shrink
@@ -76,6 +78,12 @@ def study(own_folder: Path, tiny_root: Path) -> Study:
     study = Study(own_folder / "study")
     shrink(tiny_root, study, ShrinkConfig(0.4))
     return study
+
+
+@pytest.fixture
+def small_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recipe quick sees 32 x 16 pixels: a processor without bfloat16 units is through with it as well."""
+    monkeypatch.setitem(RECIPES, "quick", replace(RECIPES["quick"], size=(32, 16)))
 
 
 @pytest.fixture(scope="session")

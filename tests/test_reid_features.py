@@ -82,9 +82,20 @@ def test_images_of_another_size_are_refused(model):
 def test_the_estimate_counts_steps_and_test_batches(monkeypatch):
     monkeypatch.setattr(estimate, "_seconds", lambda function: function() or 2.0)
     recipe = replace(SMALL, epochs=5, batch_size=8)
+    estimate._paces.cache_clear()
     options = {"images": 100, "num_classes": 10, "arch": "resnet18", "device": "cpu"}
     assert estimate_seconds(recipe, **options) == 5 * 12 * 2.0
     assert estimate_seconds(recipe, **options, test_images=40) == 5 * 12 * 2.0 + 40 / 8 * 2.0
+
+
+def test_a_pace_is_measured_once(monkeypatch):
+    timed = []
+    monkeypatch.setattr(estimate, "_seconds", lambda function: timed.append(function) or 1.0)
+    recipe = replace(SMALL, epochs=3, batch_size=8)
+    estimate._paces.cache_clear()
+    options = {"num_classes": 10, "arch": "resnet18", "device": "cpu"}
+    assert [estimate_seconds(recipe, images=images, **options) for images in (8, 80)] == [3.0, 30.0]
+    assert len(timed) == 2  # a step and a test batch
 
 
 def test_the_estimate_leaves_the_random_state_alone():

@@ -14,7 +14,7 @@ from reidaug.study import Study
 SMALL = ["--recipe", "quick", "--arch", "resnet18", "--epochs", "1", "--device", "cpu"]
 FIELDS = ("rerank_mean_ap", "rerank_mean_ap_trapezoid", "rerank_rank1")
 runner = CliRunner()
-pytestmark = pytest.mark.usefixtures("study")
+pytestmark = pytest.mark.usefixtures("study", "small_quick")
 
 
 def evaluate(*arguments: str) -> Result:

@@ -21,6 +21,7 @@ from .test_synthesize import write_checkpoint
 
 SMALL = ["--recipe", "quick", "--arch", "resnet18", "--epochs", "1", "--device", "cpu", "--seeds", "1"]
 runner = CliRunner()
+pytestmark = pytest.mark.usefixtures("small_quick")
 
 
 @pytest.fixture(autouse=True)
