@@ -58,8 +58,10 @@ def compare(rows: Sequence[dict[str, Any]], queries: Path) -> list[Comparison]:
     found = []
     for (name, portion), own in by_set.items():
         controls = [each for each, place in by_set if place == portion and is_control(each)]
-        references = ["none"] if ("none", portion) in by_set and name not in ("none", "full") else []
-        if references and controls and not is_control(name):
+        if name in ("none", "full"):
+            continue
+        references = ["none"] if ("none", portion) in by_set else []
+        if controls and not is_control(name):
             references.append(max(controls, key=lambda each: _mean(by_set[each, portion])))
         found += [_compare(name, portion, own, each, by_set[each, portion], queries) for each in references]
     return found

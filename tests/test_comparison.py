@@ -101,3 +101,5 @@ def test_augmented_sets_meet_the_best_control_too(tmp_path: Path) -> None:
     assert pairs == pytest.approx(
         {("pona", "none"): 10, ("pona", "none-matched"): 3, ("duplicate", "none"): 5, ("none-matched", "none"): 7}
     )
+    without = [each for each in group_rows(rows)[0] if each["set"] != "none"]  # as in the middle of a sweep
+    assert [(each.name, each.reference) for each in compare(without, tmp_path)] == [("pona", "none-matched")]

@@ -17,7 +17,7 @@ def demo(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Run the whole job on rendered people with the shipped generator: nothing to download, some 4 minutes on 2 cores.
+    """Run the whole job on rendered people with the shipped generator: nothing to download, 4 to 12 minutes on 2 cores.
 
     Renders a data set, keeps 40 % of it, paints the missing images, trains and scores a re-ID network on the kept, the
     completed and the full set, prints the table, and writes demo.png: condition, target pose, generated and real image.
