@@ -29,12 +29,13 @@ def triplet_loss(features: Tensor, labels: Tensor, margin: float, weights: Tenso
         features: (B, D), not normalised; every label should stand there twice or more.
         labels: (B,).
         margin: by which the farthest image of a person must be nearer than the nearest of another.
-        weights: (B,) of the anchors, None = all equal.
+        weights: (B,) of the anchors, None = all equal. An image without weight is nobody's farthest or nearest.
     """
     distances = torch.cdist(features, features, compute_mode="donot_use_mm_for_euclid_dist")
     same = labels[:, None] == labels[None, :]
-    farthest = distances.masked_fill(~same, -torch.inf).amax(dim=1)
-    nearest = distances.masked_fill(same, torch.inf).amin(dim=1)
+    counts = torch.ones_like(labels, dtype=torch.bool) if weights is None else weights > 0
+    farthest = distances.masked_fill(~(same & counts), -torch.inf).amax(dim=1)
+    nearest = distances.masked_fill(~(~same & counts), torch.inf).amin(dim=1)
     losses = F.relu(farthest - nearest + margin)  # no other person in the batch: nearest is infinite, the loss 0
     return _weighted_mean(losses, weights)
 
@@ -53,7 +54,8 @@ class CenterLoss(nn.Module):
 
     def forward(self, features: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
         """(B, D), (B,), (B,) -> the weighted mean over the batch."""
-        return _weighted_mean((features - self.centers[labels]).square().sum(dim=1), weights)
+        centers = self.centers.index_select(0, labels)  # self.centers[labels] adds up its gradient in racing order
+        return _weighted_mean((features - centers).square().sum(dim=1), weights)
 
 
 def _weighted_mean(losses: Tensor, weights: Tensor | None) -> Tensor:

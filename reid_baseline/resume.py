@@ -15,6 +15,12 @@ KIND = "reid_baseline training state"
 FORMAT = f"{KIND} 3"  # changes with what the parts of a state hold
 
 
+def source_digest() -> str:
+    """Eight digits of the source of this package: between two releases its arithmetic may change."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:8]
+
+
 def fingerprint(
     images: torch.Tensor,
     labels: torch.Tensor,
@@ -28,7 +34,8 @@ def fingerprint(
     """Returns a SHA-256 over all that decides the result of a training; of a file of weights its content counts."""
     if Path(weights).is_file():
         weights = hashlib.sha256(Path(weights).read_bytes()).hexdigest()
-    settings = (recipe.differences(), arch, str(weights), seed, arithmetic, tuple(images.shape))
+    build = (torch.__version__, source_digest())
+    settings = (recipe.differences(), arch, str(weights), seed, arithmetic, build, tuple(images.shape))
     digest = hashlib.sha256(repr(settings).encode())
     digest.update(images.permute(0, 2, 3, 1).contiguous().cpu().numpy().data)
     digest.update(labels.contiguous().cpu().numpy().data)
@@ -89,8 +96,8 @@ def read_state(path: Path, identity: str, parts: Mapping[str, Any]) -> tuple[int
     state = _load(path)
     if state["identity"] != identity:
         raise StateError(
-            f"{path} is of a training with other images or settings, or on another kind of device: remove it to start "
-            "anew"
+            f"{path} is of a training with other images, settings or versions, or on another kind of device: remove it "
+            "to start anew"
         )
     for name, part in parts.items():
         part.load_state_dict(state[name])

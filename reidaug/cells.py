@@ -1,7 +1,5 @@
 """One baseline after another: train it, score it, keep the row."""
 
-import shlex
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -13,11 +11,11 @@ import numpy as np
 
 from reidaug.comparison import write_query_scores
 from reidaug.console import Advance, duration
-from reidaug.errors import HeldError, ReidAugError
-from reidaug.evaluation_request import EvaluationRequest
+from reidaug.errors import HeldError, ReidAugError, is_foreseen, one_line
+from reidaug.evaluation_request import EvaluationRequest, weights_name
 from reidaug.files import locked, stamp_files
-from reidaug.machine import baseline_version, device_name, processor_name
-from reidaug.market1501 import ImageRecord, scan_split, split_folder
+from reidaug.machine import describe_run
+from reidaug.market1501 import ImageRecord, dataset_fingerprint, scan_split, split_folder
 from reidaug.rescoring import RERANKED, reranked_scores
 from reidaug.results import append_result, current_results, read_results, result_key, row_place
 from reidaug.saved_features import make_features, save_features
@@ -52,7 +50,7 @@ def make_cell(each: TrainingSet, seed: int, recipe: Any, setting: dict[str, Any]
     from reid_baseline.recipe import CARE, DEFAULTS
     from reid_baseline.sampling import count_steps
 
-    if not each.stand_ins:  # a recipe's care for generated images changes nothing here, nor does it name the result
+    if not each.synthetic:  # a recipe's care for generated images changes nothing here, nor does it name the result
         recipe = replace(recipe, **{name: DEFAULTS[name] for name in CARE})
     if each.as_many_steps_as:
         full, own = (count_steps(pids, recipe) for pids in (each.as_many_steps_as, each.pids))
@@ -131,8 +129,6 @@ class Work:
         Raises:
             ReidAugError: at the end, where there was such a one.
         """
-        from reid_baseline import ReIDError
-
         test = self._load_test_images()
         held: list[tuple[Cell, HeldError]] = []
         failed: list[Exception] = []
@@ -145,11 +141,13 @@ class Work:
             except HeldError as error:
                 self.say(f"{error}: passed over")
                 held.append((cell, error))
-            except (ReidAugError, ReIDError) as error:
-                self.say(f"{cell.title()} failed: {error}")
+            except Exception as error:
+                if not is_foreseen(error):
+                    raise
+                self.say(f"{cell.title()} failed: {one_line(error)}")
                 failed.append(error)
         if failed:
-            raise ReidAugError(f"{len(failed)} of {len(todo)} baselines could not be trained: {failed[0]}")
+            raise ReidAugError(f"{len(failed)} of {len(todo)} baselines could not be trained: {one_line(failed[0])}")
         done = {row["key"] for row in self.complete_rows()}
         missing = [error for cell, error in held if cell.key not in done]
         if missing and not shared:
@@ -165,6 +163,8 @@ class Work:
             records = scan_split(self.data, split)
             folder = split_folder(self.data, split)
             images[split] = (load_images([folder / record.name for record in records], self.recipe.size), records)
+        if dataset_fingerprint(self.data, ("query", "gallery")) != self.test_fingerprint:
+            raise ReidAugError("the images of query or gallery have changed since this evaluation began: run it again")
         return images
 
     def _load_training_images(self, each: TrainingSet) -> Any:
@@ -177,19 +177,28 @@ class Work:
             raise ReidAugError(f"the images of {each.title()} have changed since this evaluation began: run it again")
         return images
 
+    def _check_weights(self, cell: Cell) -> None:
+        if weights_name(self.weights) != cell.configuration["weights"]:
+            raise ReidAugError(f"--weights {self.weights} has changed since this evaluation began: run it again")
+
     def _run_cell(self, cell: Cell, test: dict[str, tuple[Any, list[ImageRecord]]]) -> None:
         from reid_baseline import StateError, evaluate_ranking, extract_features, save_model, training_seconds
 
         classes, labels = np.unique(cell.training_set.pids, return_inverse=True)
         unfinished = self.study.path / ".work" / f"{cell.key}.pt"
+        self._check_weights(cell)
         try:
             model = self._train(cell, labels, unfinished)
         except StateError as error:
             self.say(f"{cell.title()} starts anew: {error}")
             unfinished.unlink()
             model = self._train(cell, labels, unfinished)
+        self._check_weights(cell)
         seconds, trained = training_seconds(unfinished), time.monotonic()
-        if self.request.save_models:
+        save = (
+            self.request.save_models or self.study.features_path(cell.key).is_file()
+        )  # else they would outlive the row
+        if save:
             path = self.study.model_path(cell.key)
             path.parent.mkdir(exist_ok=True)
             save_model(path, model, cell.recipe, classes.tolist())
@@ -209,7 +218,7 @@ class Work:
             ranking.average_precision,
             ranking.average_precision_trapezoid,
         )
-        if self.request.save_models:
+        if save:
             save_features(self.study.features_path(cell.key), kept)
         row = self._row(cell, ranking, len(classes), seconds + time.monotonic() - trained)
         if self.request.rerank or self._was_reranked(cell):
@@ -230,7 +239,7 @@ class Work:
                 self._load_training_images(cell.training_set),
                 torch.from_numpy(labels),
                 cell.recipe,
-                synthetic=_mark(cell.training_set.stand_ins, len(labels)),
+                synthetic=_mark(cell.training_set.synthetic, len(labels)),
                 arch=self.request.arch,
                 weights=self.weights,
                 seed=cell.seed,
@@ -253,17 +262,12 @@ class Work:
             "set": each.name,
             "portion": each.portion,
             "epochs": self.recipe.epochs,
-            "synthetic": each.synthetic,
+            "synthetic": len(each.synthetic),
             "reduced_fingerprint": each.reduced or None,
             **each.provenance,
         }
 
     def _row(self, cell: Cell, ranking: Any, identities: int, seconds: float) -> dict[str, Any]:
-        import torch
-        import torchvision
-
-        from reid_baseline.device import choose_precision
-
         each = cell.training_set
         return {
             "key": cell.key,
@@ -287,19 +291,9 @@ class Work:
             "training_fingerprint": each.fingerprint,
             "test_fingerprint": self.test_fingerprint,
             "configuration": cell.configuration,
-            "versions": {
-                "reidaug": baseline_version(),
-                "torch": torch.__version__,
-                "torchvision": torchvision.__version__,
-            },
-            "device": device_name(self.device),
-            "precision": choose_precision(self.device, self.request.precision),
+            **describe_run(self.device, self.request.precision),
             **self.request.asked_precision(),
-            "processor": processor_name(),
-            "threads": torch.get_num_threads(),
             "seconds": round(seconds, 1),
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "command": shlex.join(["reidaug", *sys.argv[1:]]),
         }
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from reidaug.files import atomic_write
 from reidaug.market1501 import ImageRecord
 
 DRAWS = 2000  # of the bootstrap
+FEWEST = 20  # query identities, below which the bootstrap finds differences where there are none
 LEVEL = 95  # per cent, of its intervals
 Interval = tuple[float, float]
 
@@ -74,15 +76,20 @@ def _compare(
     spread = None
     if min(len({row["seed"] for row in rows}) for rows in (own, others)) > 1:
         spread = _spread(own, others)
-    interval = _bootstrap(_query_scores(own, queries), _query_scores(others, queries))
+    scores = _query_scores(own, queries)
+    interval = _bootstrap(scores, _query_scores(others, queries))
     if spread is None:
         verdict = "one seed: no claim"
     elif abs(gain) <= spread:
         verdict = "within the spread of seeds"
-    elif interval is None:
+    elif interval is None or scores is None:
         verdict = "no scores by query: no claim"
+    elif len({pid for pid, _ in scores.values()}) < FEWEST:
+        verdict = f"fewer than {FEWEST} query identities: no claim"
     elif interval[0] <= 0 <= interval[1]:
         verdict = "within the interval of queries"
+    elif abs(gain) <= math.hypot(spread, (interval[1] - interval[0]) / 2):
+        verdict = "within both intervals together"
     else:
         verdict = "higher" if gain > 0 else "lower"
     return Comparison(name, portion, reference, gain, spread, interval, verdict)

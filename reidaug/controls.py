@@ -79,8 +79,8 @@ def make_control(study: Study, portion: float, name: str, reduced: TrainingSet, 
         return kept[random.randint(len(kept))] if name == "duplicate" else row.condition
 
     shown = [row.name if row.kept else stand_in(row) for row in plan]
-    stand_ins = tuple(place for place, row in enumerate(plan) if not row.kept)
-    mirrored = stand_ins if name == "flip" else ()
+    synthetic = tuple(place for place, row in enumerate(plan) if not row.kept)
+    mirrored = synthetic if name == "flip" else ()
     folder: Path = split_folder(study.data_of(portion), "train")
     files = tuple(folder / each for each in shown)
     content = json.dumps([reduced.fingerprint, shown, mirrored])
@@ -90,8 +90,7 @@ def make_control(study: Study, portion: float, name: str, reduced: TrainingSet, 
         hashlib.sha256(content.encode()).hexdigest()[:16],
         files,
         tuple(row.pid for row in plan),
-        synthetic=len(stand_ins),
-        stand_ins=stand_ins,
+        synthetic=synthetic,
         reduced=reduced.fingerprint,
         mirrored=mirrored,
         stamp=stamp_files(files),

@@ -7,9 +7,15 @@ from typing import Any
 
 from reidaug.cells import Cell, Progress, Say, Work, make_cell
 from reidaug.controls import make_control
-from reidaug.errors import ReidAugError
-from reidaug.evaluation_request import EvaluationRequest
-from reidaug.market1501 import dataset_fingerprint, scan_split
+from reidaug.evaluation_request import EvaluationRequest, weights_name
+from reidaug.market1501 import (
+    SPLIT_FOLDERS,
+    dataset_fingerprint,
+    in_threads,
+    read_image,
+    scan_split,
+    split_folder,
+)
 from reidaug.rescoring import add_reranked_scores
 from reidaug.results import read_results, row_place
 from reidaug.study import Study, chosen_portions
@@ -47,7 +53,7 @@ def evaluate_study(
     recipe, weights = choose_recipe(request, str(device), say)
     sets = _with_controls(study, find_training_sets(study, portions, data, say), request.controls)
     test_fingerprint = dataset_fingerprint(data, ("query", "gallery"))
-    setting = {"arch": request.arch, "weights": _weights_name(weights), **request.asked_precision()}
+    setting = {"arch": request.arch, "weights": weights_name(weights), **request.asked_precision()}
     _check_test_images(data)
     wanted = [(each, seed) for seed in range(request.seeds) for each in sets if only(each, seed)]
     cells = [make_cell(each, seed, recipe, setting, test_fingerprint) for each, seed in wanted]
@@ -74,14 +80,16 @@ def check_evaluation(arch: str, data: Path, weights: str) -> None:
     """Finds out whether baselines can be trained and scored: now, not after hours of work.
 
     Raises:
-        ReidAugError: a file of weights that is not there.
+        ReidAugError: a file of weights that is not there, or an image of the data set that cannot be read.
         ReIDError: weights that cannot be had, or test images without a match.
     """
     from reid_baseline import build_model
 
-    _weights_name(weights)
+    weights_name(weights)
     _check_test_images(data)
     build_model(arch, 2, weights)
+    files = [split_folder(data, split) / record.name for split in SPLIT_FOLDERS for record in scan_split(data, split)]
+    in_threads(lambda path: read_image(path).shape, files)
 
 
 def _check_test_images(data: Path) -> None:
@@ -130,15 +138,3 @@ def choose_recipe(request: EvaluationRequest, device: str, say: Say) -> tuple[An
     changes: dict[str, Any] = {**request.care, "epochs": request.epochs}
     recipe = replace(recipe, **{field: value for field, value in changes.items() if value is not None})
     return recipe, request.weights or ("none" if name == "quick" else "imagenet")
-
-
-def _weights_name(weights: str) -> str:
-    """``none``, ``imagenet``, or a file's content in 12 digits: a result must not hang on where a file lies."""
-    if weights in ("none", "imagenet"):
-        return weights
-    import hashlib
-
-    path = Path(weights)
-    if not path.is_file():
-        raise ReidAugError(f"--weights {weights}: no such file; give a file, imagenet or none")
-    return f"{path.name}:{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"

@@ -1,7 +1,11 @@
 """What a user asks of an evaluation."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from reidaug.errors import ReidAugError
 
 
 @dataclass(frozen=True)
@@ -25,3 +29,13 @@ class EvaluationRequest:
     def asked_precision(self) -> dict[str, str]:
         """What a result hangs on; with "auto" each machine computes as it is fast, for one and the same result."""
         return {} if self.precision == "auto" else {"asked_precision": self.precision}
+
+
+def weights_name(weights: str) -> str:
+    """``none``, ``imagenet``, or a file's content in 12 digits: a result must not hang on where a file lies."""
+    if weights in ("none", "imagenet"):
+        return weights
+    path = Path(weights)
+    if not path.is_file():
+        raise ReidAugError(f"--weights {weights}: no such file; give a file, imagenet or none")
+    return f"{path.name}:{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"

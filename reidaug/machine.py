@@ -1,10 +1,11 @@
 """The machine in words, as a figure is worth something only with what it was measured on; and its memory."""
 
 import ctypes
-import hashlib
 import os
 import platform
+import shlex
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,10 @@ def device_name(device: Any) -> str:
 
 
 def baseline_version() -> str:
-    """reidaug's, and eight digits of the source of `reid_baseline`: between two releases its arithmetic may change."""
-    import reid_baseline
+    """reidaug's, and the digest of the source of `reid_baseline`."""
+    from reid_baseline.resume import source_digest
 
-    files = sorted(Path(reid_baseline.__file__).parent.glob("*.py"))
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
-    return f"{__version__}+{digest[:8]}"
+    return f"{__version__}+{source_digest()}"
 
 
 def processor_name() -> str:
@@ -32,6 +31,33 @@ def processor_name() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def describe_run(device: Any, precision: str) -> dict[str, Any]:
+    """What a result owes to the software, the machine and the moment, for its row.
+
+    Args:
+        device: the torch device of the baseline.
+        precision: "auto", "fp32" or "bf16"; the row names the one that it comes to.
+    """
+    import torch
+    import torchvision
+
+    from reid_baseline.device import choose_precision
+
+    return {
+        "versions": {
+            "reidaug": baseline_version(),
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+        },
+        "device": device_name(device),
+        "precision": choose_precision(device, precision),
+        "processor": processor_name(),
+        "threads": torch.get_num_threads(),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "command": shlex.join(["reidaug", *sys.argv[1:]]),
+    }
 
 
 def keep_freed_memory() -> None:

@@ -13,6 +13,8 @@ from reidaug.errors import ReidAugError
 from reidaug.files import atomic_write, check_out
 from reidaug.table import group_rows, setting_name
 
+BESIDE = 0.01  # of p, from bar to bar where there is one portion: they would lie over each other
+
 Line = dict[float, list[float]]  # portion -> mAP in per cent, one a seed
 
 
@@ -39,20 +41,21 @@ def plot_results(rows: Sequence[dict[str, Any]], out: Path) -> list[Path]:
         raise ReidAugError("plot needs matplotlib: pip install 'reidaug[plot]'") from None
 
     check_out(out)
+    stem = out.stem if out.suffix.lower() in (".png", ".svg") else out.name
+    paths = [out.with_name(stem + ending) for ending in (".png", ".svg")]
+    for path in paths:
+        check_out(path)
     groups = group_rows(rows)
     figure = Figure(figsize=(6.4, 4.2 * len(groups)), layout="constrained")
     for axes, group in zip(figure.subplots(len(groups), squeeze=False)[:, 0], groups, strict=True):
         _draw(axes, group)
-    written = []
-    for ending, canvas in ((".png", FigureCanvasAgg), (".svg", FigureCanvasSVG)):
+    for path, canvas in zip(paths, (FigureCanvasAgg, FigureCanvasSVG), strict=True):
         content = io.BytesIO()
         canvas(figure).print_figure(
-            content, format=ending[1:], dpi=150, metadata={"Date": None} if ending == ".svg" else {}
+            content, format=path.suffix[1:], dpi=150, metadata={"Date": None} if path.suffix == ".svg" else {}
         )
-        path = out.with_suffix(ending) if out.suffix in (".png", ".svg") else out.with_name(out.name + ending)
         atomic_write(path, content.getvalue())
-        written.append(path)
-    return written
+    return paths
 
 
 def lines_of(rows: Sequence[dict[str, Any]]) -> dict[str, Line]:
@@ -66,6 +69,9 @@ def lines_of(rows: Sequence[dict[str, Any]]) -> dict[str, Line]:
 def _draw(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
     lines = lines_of(rows)
     seeds = max(len(values) for line in lines.values() for values in line.values())
+    ticks = sorted({row["portion"] for row in rows if row["set"] != "full"})
+    step = BESIDE if len(ticks) == 1 else 0.0
+    shift = -step * (len(lines.keys() - {"full"}) - 1) / 2
     for name, line in sorted(lines.items(), key=lambda item: (not is_control(item[0]), item[0])):
         portions = sorted(line)
         means = np.array([statistics.fmean(line[p]) for p in portions])
@@ -77,15 +83,17 @@ def _draw(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
             continue
         fewest = min(map(len, line.values()))
         label = name if fewest == seeds else f"{name} (n = {fewest})"
-        drawn = axes.plot(portions, means, marker="o", linestyle=":" if is_control(name) else "-", label=label)[0]
+        places = np.array(portions) + shift
+        shift += step
+        drawn = axes.plot(places, means, marker="o", linestyle=":" if is_control(name) else "-", label=label)[0]
         if len(portions) > 1:
-            axes.fill_between(portions, low, high, color=drawn.get_color(), alpha=0.2, linewidth=0)
+            axes.fill_between(places, low, high, color=drawn.get_color(), alpha=0.2, linewidth=0)
         else:  # a band of no width is not seen
-            axes.errorbar(portions, means, spreads, fmt="none", color=drawn.get_color(), capsize=4)
+            axes.errorbar(places, means, spreads, fmt="none", color=drawn.get_color(), capsize=4)
     axes.set_xlabel("kept portion p of the training images")
     axes.set_ylabel("mAP in % (trapezoid AP)")
     spread = f"{seeds} seeds, ± one standard deviation" if seeds > 1 else "1 seed"
     axes.set_title(f"{setting_name(rows[0])}\n{spread}", fontsize=10)
-    axes.set_xticks(sorted({row["portion"] for row in rows if row["set"] != "full"}))
+    axes.set_xticks(ticks)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))

@@ -42,9 +42,13 @@ def _problem_lines(inspection: Inspection) -> list[Text]:
                 Text(f"{problem.level}: ... and {count - SHOWN_PER_KIND:,} more of {problem.kind} (--json lists all)")
             )
     notes = len(inspection.problems) - len(inspection.errors)
-    verdict = f"{len(inspection.errors):,} errors" if inspection.errors else "no errors"
-    lines.append(Text(f"{verdict}, {notes:,} notes"))
+    verdict = _counted(len(inspection.errors), "error") if inspection.errors else "no errors"
+    lines.append(Text(f"{verdict}, {_counted(notes, 'note')}"))
     return lines
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def inspection_values(inspection: Inspection) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from typing import Any
 
 from reidaug.errors import ReidAugError
 
-REQUIRED = {
-    *("key", "set", "portion", "seed", "recipe", "arch", "weights", "epochs", "images", "synthetic", "mean_ap"),
-    *("mean_ap_trapezoid", "mean_inp", "rank1", "rank5"),
-}  # fields without which a row cannot stand in the table
+NUMBERS = {
+    *("portion", "seed", "epochs", "images", "synthetic", "mean_ap", "mean_ap_trapezoid", "mean_inp", "rank1", "rank5")
+}
+REQUIRED = {"key", "set", "recipe", "arch", "weights", *NUMBERS}  # a row without them cannot stand in the table
 
 
 def result_key(training_fingerprint: str, test_fingerprint: str, configuration: dict[str, Any], seed: int) -> str:
@@ -85,7 +85,7 @@ def read_results(path: Path) -> list[dict[str, Any]]:
     A line that is no JSON object and is followed by others was cut by a crash and holds no result: it is passed over.
 
     Raises:
-        ReidAugError: a JSON line lacks the fields of a result.
+        ReidAugError: a JSON line lacks the fields of a result, or their values are none.
     """
     if not path.exists():
         return []
@@ -95,11 +95,20 @@ def read_results(path: Path) -> list[dict[str, Any]]:
             row = json.loads(line)
         except json.JSONDecodeError:
             continue
-        if not isinstance(row, dict) or not row.keys() >= REQUIRED or not isinstance(row["key"], str):
+        if not _is_result(row):
             raise ReidAugError(f"{path} line {number} is not a result row: remove the line, or name another --study")
         rows.pop(row_place(row), None)  # a row that is written again is the newest of its cell again
         rows[row_place(row)] = row
     return list(rows.values())
+
+
+def _is_result(row: Any) -> bool:
+    return (
+        isinstance(row, dict)
+        and row.keys() >= REQUIRED
+        and all(isinstance(row[name], str) for name in ("key", "set"))
+        and all(isinstance(row[name], int | float) for name in NUMBERS)
+    )
 
 
 def row_place(row: dict[str, Any]) -> tuple[str, str, float]:

@@ -33,14 +33,35 @@ def load_settings(context: typer.Context, study: Path) -> Path:
                 f"{Study(study).settings_path} holds {', '.join(sorted(unknown))}: expected options, such as seed = 1, "
                 "or tables of a command's options, such as [evaluate]"
             )
+        command = str(context.info_name)
+        chosen = {key: value for key, value in settings.items() if key in shared[command]} | tables.get(command, {})
+        options = {option.name: option for option in context.command.params}
+        context.default_map = {
+            name: _checked(context, options[name], f"{Study(study).settings_path}: {key}", value)
+            for key, value in chosen.items()
+            if (name := known[command][key]) not in ("data", "study")
+        }
     except (ReidAugError, OSError) as error:
         say(f"error: {one_line(error)}")
         raise typer.Exit(1) from None
-    command = str(context.info_name)
-    chosen = {key: value for key, value in settings.items() if key in shared[command]} | tables.get(command, {})
-    values = {known[command][key]: value for key, value in chosen.items()}
-    context.default_map = {name: value for name, value in values.items() if name != "data"}
     return study
+
+
+def _checked(context: typer.Context, option: Any, where: str, value: Any) -> Any:
+    """The value as the option takes it: a list where it may be repeated.
+
+    Raises:
+        ReidAugError: it takes no such value.
+    """
+    values = value if isinstance(value, list) else [value]
+    if not option.multiple and len(values) != 1:
+        raise ReidAugError(f"{where} = {value!r}: expected one value")
+    taken = values if option.multiple else values[0]
+    try:
+        option.process_value(context, taken)
+    except typer.BadParameter as error:
+        raise ReidAugError(f"{where} = {value!r}: {error.message}") from None
+    return taken
 
 
 def _spellings(command: Any) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The paper's Table VI in one go: shrink, synthesize and evaluate for several portions and generators."""
 
 import os
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,12 +13,12 @@ from reidaug.completed_set import SynthesisOptions
 from reidaug.console import Advance, duration
 from reidaug.errors import HeldError, ReidAugError
 from reidaug.evaluate import check_evaluation, choose_recipe, evaluate_study
-from reidaug.evaluation_request import EvaluationRequest
-from reidaug.market1501 import scan_split
+from reidaug.evaluation_request import EvaluationRequest, weights_name
+from reidaug.market1501 import dataset_fingerprint, scan_split
 from reidaug.results import current_results, read_results, table_of
 from reidaug.shrink import ShrinkConfig, shrink
 from reidaug.study import Study, parse_portion
-from reidaug.synthesize import check_name, shard_from_environment, synthesize
+from reidaug.synthesize import check_name, find_conflict, generator_record, shard_from_environment, synthesize
 from reidaug.train import checkpoint_file
 from reidaug.training_sets import TrainingSet
 
@@ -42,8 +43,8 @@ class SweepRequest:
             ReidAugError: two of one name, or a name that is taken.
         """
         names = [path.stem.replace(".", "-") for path in self.checkpoints]
-        for name in names:
-            check_name(name)
+        for name, path in zip(names, self.checkpoints, strict=True):
+            check_name(name, f"--ckpt {path}: its name names the row; rename the file to")
             if names.count(name) > 1:
                 raise ReidAugError(f"--ckpt: {name!r} is the name of another set; rename the file, it names the row")
         return dict(zip(names, map(checkpoint_file, self.checkpoints), strict=True))
@@ -78,7 +79,8 @@ def sweep(study: Study, data: Path, request: SweepRequest, progress: Progress, s
     rank, world = shard_from_environment(os.environ)
     units = request.units()
     own: Share = set([(unit, seed) for seed in range(request.evaluation.seeds) for unit in units][rank::world])
-    evaluation = _announce(data, request, units, own, say)
+    _check_painted_sets(study, request)
+    evaluation, table = _announce(study, data, request, units, own, say)
     for portion in request.portions:
         shrink(data, study, replace(request.shrinking, portion=portion), copy=request.copy, wait=True)
     for name, checkpoint in request.generators().items():
@@ -91,14 +93,31 @@ def sweep(study: Study, data: Path, request: SweepRequest, progress: Progress, s
     def is_own(each: TrainingSet, seed: int) -> bool:
         return ((each.name, each.portion), seed) in own
 
-    evaluation = replace(evaluation, portions=request.portions)
     rows = evaluate_study(study, evaluation, progress, say, only=is_own, shared=world > 1)
-    if world > 1 and rows:
-        rows = _rows_of_all(study, units, rows[0], evaluation)
+    if world > 1:
+        rows = _rows_of_all(study, units, table, evaluation)
     total = len(units) * evaluation.seeds
     if missing := total - len(rows):
         say(f"{missing} of {total} baselines are with other processes: see `reidaug table` later")
     return rows
+
+
+def _check_painted_sets(study: Study, request: SweepRequest) -> None:
+    """Finds out whether the generators can paint their sets: now, not after hours of painting.
+
+    Raises:
+        ReidAugError: a set that is there and of another generator.
+        PoNAError: a checkpoint that cannot be used.
+    """
+    import pona
+
+    for (name, checkpoint), given in zip(request.generators().items(), request.checkpoints, strict=True):
+        pona.load_checkpoint(checkpoint)  # one that cannot be used is named as such
+        record = generator_record(checkpoint, SynthesisOptions().precision)
+        for portion in request.portions:
+            if conflict := find_conflict(study.set_root(portion, name).parent, record):
+                command = f"synthesize --force --name {name} --portion {portion:.2f} --ckpt {shlex.quote(str(given))}"
+                raise ReidAugError(f"{conflict}: rename {given}, its name names the row, or run `reidaug {command}`")
 
 
 def _sets_of(share: Share) -> list[Unit]:
@@ -118,9 +137,9 @@ def _paint(
 
 
 def _rows_of_all(
-    study: Study, units: Sequence[Unit], like: dict[str, Any], evaluation: EvaluationRequest
+    study: Study, units: Sequence[Unit], table: tuple[Any, ...], evaluation: EvaluationRequest
 ) -> list[dict[str, Any]]:
-    """The rows of the sweep that are there, of every process: those of the same table as `like`."""
+    """The rows of the sweep that are there, of every process; `table`: see `table_of`."""
     from reid_baseline.recipe import DEFAULTS
 
     care = {name: value for name, value in evaluation.care.items() if value not in (None, DEFAULTS[name])}
@@ -129,16 +148,18 @@ def _rows_of_all(
         for row in current_results(read_results(study.results_path))
         if (row["set"], row["portion"]) in units
         and row["seed"] < evaluation.seeds
-        and table_of(row) == table_of(like)
+        and table_of(row) == table
         and (row.get("care") or {}) == (care if row["synthetic"] else {})
     ]
 
 
-def _announce(data: Path, request: SweepRequest, units: Sequence[Unit], own: Share, say: Say) -> EvaluationRequest:
-    """What will be done and about how long it takes, from a few timed steps, as if nothing were done yet.
+def _announce(
+    study: Study, data: Path, request: SweepRequest, units: Sequence[Unit], own: Share, say: Say
+) -> tuple[EvaluationRequest, tuple[Any, ...]]:
+    """What will be done and about how long it takes, from a few timed steps; what is half done counts as not done.
 
     Returns:
-        The evaluation with its recipe chosen, so that the choice is said once.
+        The evaluation with its recipe chosen, so that the choice is said once; and the table of its rows (`table_of`).
     """
     from reid_baseline import estimate_seconds
     from reid_baseline.device import pick_device
@@ -146,36 +167,67 @@ def _announce(data: Path, request: SweepRequest, units: Sequence[Unit], own: Sha
     device = pick_device(request.evaluation.device)
     recipe, weights = choose_recipe(request.evaluation, str(device), say)
     check_evaluation(request.evaluation.arch, data, weights)
+    evaluation = replace(request.evaluation, recipe=recipe.name, portions=request.portions)
+    table = _table_of_sweep(data, recipe, weights, evaluation)
     records = scan_split(data, "train")
     images = {unit: len(records) if unit[0] != "none" else round(unit[1] * len(records)) for unit in units}
     test_images = sum(len(scan_split(data, split)) for split in ("query", "gallery"))
-    seeds = request.evaluation.seeds
-    seconds = 0.0
-    if own:
-        seconds = estimate_seconds(
+    done: Share = set()
+    if not (evaluation.save_models or evaluation.rerank):  # rows that lack these are made again
+        rows = _rows_of_all(study, units, table, evaluation)
+        done = {((row["set"], row["portion"]), row["seed"]) for row in rows}
+    to_paint, painted, seconds = _painting(study, data, request, own, device)
+    if todo := own - done:
+        seconds += estimate_seconds(
             recipe,
-            images=sum(images[unit] for unit, _ in own),
+            images=sum(images[unit] for unit, _ in todo),
             num_classes=len({record.pid for record in records}),
-            test_images=test_images * len(own),
-            arch=request.evaluation.arch,
+            test_images=test_images * len(todo),
+            arch=evaluation.arch,
             device=device,
-            precision=request.evaluation.precision,
+            precision=evaluation.precision,
         )
-    count = 0
-    for name, checkpoint in request.generators().items():
-        painted = sum(round((1 - portion) * len(records)) for unit_name, portion in _sets_of(own) if unit_name == name)
-        if painted:
-            count += painted
-            seconds += painted * _seconds_per_image(checkpoint, data, device)
     names = ", ".join(dict.fromkeys(name for name, _ in units if name != "full"))
     portions = ", ".join(f"{portion:.2f}" for portion in request.portions)
-    share = "" if len(own) == len(units) * seeds else f"; this process's share: {len(own)}"
+    seeds, total = evaluation.seeds, len(units) * evaluation.seeds
+    share = "" if len(own) == total else f"; this process's share: {len(own)}"
     say(
         f"sweep: {names} at p = {portions}, and full: {len(units)} training sets x {seeds} "
-        f"seed{'s' if seeds > 1 else ''} = {len(units) * seeds} baselines to train{share}, and {count:,} images to "
-        f"paint, on {device}: about {duration(seconds)} where nothing is done yet"
+        f"seed{'s' if seeds > 1 else ''} = {total} baselines {_there(len(done)) or 'to train'}{share}, and "
+        f"{to_paint:,} images to paint{' ' if painted else ''}{_there(painted)}, on {device}"
+        + (f": about {duration(seconds)}" if todo or to_paint else "")
     )
-    return replace(request.evaluation, recipe=recipe.name)
+    return evaluation, table
+
+
+def _there(count: int) -> str:
+    return f"({count:,} are there already)" if count else ""
+
+
+def _table_of_sweep(data: Path, recipe: Any, weights: str, evaluation: EvaluationRequest) -> tuple[Any, ...]:
+    """What the rows of the sweep have in common."""
+    row = {
+        "recipe": recipe.name,
+        "arch": evaluation.arch,
+        "weights": weights_name(weights),
+        "epochs": recipe.epochs,
+        "test_fingerprint": dataset_fingerprint(data, ("query", "gallery")),
+    }
+    return table_of(row | evaluation.asked_precision())
+
+
+def _painting(study: Study, data: Path, request: SweepRequest, own: Share, device: Any) -> tuple[int, int, float]:
+    """Of the sets of this process: images to paint, those of complete sets, and seconds that the painting takes."""
+    images = len(scan_split(data, "train"))
+    to_paint, there, seconds = 0, 0, 0.0
+    for name, checkpoint in request.generators().items():
+        counts = {portion: round((1 - portion) * images) for unit_name, portion in _sets_of(own) if unit_name == name}
+        complete = sum(count for portion, count in counts.items() if name in study.sets(portion))
+        there += complete
+        if count := sum(counts.values()) - complete:
+            to_paint += count
+            seconds += count * _seconds_per_image(checkpoint, data, device)
+    return to_paint, there, seconds
 
 
 def _seconds_per_image(checkpoint: Path, data: Path, device: Any) -> float:

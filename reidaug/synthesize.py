@@ -130,10 +130,34 @@ def synthesize(
     )
 
 
-def check_name(name: str) -> None:
-    """Raises ReidAugError for a name that no set may have."""
+def check_name(name: str, advice: str = "") -> None:
+    """Raises ReidAugError for a name that no set may have; the advice goes on with what it may be."""
     if name in RESERVED_NAMES or not name.replace("-", "").replace("_", "").isalnum():
-        raise ReidAugError(f"--name {name!r}: give letters, digits, - and _, and none of {', '.join(RESERVED_NAMES)}")
+        advice = advice or f"--name {name!r}: give"
+        raise ReidAugError(f"{advice} letters, digits, - and _, and none of {', '.join(RESERVED_NAMES)}")
+
+
+def generator_record(checkpoint_path: Path, precision: str) -> dict[str, Any]:
+    """What the images of a set hang on besides their plan."""
+    return {
+        "checkpoint": checkpoint_path.name,
+        "sha256": hashlib.sha256(checkpoint_path.read_bytes()).hexdigest(),
+        "precision": precision,
+        "jpeg": JPEG_QUALITY,
+    }
+
+
+def find_conflict(folder: Path, record: dict[str, Any]) -> str:
+    """In words, how a set that is there was painted otherwise than by the record; empty where it was not."""
+    path = folder / "synthesis.json"
+    earlier = json.loads(path.read_text()) if path.exists() else record
+    other = [name for name, value in record.items() if name != "checkpoint" and earlier.get(name) != value]
+    if not other:
+        return ""
+    theirs, ours = (f"{made.get('checkpoint')} ({str(made.get('sha256'))[:12]})" for made in (earlier, record))
+    if "sha256" not in other:
+        theirs, ours = (", ".join(f"{name} {made.get(name)}" for name in other) for made in (earlier, record))
+    return f"{folder} was painted with {theirs}, not with {ours}"
 
 
 def _claim(root: Path, checkpoint_path: Path, options: SynthesisOptions, what: str) -> dict[str, Any]:
@@ -142,27 +166,14 @@ def _claim(root: Path, checkpoint_path: Path, options: SynthesisOptions, what: s
     Of several processes that begin together the first claims and the others find its record. A set is replaced only
     while no share of it is being painted.
     """
-    digest = hashlib.sha256(checkpoint_path.read_bytes()).hexdigest()
-    record = {
-        "checkpoint": checkpoint_path.name,
-        "sha256": digest,
-        "precision": options.precision,
-        "jpeg": JPEG_QUALITY,
-    }
+    record = generator_record(checkpoint_path, options.precision)
     path = root.parent / "synthesis.json"
     if path.exists():
-        earlier = json.loads(path.read_text())
-        other = [name for name, value in record.items() if name != "checkpoint" and earlier.get(name) != value]
-        if not other:
+        conflict = find_conflict(root.parent, record)
+        if not conflict:
             return record
         if not options.force:
-            theirs, ours = (f"{made.get('checkpoint')} ({str(made.get('sha256'))[:12]})" for made in (earlier, record))
-            if "sha256" not in other:
-                theirs, ours = (", ".join(f"{name} {made.get(name)}" for name in other) for made in (earlier, record))
-            raise ReidAugError(
-                f"{root.parent} was painted with {theirs}, not with {ours}: give another --name, or "
-                "`reidaug synthesize --force`"
-            )
+            raise ReidAugError(f"{conflict}: give another --name, or `reidaug synthesize --force`")
         with ExitStack() as shares:
             for lock in root.parent.glob(".lock-*-of-*"):
                 shares.enter_context(locked(lock, what))

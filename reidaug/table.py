@@ -157,7 +157,7 @@ def summary_grid(rows: list[Row]) -> Grid:
         lines.append(["full", full])
     if ("full", 1.0) in cells:
         lines += [
-            [f"gap recovered by {name}", *(_gap(cells.get((name, p))) for p in portions), ""]
+            [f"gap recovered by {name}", *(_gap(cells.get((name, p)), seeds) for p in portions), ""]
             for name in names
             if name != "none"
         ]
@@ -187,11 +187,13 @@ def _mean(each: Summary | None, seeds: int) -> str:
     return f"{each.mean:.1f}{spread}" + (f" (n = {each.seeds})" if each.seeds < seeds else "")
 
 
-def _gap(each: Summary | None) -> str:
+def _gap(each: Summary | None, seeds: int) -> str:
+    """Without a deviation one of its three means is of one seed."""
     if each is None or each.gap_recovered is None:
         return "-"
-    deviation = each.gap_recovered_deviation
-    return f"{100 * each.gap_recovered:.0f}" + ("" if deviation is None else f" ± {100 * deviation:.0f}") + " %"
+    if each.gap_recovered_deviation is None:
+        return f"{100 * each.gap_recovered:.0f} %" + (" (n = 1)" if seeds > 1 else "")
+    return f"{100 * each.gap_recovered:.0f} ± {100 * each.gap_recovered_deviation:.0f} %"
 
 
 def detail_grid(rows: list[Row]) -> Grid:

@@ -22,8 +22,7 @@ class TrainingSet:
     fingerprint: str  # names and bytes of its training images
     files: tuple[Path, ...]  # its images
     pids: tuple[int, ...]  # their persons
-    synthetic: int = 0  # generated and copied images in it
-    stand_ins: tuple[int, ...] = ()  # rows of `files` that a generator painted, or in a control copies in their place
+    synthetic: tuple[int, ...] = ()  # rows of `files` that are generated or copied
     reduced: str = ""  # fingerprint of the reduced set that it completes; empty for the full set
     mirrored: tuple[int, ...] = ()  # rows of `files` that are mirrored left to right
     as_many_steps_as: tuple[int, ...] = ()  # persons of the set whose number of iterations it takes; empty = its own
@@ -74,10 +73,9 @@ def _set_in_folder(name: str, portion: float, root: Path, **more: Any) -> Traini
 def _completed_set(study: Study, portion: float, name: str) -> TrainingSet:
     root = study.set_root(portion, name)
     manifest = read_manifest(root / "manifest.csv")
-    synthetic = sum(row.synthetic for row in manifest)
-    found = _set_in_folder(name, portion, root, synthetic=synthetic, provenance=_provenance(root.parent, synthetic))
-    painted = {row.name for row in manifest if row.action == "generate"}
-    found = replace(found, stand_ins=tuple(i for i, path in enumerate(found.files) if path.name in painted))
+    made = {row.name for row in manifest if row.synthetic}
+    found = _set_in_folder(name, portion, root, provenance=_provenance(root.parent, len(made)))
+    found = replace(found, synthetic=tuple(i for i, path in enumerate(found.files) if path.name in made))
     names, listed = {path.name for path in found.files}, {row.name for row in manifest}
     if names != listed:
         raise ReidAugError(

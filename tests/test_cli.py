@@ -194,6 +194,29 @@ def test_study_toml_takes_flags_as_they_are_typed_and_tables_of_commands(tiny_ro
     assert runner.invoke(app, ["shrink", "--portion", "0.2"]).exit_code == 0  # what the study remembers is kept
 
 
+def test_one_value_and_a_list_of_one_are_the_same_in_study_toml(tiny_root: Path) -> None:
+    Path("study").mkdir()
+    Path("study/study.toml").write_text('ckpt = "nowhere.pt"\nseed = [7]\n')
+    assert "nowhere.pt" in error_of("sweep", "--data", str(tiny_root))  # the option is multiple
+    values = json.loads(runner.invoke(app, ["shrink", "--portion", "0.4", "--data", str(tiny_root), "--json"]).stdout)
+    assert values["seed"] == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('seeds = "many"', "seeds = 'many'"),
+        ("[sweep]\nseeds = 0", "seeds = 0"),
+        ("portions = [0.2, 0.4]", "portions = [0.2, 0.4]: expected one value"),
+        ("copy = [[true]]", "copy = [[True]]"),
+    ],
+)
+def test_a_bad_value_names_study_toml(text: str, value: str) -> None:
+    Path("study").mkdir()
+    Path("study/study.toml").write_text(text)
+    assert error_of("sweep", "--data", "nowhere").startswith(f"error: study/study.toml: {value}")
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -258,3 +281,12 @@ def test_ctrl_c_exits_with_130_and_leaves_nothing() -> None:
 def test_a_number_in_a_package_version() -> None:
     result = runner.invoke(app, ["--version"])
     assert result.exit_code == 0 and result.stdout.startswith("reidaug 0.")
+
+
+def test_what_doctor_finds_missing_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    from reidaug import doctor
+
+    monkeypatch.setattr(doctor, "LEAST_MEMORY", 1e6)
+    assert error_of("doctor").startswith("error: memory must be mended")
+    result = runner.invoke(app, ["doctor", "--json"])
+    assert result.exit_code == 1 and json.loads(result.stdout)["ok"] is False and "error: " in result.stderr

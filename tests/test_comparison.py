@@ -103,3 +103,22 @@ def test_augmented_sets_meet_the_best_control_too(tmp_path: Path) -> None:
     )
     without = [each for each in group_rows(rows)[0] if each["set"] != "none"]  # as in the middle of a sweep
     assert [(each.name, each.reference) for each in compare(without, tmp_path)] == [("pona", "none-matched")]
+
+
+def test_few_query_identities_are_no_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One person drawn again and again differs by the same every time: an interval of no width."""
+    monkeypatch.setattr("tests.test_comparison.QUERIES", QUERIES[:5])
+    own, none = ([scores(mean, i, 0.02)[:5] for i in (0, 1, 2)] for mean in (0.6, 0.4))
+    found = one(tmp_path, own, none)
+    assert found.interval is not None and found.interval[0] == found.interval[1] > 15
+    assert found.verdict == "fewer than 20 query identities: no claim"
+
+
+def test_a_gain_must_exceed_seeds_and_queries_together(tmp_path: Path) -> None:
+    """Gain 5 points: within the root of the squares of 4 (seeds) and 4.4 (queries), though above each."""
+    persons = scores(0.5, 0, 0.1)
+    own = [persons + 0.05 + shift - (persons - 0.5).mean() for shift in (-0.0175, 0.0, 0.0175)]
+    found = one(tmp_path, own, [np.full(100, 0.5) + shift for shift in (-0.0175, 0.0, 0.0175)])
+    assert found.gain == pytest.approx(5, abs=0.01) and found.spread is not None and found.interval is not None
+    assert found.spread < found.gain and found.interval[0] > 0
+    assert found.verdict == "within both intervals together"

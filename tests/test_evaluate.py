@@ -17,7 +17,7 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from reid_baseline import RECIPES, evaluate_ranking, extract_features, load_images, load_model
+from reid_baseline import RECIPES, build_model, evaluate_ranking, extract_features, load_images, load_model
 from reid_baseline.device import choose_precision
 from reid_baseline.resume import FORMAT
 from reidaug.cells import Cell, Work
@@ -61,9 +61,11 @@ def test_three_commands_end_in_a_table(study: Study, tmp_path: Path) -> None:
     assert table.exit_code == 0 and "| pona |" in table.stdout and "trapezoid" in table.stdout
 
 
-def test_another_seed_trains_only_what_is_missing(study: Study) -> None:
+def test_another_seed_trains_only_what_is_missing_to_another_number(study: Study) -> None:
     evaluate()
     result = evaluate("--seeds", "2")
+    full = [row["mean_ap"] for row in json.loads(result.stdout)["rows"] if row["set"] == "full"]
+    assert len(full) == 2 and full[0] != full[1]
     assert "2 of 4 baselines" in result.stderr
     assert sorted((row["set"], row["seed"]) for row in read_results(study.results_path)) == [
         *(("full", 0), ("full", 1), ("none", 0), ("none", 1))
@@ -151,9 +153,61 @@ def test_a_set_made_anew_takes_its_old_seeds_and_neighbours_out_of_the_table(stu
     assert sorted({row["set"] for row in table}) == ["full", "none", "source-copy"] and len(table) == 6
 
 
+@pytest.fixture
+def trained_on(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Small batches, and what `train_baseline` is called with: it gives the same untrained network every time."""
+    import reid_baseline
+
+    monkeypatch.setitem(RECIPES, "quick", replace(RECIPES["quick"], batch_size=6))
+    calls = []
+    model = build_model("resnet18", 12).eval()
+
+    def watched(images: Any, labels: Any, recipe: Any, **options: Any) -> Any:
+        calls.append({"images": images.clone(), "recipe": recipe, **options})
+        return model
+
+    monkeypatch.setattr(reid_baseline, "train_baseline", watched)
+    monkeypatch.setattr(reid_baseline, "training_seconds", lambda path: 0.0)
+    return calls
+
+
+def test_each_baseline_is_trained_on_what_its_row_says(
+    study: Study, trained_on: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    weights = tmp_path / "start.pth"
+    torch.save(build_model("resnet18", 2).state_dict(), weights)
+    arguments = ("--controls", "source-copy,flip,none-matched", "--seeds", "2", "--weights", str(weights))
+    rows = json.loads(evaluate(*arguments, "--synthetic-weight", "0.5").stdout)["rows"]
+    by_cell = dict(zip([(row["set"], row["seed"]) for row in rows], trained_on, strict=True))
+    assert {cell: call["seed"] for cell, call in by_cell.items()} == {cell: cell[1] for cell in by_cell}
+    assert {call["weights"] for call in trained_on} == {str(weights)}
+    steps = {
+        name: by_cell[name, 0]["recipe"].epochs * (len(by_cell[name, 0]["images"]) // 6)
+        for name in ("none", "none-matched", "full")
+    }
+    assert steps["none"] < steps["none-matched"] == steps["full"]
+    copy, flip = by_cell["source-copy", 1], by_cell["flip", 1]
+    copied = copy["synthetic"]
+    assert torch.equal(copied, flip["synthetic"]) and copied.sum() == 22 and copy["recipe"].synthetic_weight == 0.5
+    assert torch.equal(flip["images"][copied], copy["images"][copied].flip(3))
+    assert torch.equal(flip["images"][~copied], copy["images"][~copied])
+    assert by_cell["full", 0]["synthetic"] is None
+
+
+def test_a_copy_for_want_of_a_pose_is_as_synthetic_in_a_painted_set_as_in_a_control(
+    study: Study, trained_on: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    checkpoint = write_checkpoint(tmp_path / "pona.pt", seed=0)
+    assert runner.invoke(app, ["synthesize", "--ckpt", str(checkpoint)]).exit_code == 0
+    assert ",copy\n" in (study.set_root(0.4, "pona") / "manifest.csv").read_text()
+    rows = json.loads(evaluate("--controls", "source-copy", "--synthetic-weight", "0.5").stdout)["rows"]
+    marked = {row["set"]: call["synthetic"] for row, call in zip(rows, trained_on, strict=True)}
+    assert torch.equal(marked["pona"], marked["source-copy"])
+
+
 @pytest.mark.parametrize("matched_first", [True, False])
 def test_a_set_and_a_control_of_one_experiment_stand_in_their_own_tables(study: Study, matched_first: bool) -> None:
-    short, long = ("--controls", "none-matched"), ("--epochs", "2")  # the kept images take twice the steps of one epoch
+    short, long = ("--controls", "none-matched"), ("--epochs", "2")
     for arguments in (short, long) if matched_first else (long, short):
         assert evaluate(*arguments).exit_code == 0
     rows = json.loads(runner.invoke(app, ["table", "--json"]).stdout)["rows"]
@@ -190,7 +244,7 @@ def test_the_state_of_another_kind_of_device_is_left_aside(study: Study) -> None
     state = study.path / ".work" / f"{rows[0]['key']}.pt"
     torch.save({"format": FORMAT, "identity": "of another precision"}, state)
     result = evaluate()
-    assert f"{state.name} is of a training with other images or settings, or on another kind" in result.stderr
+    assert f"{state.name} is of a training with other images, settings or versions, or on another kind" in result.stderr
     assert "none, p = 0.40, seed 0 starts anew:" in result.stderr
     assert [row["mean_ap"] for row in json.loads(result.stdout)["rows"]] == [row["mean_ap"] for row in rows]
     assert not state.exists()
@@ -331,6 +385,57 @@ def test_images_that_change_during_an_evaluation_give_no_number(study: Study, mo
         result.exit_code == 1 and "images of none, p = 0.40 have changed since this evaluation began" in result.stderr
     )
     assert [row["set"] for row in read_results(study.results_path)] == ["full"]
+
+
+@pytest.mark.parametrize("what", ["weights", "query"])
+def test_weights_or_test_images_that_change_during_an_evaluation_give_no_number(
+    what: str, study: Study, tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights, query = tmp_path / "start.pth", next((tiny_root / "query").glob("*.jpg"))
+    torch.save(build_model("resnet18", 2).state_dict(), weights)
+    content = query.read_bytes()
+    announce = Work.announce
+
+    def overwrite(work: Work, *arguments: Any) -> None:
+        announce(work, *arguments)
+        if what == "weights":
+            torch.save(build_model("resnet18", 3).state_dict(), weights)
+        else:
+            query.write_bytes(next((tiny_root / "bounding_box_train").glob("*.jpg")).read_bytes())
+
+    monkeypatch.setattr(Work, "announce", overwrite)
+    try:
+        result = evaluate("--weights", str(weights))
+    finally:
+        query.write_bytes(content)
+    assert result.exit_code == 1 and not study.results_path.exists()
+    named = {"weights": str(weights), "query": "the images of query or gallery"}[what]
+    assert f"{named} ha" in result.stderr and "changed since this evaluation began: run it again" in result.stderr
+
+
+def test_a_baseline_without_memory_does_not_stop_the_others(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = Work._train
+
+    def too_large(work: Work, cell: Cell, *arguments: Any) -> Any:
+        if cell.training_set.name == "none":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
+        return train(work, cell, *arguments)
+
+    monkeypatch.setattr(Work, "_train", too_large)
+    result = evaluate()
+    assert result.exit_code == 1 and "none, p = 0.40, seed 0 failed: out of memory: give" in result.stderr
+    assert [row["set"] for row in read_results(study.results_path)] == ["full"]
+
+
+def test_features_that_were_kept_do_not_outlive_the_row_that_they_are_of(study: Study) -> None:
+    key = json.loads(evaluate("--save-models").stdout)["rows"][0]["key"]
+    kept = [study.features_path(key), study.model_path(key)]
+    study.results_path.unlink()
+    for path in kept:
+        path.write_bytes(b"of an earlier build")
+    row = json.loads(evaluate().stdout)["rows"][0]
+    assert row["key"] == key and all(path.read_bytes()[:2] == b"PK" for path in kept)
+    assert "2 results got re-ranked scores" in evaluate("--rerank").stderr
 
 
 def test_absent_imagenet_weights_are_said_in_one_line(

@@ -84,3 +84,26 @@ def test_no_results_and_no_matplotlib_are_one_line(tmp_path: Path, monkeypatch: 
         monkeypatch.setitem(sys.modules, name, None)
     result = CliRunner().invoke(app, ["plot", "--study", str(study(tmp_path, ROWS))])
     assert result.exit_code == 1 and "pip install 'reidaug[plot]'" in result.stderr
+
+
+def test_nothing_is_written_where_one_of_the_two_has_no_place(tmp_path: Path) -> None:
+    (tmp_path / "m.svg").mkdir()
+    arguments = ["plot", "--study", str(study(tmp_path, ROWS)), "--out", str(tmp_path / "m.png")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1 and f"{tmp_path / 'm.svg'} is a folder, expected a file" in result.stderr
+    assert not (tmp_path / "m.png").exists()
+
+
+def test_an_ending_in_capitals_is_an_ending(tmp_path: Path) -> None:
+    arguments = ["plot", "--study", str(study(tmp_path, ROWS)), "--out", str(tmp_path / "Map.v1.PNG")]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert {path.name for path in tmp_path.glob("Map*")} == {"Map.v1.png", "Map.v1.svg"}
+
+
+def test_bars_of_one_portion_stand_side_by_side() -> None:
+    axes = Figure().subplots()
+    _draw(axes, [each for each in ROWS if each["portion"] == 0.2 and each["set"] in ("none", "pona")])
+    places = [container.lines[2][0].get_segments()[0][0, 0] for container in axes.containers]
+    assert places == pytest.approx([0.195, 0.205]) and list(axes.get_xticks()) == [0.2]
+    points = [line.get_xdata()[0] for line in axes.get_lines() if line.get_marker() == "o"]
+    assert points == pytest.approx(places)

@@ -32,6 +32,16 @@ def test_images_may_differ_in_smoothing_and_weight():
     assert identification_loss(logits, labels, smoothing, weights).item() == pytest.approx(expected.item())
 
 
+def test_an_image_without_weight_is_no_anchor_s_farthest_or_nearest():
+    features, labels = batch()
+    weights = torch.tensor([1.0, 1.0, 0.0] * 4)
+    moved = torch.where(weights[:, None] > 0, features, 100 * features)
+    rest = weights > 0
+    alone = triplet_loss(features[rest], labels[rest], 0.3)
+    assert triplet_loss(features, labels, 0.3, weights) == triplet_loss(moved, labels, 0.3, weights)
+    assert triplet_loss(moved, labels, 0.3, weights).item() == pytest.approx(alone.item())
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_triplet_loss_takes_the_hardest_of_each_batch(seed):
     features, labels = batch(seed)
@@ -66,3 +76,16 @@ def test_center_loss_is_the_squared_distance_and_moves_the_centres_of_the_batch(
     assert value.item() == pytest.approx(expected.item())
     value.backward()
     assert loss.centers.grad[:4].any(dim=1).all() and not loss.centers.grad[4:].any()
+
+
+def test_gradient_of_the_centres_is_the_same_every_time_also_with_three_threads():
+    """A batch and threads for which torch's own indexing adds up the gradient in racing order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        loss, labels = CenterLoss(751, 2048), torch.arange(16).repeat_interleave(4)
+        features = torch.randn(64, 2048, generator=torch.Generator().manual_seed(0))
+        gradients = {torch.autograd.grad(loss(features, labels), loss.centers)[0].numpy().tobytes() for _ in range(30)}
+        assert len(gradients) == 1
+    finally:
+        torch.set_num_threads(threads)

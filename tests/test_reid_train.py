@@ -17,9 +17,10 @@ from reid_baseline import (
 )
 from reid_baseline import train as train_module
 from reid_baseline.augmentation import normalise
+from reid_baseline.losses import triplet_loss
 from reid_baseline.optimizer import make_optimizer, rate_factor
 from reid_baseline.sampling import steps_per_epoch
-from reid_baseline.train import Objective
+from reid_baseline.train import Objective, train_step
 
 TINY = replace(
     RECIPES["quick"], size=(32, 16), epochs=3, batch_size=8, padding=2, lr_head=0.01, lr_backbone=0.01, warmup=0.2
@@ -129,9 +130,56 @@ def test_generated_images_without_weight_give_no_gradient():
             for name, batch in (("one", images), ("other", other)):
                 objective.zero_grad()
                 objective(batch, labels, synthetic, "fp32")[0].backward()
-                gradients[weight, name] = objective.model.classifier.weight.grad.clone()
-        assert torch.allclose(gradients[0.0, "one"], gradients[0.0, "other"], rtol=1e-4, atol=1e-7)
+                gradients[weight, name] = objective.model.backbone.layer4[1].conv2.weight.grad.clone()
+        assert torch.allclose(gradients[0.0, "one"], gradients[0.0, "other"], rtol=1e-3, atol=1e-5)
         assert not torch.allclose(gradients[1.0, "one"], gradients[1.0, "other"], rtol=1e-2)
+
+
+def test_strong_objective_is_the_sum_that_the_paper_says():
+    """Luo et al., CVPRW 2019, eq. 4: identification + triplet + 0.0005 centre."""
+    images, labels = coloured_people()
+    images = normalise(images)
+    torch.manual_seed(0)
+    model = BaselineNet("resnet18", 4, dropout=0.0, neck="bn").train()
+    objective = Objective(model, RECIPES["strong"], 4).train()
+    loss, logits = objective(images, labels, None, "fp32")
+    pooled = model.backbone(images)
+    expected = F.cross_entropy(model.logits(model.neck(pooled)), labels, label_smoothing=0.1)
+    expected += triplet_loss(pooled, labels, 0.3)
+    expected += 5e-4 * (pooled - objective.centers.centers[labels]).square().sum(dim=1).mean()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-4) and logits.shape == (32, 4)
+
+
+def test_a_step_takes_the_rates_of_the_schedule_and_moves_the_centres_by_their_own():
+    images, labels = coloured_people()
+    torch.manual_seed(0)
+    recipe = replace(STRONG_TINY, lr_head=1e-2, lr_backbone=1e-3)
+    objective = Objective(BaselineNet("resnet18", 4, dropout=0.0, neck="bn"), recipe, 4).train()
+    optimizer = make_optimizer(objective.model, recipe)
+    before = objective.centers.centers.detach().clone()
+    with torch.no_grad():
+        objective.model.train()
+        pooled = objective.model.backbone(normalise(images))
+    train_step(objective, optimizer, normalise(images), labels, None, 0.25, "fp32")
+    assert [group["lr"] for group in optimizer.param_groups] == [2.5e-4, 2.5e-3]
+    mean = torch.stack([(before[labels] - pooled)[labels == label].sum(0) for label in range(4)]) / 16
+    moved = before - objective.centers.centers.detach()
+    assert torch.allclose(moved, recipe.center_lr * mean, rtol=1e-3, atol=1e-4)
+
+
+def test_training_follows_the_schedule(monkeypatch):
+    taken = []
+    step = train_module.train_step
+
+    def watched(objective, optimizer, images, labels, synthetic, factor, precision):
+        taken.append(factor)
+        return step(objective, optimizer, images, labels, synthetic, factor, precision)
+
+    monkeypatch.setattr(train_module, "train_step", watched)
+    train()
+    steps = len(taken)
+    assert steps == TINY.epochs * steps_per_epoch(32, TINY)
+    assert taken == pytest.approx([rate_factor(i / steps, TINY) for i in range(steps)])
 
 
 def test_a_batch_without_weight_is_no_division_by_zero():
@@ -278,7 +326,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     checkpoint = tmp_path / "training.pt"
     train(recipe, checkpoint=checkpoint)
     for options in ({"seed": 1}, {"recipe": replace(recipe, weight_decay=0.0)}):
-        with pytest.raises(ReIDError, match="other images or settings"):
+        with pytest.raises(ReIDError, match="other images, settings or versions"):
             train(**({"recipe": recipe, "checkpoint": checkpoint} | options))
     state = torch.load(checkpoint, weights_only=True)
     torch.save({**state, "format": "reid_baseline training state 2"}, checkpoint)

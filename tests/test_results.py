@@ -1,5 +1,8 @@
 """results.jsonl: append-only, safe under several writers and after a crash."""
 
+import fcntl
+import json
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -37,6 +40,18 @@ def test_concurrent_writers_lose_nothing(tmp_path: Path) -> None:
     assert {r["key"] for r in read_results(path)} == {f"{w}-{i}" for w in range(4) for i in range(20)}
 
 
+def test_a_writer_waits_for_the_one_that_holds_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    writer = threading.Thread(target=append_result, args=(path, row("a")), daemon=True)
+    with path.open("ab") as holder:  # its own open file: the lock is against the thread too
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        writer.start()
+        writer.join(0.3)
+        assert writer.is_alive() and path.read_bytes() == b""
+    writer.join(10)
+    assert not writer.is_alive() and [r["key"] for r in read_results(path)] == ["a"]
+
+
 def test_a_line_cut_by_a_crash_costs_only_itself(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     append_result(path, row("a"))
@@ -52,6 +67,16 @@ def test_a_foreign_line_is_named(tmp_path: Path) -> None:
     with path.open("a") as file:
         file.write('{"other": 1}\n')
     with pytest.raises(ReidAugError, match="line 2"):
+        read_results(path)
+
+
+@pytest.mark.parametrize("change", [{"mean_ap": None}, {"rank1": "0.5"}, {"portion": [0.4]}, {"set": ["none"]}])
+def test_a_value_that_is_no_score_is_named_with_its_line(tmp_path: Path, change: dict[str, object]) -> None:
+    path = tmp_path / "results.jsonl"
+    append_result(path, row("a"))
+    with path.open("a") as file:
+        file.write(json.dumps({**row("b"), **change}) + "\n")
+    with pytest.raises(ReidAugError, match="line 2 is not a result row"):
         read_results(path)
 
 

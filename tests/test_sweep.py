@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +53,7 @@ def test_one_command_gives_the_whole_table_and_does_nothing_twice() -> None:
     )
     again = sweep(*arguments)
     assert json.loads(again.stdout) == json.loads(first.stdout) and "nothing to train" in again.stderr
+    assert "= 9 baselines (9 are there already), and 0 images to paint (72 are there already), on cpu\n" in again.stderr
 
 
 def test_processes_share_the_sets_and_the_last_one_sees_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,6 +67,16 @@ def test_processes_share_the_sets_and_the_last_one_sees_all(monkeypatch: pytest.
     monkeypatch.setenv("RANK", "1")
     assert cells(sweep(*arguments)) == {("none", 0.4), ("one", 0.4), ("full", 1.0)}
     assert len(read_results(Study(Path("study")).results_path)) == 3
+
+
+def test_a_process_without_a_share_shows_the_whole_table_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = cells(sweep("--portions", "0.4"))
+    assert whole == {("none", 0.4), ("full", 1.0)}
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    monkeypatch.setenv("RANK", "7")
+    result = sweep("--portions", "0.4")
+    assert cells(result) == whole and "with other processes" not in result.stderr
+    assert cells(sweep("--portions", "0.4", "--epochs", "2")) == set()
 
 
 def test_rows_of_another_length_are_not_the_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +171,10 @@ def test_portions_and_names_that_cannot_be() -> None:
     Path("full.pt").write_bytes(Path("one.pt").read_bytes())
     for arguments, message in (
         (["--ckpt", "one.pt", "--ckpt", "./one.pt"], "name of another set"),
+        (["--ckpt", "full.pt"], "--ckpt full.pt: its name names the row; rename the file to letters"),
         (["--ckpt", "full.pt"], "none of none, full"),
+        (["--ckpt", "my one.pt"], "--ckpt my one.pt: its name names the row; rename the file to letters, digits"),
+        (["--ckpt", "nowhere.pt"], "nowhere.pt does not exist"),
     ):
         result = sweep("--portions", "0.4", *arguments)
         assert result.exit_code == 1 and message in result.stderr
@@ -178,3 +194,28 @@ def test_each_generator_is_timed_once_and_the_recipe_said_once(monkeypatch: pyte
     result = runner.invoke(app, ["sweep", *options, "--json", "--portions", "0.4,0.6", "--ckpt", "one.pt"])
     assert result.exit_code == 0, result.output
     assert timed == ["one.pt"] and result.stderr.count("recipe quick (no GPU") == 1
+
+
+def painted(checkpoint: str, name: str, portion: str) -> None:
+    """A set that was made without the sweep."""
+    for arguments in (["shrink"], ["synthesize", "--ckpt", checkpoint, "--name", name, "--device", "cpu"]):
+        result = runner.invoke(app, [*arguments, "--portion", portion])
+        assert result.exit_code == 0, result.output
+
+
+def test_a_set_of_another_generator_is_said_before_anything_is_painted() -> None:
+    painted("two.pt", "one", "0.5")
+    result = sweep("--portions", "0.3,0.5", "--ckpt", "two.pt", "--ckpt", "one.pt")
+    assert result.exit_code == 1 and "study/p0.50/one was painted with two.pt (" in result.stderr
+    assert "rename one.pt" in result.stderr and "--name, or" not in result.stderr
+    assert [path.name for path in Path("study").glob("p*")] == ["p0.50"] and not Path("study/p0.50/two").exists()
+    advice = re.findall("`reidaug (.*?)`", result.stderr)
+    assert advice == ["synthesize --force --name one --portion 0.50 --ckpt one.pt"]
+    assert runner.invoke(app, shlex.split(advice[0])).exit_code == 0
+
+
+def test_complete_sets_are_not_announced_as_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    painted("one.pt", "one", "0.4")
+    monkeypatch.setattr(reidaug.sweep, "evaluate_study", lambda *_, **__: [])
+    result = sweep("--portions", "0.4,0.6", "--ckpt", "one.pt")
+    assert "5 baselines to train, and 14 images to paint (22 are there already), on cpu: about" in result.stderr

@@ -71,6 +71,12 @@ def test_gap_s_deviation_is_propagated_from_those_of_its_three_means() -> None:
     assert spread == pytest.approx(100 * ((pona - none) / (full - none)).std(), abs=1.0)
 
 
+def test_gap_of_one_seed_says_so_where_other_cells_have_several() -> None:
+    rows = [*(row("none", 0.4, value, seed) for seed, value in enumerate((0.4, 0.44))), row("pona", 0.4, 0.6)]
+    rows += [row("full", 1.0, value, seed) for seed, value in enumerate((0.7, 0.74))]
+    assert summary_grid(rows)[2][-1][:2] == ["gap recovered by pona", "60 % (n = 1)"]
+
+
 def test_gap_is_not_given_where_full_is_not_above_none() -> None:
     _, _, lines = summary_grid([row("none", 0.4, 0.5), row("pona", 0.4, 0.6), row("full", 1.0, 0.5)])
     assert lines[-1] == ["gap recovered by pona", "-", ""]

@@ -7,6 +7,7 @@ import typer
 
 from reidaug.commands.frame import report, reports_errors
 from reidaug.console import print_json, progress, say, stdout
+from reidaug.errors import ReidAugError
 from reidaug.options import DebugOption, DeviceOption, JsonOption, SeedOption, Split
 
 
@@ -52,8 +53,9 @@ def inspect(
         print_json(inspection_values(inspection))
     else:
         stdout().print(inspection_table(inspection))
-    if inspection.errors:
-        raise typer.Exit(1)
+    if count := len(inspection.errors):
+        problems, them = ("a problem", "it") if count == 1 else (f"{count:,} problems", "them")
+        raise ReidAugError(f"{inspection.root} has {problems} that would stop or falsify the work: mend {them} first")
 
 
 @reports_errors

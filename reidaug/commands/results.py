@@ -55,8 +55,8 @@ def ranks(
     out: Annotated[Path, typer.Option("--out", help="The PNG to write.")] = Path("ranks.png"),
     study: StudyOption = DEFAULT_STUDY,
     set_name: RankSetOption = None,
-    portion: RankPortionOption = None,
-    of_seed: RankSeedOption = None,  # not `seed`, which study.toml may set for random draws
+    of_portion: RankPortionOption = None,  # not `portion` and `seed`, which study.toml may set for other commands
+    of_seed: RankSeedOption = None,
     key: RankKeyOption = None,
     query: QueryOption = None,
     worst: WorstOption = None,
@@ -72,7 +72,7 @@ def ranks(
     from reidaug.ranks import RanksRequest, draw_ranks
     from reidaug.study import Study
 
-    request = RanksRequest(set_name, portion, of_seed, key, tuple(query or ()), worst, best)
+    request = RanksRequest(set_name, of_portion, of_seed, key, tuple(query or ()), worst, best)
     row, ranked = draw_ranks(Study(study), request, out)
     if json:
         names = ("set", "portion", "seed", "key")

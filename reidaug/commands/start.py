@@ -7,6 +7,7 @@ import typer
 
 from reidaug.commands.frame import reports_errors, show_table
 from reidaug.console import duration, print_json, progress, say, stdout
+from reidaug.errors import ReidAugError
 from reidaug.options import DebugOption, DeviceOption, JsonOption
 
 
@@ -42,5 +43,5 @@ def doctor(json: JsonOption = False, debug: DebugOption = False) -> None:
         print_json(doctor_values(checks))
     else:
         stdout().print(doctor_table(checks))
-    if not all(check.ok for check in checks):
-        raise typer.Exit(1)
+    if broken := [check.name for check in checks if not check.ok]:
+        raise ReidAugError(f"{', '.join(broken)} must be mended")
