@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from reidaug.cli import app
 from reidaug.results import current_results
 from reidaug.table import detail_grid, format_table, notes, rerank_grid, summary_grid, table_values
 
@@ -207,3 +209,19 @@ def test_re_ranked_scores_have_a_table_of_their_own() -> None:
     assert f"| {' | '.join(lines[0])} |" in text and text.count("| none | 0.40 | 0 |") == 1
     read = list(csv.DictReader(io.StringIO(str(format_table(rows, "csv")))))
     assert [each["rerank_mean_ap"] for each in read] == ["", "0.8"]
+
+
+def test_results_that_are_kept_print_what_the_page_quotes() -> None:
+    docs = Path(__file__).parents[1] / "docs"
+    page = (docs / "results.md").read_text()
+    (kept,) = docs.glob("results-*")
+    result = CliRunner().invoke(app, ["table", "--study", str(kept), "--json"])
+    assert result.exit_code == 0 and f"table --study docs/{kept.name}`" in page
+    values = json.loads(result.stdout)
+    assert len(values["rows"]) == 4 and values["comparisons"]
+    for each in values["summary"]:
+        assert f"| {each['mean']:.1f} ± {each['deviation']:.1f} |" in page
+    for each in values["comparisons"]:
+        low, high = each["interval"]
+        assert f"{each['gain']:+.1f} points" in page and f"± {each['spread']:.1f}" in page
+        assert f"{low:+.1f} to {high:+.1f}" in page and each["verdict"] in page
