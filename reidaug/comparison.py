@@ -64,7 +64,7 @@ def compare(rows: Sequence[dict[str, Any]], queries: Path) -> list[Comparison]:
             continue
         references = ["none"] if ("none", portion) in by_set else []
         if controls and not is_control(name):
-            references.append(max(controls, key=lambda each: _mean(by_set[each, portion])))
+            references.append(max(controls, key=lambda each: mean_percent(by_set[each, portion])))
         found += [_compare(name, portion, own, each, by_set[each, portion], queries) for each in references]
     return found
 
@@ -72,10 +72,8 @@ def compare(rows: Sequence[dict[str, Any]], queries: Path) -> list[Comparison]:
 def _compare(
     name: str, portion: float, own: list[dict[str, Any]], reference: str, others: list[dict[str, Any]], queries: Path
 ) -> Comparison:
-    gain = _mean(own) - _mean(others)
-    spread = None
-    if min(len({row["seed"] for row in rows}) for rows in (own, others)) > 1:
-        spread = _spread(own, others)
+    gain = mean_percent(own) - mean_percent(others)
+    spread = spread_over_seeds(own, others)
     scores = _query_scores(own, queries)
     interval = _bootstrap(scores, _query_scores(others, queries))
     if spread is None:
@@ -95,8 +93,13 @@ def _compare(
     return Comparison(name, portion, reference, gain, spread, interval, verdict)
 
 
-def _spread(own: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]) -> float:
-    """Half the 95 % interval of the difference of two means over seeds (Welch's t interval)."""
+def spread_over_seeds(own: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]) -> float | None:
+    """Half the 95 % interval of the difference of two means over seeds (Welch's t interval), in points of mAP.
+
+    None = a side has one seed or none.
+    """
+    if min(len({row["seed"] for row in rows}) for rows in (own, others)) < 2:
+        return None
     shares = [statistics.variance(100 * row["mean_ap_trapezoid"] for row in rows) / len(rows) for rows in (own, others)]
     total = sum(shares)
     if not total:
@@ -105,7 +108,8 @@ def _spread(own: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]) -> 
     return float(stats.t.ppf(0.5 + LEVEL / 200, freedom) * total**0.5)
 
 
-def _mean(rows: Sequence[dict[str, Any]]) -> float:
+def mean_percent(rows: Sequence[dict[str, Any]]) -> float:
+    """Trapezoid mAP in per cent, mean over rows."""
     return statistics.fmean(100 * row["mean_ap_trapezoid"] for row in rows)
 
 

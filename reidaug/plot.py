@@ -11,7 +11,8 @@ import numpy as np
 from reidaug.controls import is_control
 from reidaug.errors import ReidAugError
 from reidaug.files import atomic_write, check_out
-from reidaug.table import group_rows, setting_name
+from reidaug.table import group_rows
+from reidaug.table_grids import setting_name
 
 BESIDE = 0.01  # of p, from bar to bar where there is one portion: they would lie over each other
 

@@ -1,4 +1,4 @@
-"""The mAP table in the layout of the paper's Table VI, with everything that a number needs to be trusted."""
+"""The mAP table, with everything that a number needs to be trusted, in the formats in which people want it."""
 
 import csv
 import io
@@ -12,31 +12,12 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.table import Table as RichTable
 
-from reidaug.comparison import LEVEL, Comparison, compare
-from reidaug.controls import CONTROLS, MATCHED, is_control, set_of
+from reidaug.comparison import compare
 from reidaug.results import TABLE_FIELDS, table_of
-from reidaug.summary import Summary, summarise
+from reidaug.summary import summarise
+from reidaug.table_grids import RERANK_FIELDS, Grid, Row, comparison_grid, detail_grid, rerank_grid, summary_grid
+from reidaug.table_notes import CONVENTIONS, notes, versions_text
 
-Row = dict[str, Any]
-Grid = tuple[str, list[str], list[list[str]]]  # title, header, lines
-
-DETAIL_HEADER = [
-    "set",
-    "p",
-    "seed",
-    "images",
-    "synthetic",
-    "seen",
-    "mAP trapezoid",
-    "mAP plain",
-    "mINP",
-    "rank-1",
-    "rank-5",
-]
-CONVENTIONS = (
-    "trapezoid: the AP of the official Market-1501 code and of the paper; plain: torchreid, fast-reid, scikit-learn"
-)
-RERANK_FIELDS = ["rerank_mean_ap_trapezoid", "rerank_mean_ap", "rerank_rank1"]
 CSV_FIELDS = [
     *(
         "set",
@@ -123,167 +104,12 @@ def group_rows(rows: Iterable[Row]) -> list[list[Row]]:
     return list(groups.values())
 
 
-def setting_name(row: Row) -> str:
-    """How the baselines of a row's table are trained."""
-    name = f"recipe {row['recipe']}, {row['arch']}, weights {row['weights']}, {row['epochs']} epochs"
-    return f"{name}, {row['asked_precision']}" if "asked_precision" in row else name
-
-
 def _label(row: Row) -> str:
     """The set, and how its generated images were treated where that is not as real ones."""
     care = ", ".join(
         f"{name.replace('synthetic_', '').replace('_', ' ')} {row['care'][name]:g}" for name in row.get("care") or {}
     )
     return f"{row['set']} ({care})" if care else str(row["set"])
-
-
-def _set_order(name: str) -> tuple[int, str]:
-    """The reduced set, controls, augmented sets, the full set."""
-    return (3 if name == "full" else 0 if name == "none" else 1 if is_control(name) else 2, name)
-
-
-def summary_grid(rows: list[Row]) -> Grid:
-    """Augmentation over portion, trapezoid mAP in per cent: mean, and spread over seeds where there are several.
-
-    As in the paper, the full set stands at p = 1.00. ``gap recovered`` is (augmented - none) / (full - none).
-    """
-    cells = {(each.name, each.portion): each for each in summarise(rows)}
-    seeds = max(each.seeds for each in cells.values())
-    names = sorted({name for name, _ in cells if name != "full"}, key=_set_order)
-    portions = sorted({portion for name, portion in cells if name != "full"})
-    full = _mean(cells.get(("full", 1.0)), seeds)
-    lines = [[name, *(_mean(cells.get((name, p)), seeds) for p in portions), full] for name in names]
-    if not names:
-        lines.append(["full", full])
-    if ("full", 1.0) in cells:
-        lines += [
-            [f"gap recovered by {name}", *(_gap(cells.get((name, p)), seeds) for p in portions), ""]
-            for name in names
-            if name != "none"
-        ]
-    title = f"mAP in % (trapezoid AP), {setting_name(rows[0])}, "
-    title += f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "1 seed"
-    title += ", or over n" if any(each.seeds < seeds for each in cells.values()) else ""
-    return title, ["augmentation", *(f"p = {p:.2f}" for p in portions), "p = 1.00"], lines
-
-
-def comparison_grid(compared: Iterable[Comparison]) -> Grid:
-    """One line for each difference: points of mAP, spread over seeds, interval over query identities, verdict."""
-    lines = []
-    for each in compared:
-        spread = "-" if each.spread is None else f"± {each.spread:.1f}"
-        interval = "-" if each.interval is None else "{:+.1f} to {:+.1f}".format(*each.interval)
-        line = [each.name, f"{each.portion:.2f}", each.reference, f"{each.gain:+.1f}", spread, interval, each.verdict]
-        lines.append(line)
-    header = ["set", "p", "against", "points", f"{LEVEL} % over seeds", f"{LEVEL} % over queries", "verdict"]
-    return "differences in mAP (trapezoid AP), with 95 % intervals (seeds: Welch; queries: bootstrap)", header, lines
-
-
-def _mean(each: Summary | None, seeds: int) -> str:
-    """Of as many seeds as the table has, or of those that it names."""
-    if each is None:
-        return "-"
-    spread = "" if each.deviation is None else f" ± {each.deviation:.1f}"
-    return f"{each.mean:.1f}{spread}" + (f" (n = {each.seeds})" if each.seeds < seeds else "")
-
-
-def _gap(each: Summary | None, seeds: int) -> str:
-    """Without a deviation one of its three means is of one seed."""
-    if each is None or each.gap_recovered is None:
-        return "-"
-    if each.gap_recovered_deviation is None:
-        return f"{100 * each.gap_recovered:.0f} %" + (" (n = 1)" if seeds > 1 else "")
-    return f"{100 * each.gap_recovered:.0f} ± {100 * each.gap_recovered_deviation:.0f} %"
-
-
-def detail_grid(rows: list[Row]) -> Grid:
-    """One line for each trained baseline, with both AP conventions and what its training set holds."""
-    ordered = sorted(rows, key=lambda row: (row["portion"], _set_order(row["set"]), row["seed"]))
-    lines = [
-        [
-            *(row["set"], f"{row['portion']:.2f}", str(row["seed"]), f"{row['images']:,}", f"{row['synthetic']:,}"),
-            _seen(row),
-            *(f"{100 * row[name]:.1f}" for name in ("mean_ap_trapezoid", "mean_ap", "mean_inp", "rank1", "rank5")),
-        ]
-        for row in ordered
-    ]
-    return "each baseline", DETAIL_HEADER, lines
-
-
-def rerank_grid(rows: list[Row]) -> Grid:
-    """One line for each baseline with re-ranked scores, in per cent."""
-    ordered = sorted(rows, key=lambda row: (row["portion"], _set_order(row["set"]), row["seed"]))
-    lines = [
-        [
-            *(row["set"], f"{row['portion']:.2f}", str(row["seed"])),
-            *(f"{100 * row[name]:.1f}" for name in ("mean_ap_trapezoid", *RERANK_FIELDS)),
-        ]
-        for row in ordered
-    ]
-    title = "with k-reciprocal re-ranking (Zhong et al., CVPR 2017; k1 = 20, k2 = 6, lambda = 0.3)"
-    return title, ["set", "p", "seed", "mAP without", "mAP trapezoid", "mAP plain", "rank-1"], lines
-
-
-def _seen(row: Row) -> str:
-    if not row["synthetic"] or is_control(row["set"]):
-        return "-"
-    return "unknown" if row.get("seen_missing") is None else f"{row['seen_missing']:,} of {row['missing']:,}"
-
-
-def notes(rows: list[Row]) -> list[str]:
-    """What a reader must know to judge the table."""
-    lines = [CONVENTIONS]
-    for name, portion in sorted({(row["set"], row["portion"]) for row in rows if row.get("seen_missing") is not None}):
-        row = next(row for row in rows if (row["set"], row["portion"]) == (name, portion))
-        seen = row["seen_missing"]
-        verdict = "none of them" if seen == 0 else f"{seen:,} of them: its training saw what it paints"
-        lines.append(
-            f"{name}, p = {portion:.2f}: of {row['missing']:,} missing images the generator was trained on {verdict}"
-            f" (protocol {row.get('protocol') or 'unknown'}{_start(row)})"
-        )
-    for name, portion in sorted({(r["set"], r["portion"]) for r in rows if _seen(r) == "unknown"}):
-        lines.append(f"{name}, p = {portion:.2f}: the generator's checkpoint does not say what it was trained on")
-    names = {set_of(row["set"]) for row in rows}
-    if "none" in names and MATCHED not in names:
-        lines.append(
-            "equal epochs, not equal iterations: none takes fewer steps than the completed and full sets "
-            f"(--controls {MATCHED} gives it as many)"
-        )
-    if controls := [f"{name}: {CONTROLS[name]}" for name in CONTROLS if name in names]:
-        lines.append(f"controls, which cost nothing: {'; '.join(controls)}")
-    without = max(row.get("queries_without_match", 0) for row in rows)
-    if without:
-        lines.append(f"{without} queries have no right gallery image and do not count")
-    machines = sorted({_machine(row) for row in rows if row.get("device")})
-    if len(machines) > 1:
-        lines.append(f"computed in several ways ({'; '.join(machines)}); the same seed differs by rounding")
-    versions = sorted({_versions(row) for row in rows if row.get("versions")})
-    if len(versions) > 1:
-        lines.append(f"computed by several versions ({'; '.join(versions)}): another --study keeps them apart")
-    if len({row["seed"] for row in rows}) == 1:
-        lines.append("one seed: small differences may be chance; --seeds 3 shows the spread")
-    else:
-        lines.append(
-            "seeds vary the training of the baseline only: all share one draw of kept images and one generator each"
-        )
-    return lines
-
-
-def _machine(row: Row) -> str:
-    """On what a row was computed; rows of before threads were kept have none."""
-    where = row.get("processor", "cpu") if row["device"] == "cpu" else row["device"]
-    threads = f", {row['threads']} threads" if row["device"] == "cpu" and "threads" in row else ""
-    return f"{where} {row.get('precision') or ''}".strip() + threads
-
-
-def _versions(row: Row) -> str:
-    return ", ".join(f"{name} {version}" for name, version in sorted(row["versions"].items()))
-
-
-def _start(row: Row) -> str:
-    generator = row.get("generator") or {}
-    start = f", its training started from {generator['started_from']}" if generator.get("started_from") else ""
-    return start + (", selected by L1 on people of the test split" if generator.get("selected_on") else "")
 
 
 def _rich(grid: Grid) -> RichTable:
@@ -322,6 +148,6 @@ def _csv(rows: list[Row]) -> str:
     writer.writeheader()
     for row in rows:
         care = json.dumps(row["care"]) if row.get("care") else ""
-        versions = _versions(row) if row.get("versions") else ""
+        versions = versions_text(row) if row.get("versions") else ""
         writer.writerow({**row, "set": _label(row), "care": care, "versions": versions})
     return text.getvalue().rstrip("\n")

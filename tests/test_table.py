@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 
 from reidaug.cli import app
 from reidaug.results import current_results
-from reidaug.table import detail_grid, format_table, notes, rerank_grid, summary_grid, table_values
+from reidaug.table import format_table, table_values
+from reidaug.table_grids import detail_grid, rerank_grid, summary_grid
+from reidaug.table_notes import notes
 
 
 def row(name: str, portion: float, trapezoid: float, seed: int = 0, **more: Any) -> dict[str, Any]:
@@ -71,6 +73,16 @@ def test_gap_s_deviation_is_propagated_from_those_of_its_three_means() -> None:
     gap, spread = (float(part) for part in lines[-1][1].removesuffix(" %").split(" ± "))
     assert gap == pytest.approx(100 * (0.54 - 0.42) / (0.71 - 0.42), abs=0.5)
     assert spread == pytest.approx(100 * ((pona - none) / (full - none)).std(), abs=1.0)
+
+
+def test_a_gap_that_may_be_chance_is_named() -> None:
+    def said(full: tuple[float, ...]) -> str:
+        rows = [row("none", 0.4, value, seed) for seed, value in enumerate((0.4, 0.44))]
+        return "\n".join(notes([*rows, *(row("full", 1.0, value, seed) for seed, value in enumerate(full))]))
+
+    # Welch: sqrt(2) x 2.0 points, t(0.975; 2 degrees of freedom) = 4.303
+    assert "p = 0.40: full is not above none by more than the spread of seeds (± 12.2)" in said((0.50, 0.54))
+    assert all("not above none" not in said(full) for full in ((0.60, 0.64), (0.50,)))
 
 
 def test_gap_of_one_seed_says_so_where_other_cells_have_several() -> None:
