@@ -1,30 +1,10 @@
-"""One baseline after another: train it, score it, keep the row."""
+"""The cells of an evaluation: each training set with each seed, and what names and describes its result."""
 
-import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from reidaug.comparison import write_query_scores
-from reidaug.console import Advance, duration
-from reidaug.errors import HeldError, ReidAugError, is_foreseen, one_line
-from reidaug.evaluation_request import EvaluationRequest, weights_name
-from reidaug.files import locked, stamp_files
-from reidaug.machine import describe_run
-from reidaug.market1501 import ImageRecord, dataset_fingerprint, scan_split, split_folder
-from reidaug.rescoring import RERANKED, reranked_scores
-from reidaug.results import append_result, current_results, read_results, result_key, row_place
-from reidaug.saved_features import make_features, save_features
-from reidaug.study import Study
+from reidaug.results import result_key
 from reidaug.training_sets import TrainingSet
-
-HOURS_TO_WARN = 3.0  # of a whole evaluation on a CPU, before `quick` is named
-Progress = Callable[[str], AbstractContextManager[Advance]]
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -34,6 +14,7 @@ class Cell:
     training_set: TrainingSet
     seed: int
     recipe: Any  # reid_baseline.Recipe; a control may have epochs of its own
+    asked_epochs: int  # of the recipe that all cells share
     configuration: dict[str, Any]  # what the result hangs on besides images and seed
     key: str  # names the result
 
@@ -45,267 +26,57 @@ class Cell:
         """Where its result stands: equal training sets share a key, and each has its own line in the table."""
         return self.key, self.training_set.name, self.training_set.portion
 
-
-def make_cell(each: TrainingSet, seed: int, recipe: Any, setting: dict[str, Any], test_fingerprint: str) -> Cell:
-    from reid_baseline.recipe import CARE, DEFAULTS
-    from reid_baseline.sampling import count_steps
-
-    if not each.synthetic:  # a recipe's care for generated images changes nothing here, nor does it name the result
-        recipe = replace(recipe, **{name: DEFAULTS[name] for name in CARE})
-    if each.as_many_steps_as:
-        full, own = (count_steps(pids, recipe) for pids in (each.as_many_steps_as, each.pids))
-        recipe = replace(recipe, epochs=max(1, round(recipe.epochs * full / own)))
-    key = result_key(each.fingerprint, test_fingerprint, {"recipe": recipe.differences(), **setting}, seed)
-    return Cell(each, seed, recipe, {"recipe": asdict(recipe), **setting}, key)
-
-
-@dataclass(frozen=True)
-class Work:
-    """Everything that all cells of one evaluation share."""
-
-    study: Study
-    data: Path
-    request: EvaluationRequest
-    recipe: Any  # reid_baseline.Recipe
-    weights: str
-    device: Any
-    test_fingerprint: str
-    progress: Progress
-    say: Say
-
-    def complete_rows(self) -> list[dict[str, Any]]:
-        """The results that have all that is asked for."""
-        return [row for row in read_results(self.study.results_path) if not self._lacks(row)]
-
-    def _lacks(self, row: dict[str, Any]) -> bool:
-        saved = (self.study.model_path(row["key"]), self.study.features_path(row["key"]))
-        not_saved = self.request.save_models and not all(path.is_file() for path in saved)
-        return not_saved or (self.request.rerank and RERANKED not in row)
-
-    def share_results(self, cells: Sequence[Cell]) -> None:
-        """Gives each cell whose experiment is done under another name (equal images) a row of its own."""
-        rows = self.complete_rows()
-        there, by_key = {row_place(row) for row in rows}, {row["key"]: row for row in rows}
-        for cell in cells:
-            if cell.place() not in there and cell.key in by_key:
-                each = cell.training_set
-                append_result(self.study.results_path, {**by_key[cell.key], **self._own(each)})
-                there.add(cell.place())
-
-    def make_current(self, cells: Sequence[Cell]) -> None:
-        """Writes again what a later row of another set under the same name hides, as after a set was made twice."""
-        rows = read_results(self.study.results_path)
-        current, by_place = {row_place(row) for row in current_results(rows)}, {row_place(row): row for row in rows}
-        for cell in cells:
-            if cell.place() in by_place and cell.place() not in current:
-                append_result(self.study.results_path, by_place[cell.place()])
-
-    def announce(self, todo: Sequence[Cell], total: int) -> None:
-        """What will be trained, on what device, and about how long that takes."""
-        from reid_baseline import estimate_seconds
-
-        test_images = sum(len(scan_split(self.data, split)) for split in ("query", "gallery"))
-        trained = {cell.key: cell for cell in todo}.values()
-        seconds = estimate_seconds(
-            self.recipe,
-            images=sum(len(c.training_set.files) * c.recipe.epochs // self.recipe.epochs for c in trained),
-            num_classes=max(len(set(cell.training_set.pids)) for cell in trained),
-            test_images=test_images * len(trained),
-            arch=self.request.arch,
-            device=self.device,
-            precision=self.request.precision,
-        )
-        names = ", ".join(dict.fromkeys(f"{c.training_set.name} (p = {c.training_set.portion:.2f})" for c in todo))
-        self.say(
-            f"to train: {len(trained)} of {total} baselines ({names}); recipe {self.recipe.name}, {self.request.arch}, "
-            f"weights {self.weights}, {self.recipe.epochs} epochs, on {self.device}: about {duration(seconds)}"
-        )
-        if self.recipe.name != "quick" and str(self.device) == "cpu" and seconds > HOURS_TO_WARN * 3600:
-            self.say("that is long on a CPU: `--recipe quick` trains from scratch at 128 x 64 in far less")
-
-    def run(self, todo: Sequence[Cell], shared: bool) -> None:
-        """Trains and scores cell by cell; one that fails, or that another process trains, does not stop the others.
-
-        Raises:
-            ReidAugError: at the end, where there was such a one.
-        """
-        test = self._load_test_images()
-        held: list[tuple[Cell, HeldError]] = []
-        failed: list[Exception] = []
-        for cell in todo:
-            lock = self.study.path / ".work" / f"{cell.key}.lock"
-            try:
-                with locked(lock, f"evaluation of {cell.title()}"):
-                    if cell.key not in {row["key"] for row in self.complete_rows()}:
-                        self._run_cell(cell, test)
-            except HeldError as error:
-                self.say(f"{error}: passed over")
-                held.append((cell, error))
-            except Exception as error:
-                if not is_foreseen(error):
-                    raise
-                self.say(f"{cell.title()} failed: {one_line(error)}")
-                failed.append(error)
-        if failed:
-            raise ReidAugError(f"{len(failed)} of {len(todo)} baselines could not be trained: {one_line(failed[0])}")
-        done = {row["key"] for row in self.complete_rows()}
-        missing = [error for cell, error in held if cell.key not in done]
-        if missing and not shared:
-            raise ReidAugError(
-                f"{len(missing)} of the baselines are not done: {missing[0]}; run again when that has ended"
-            )
-
-    def _load_test_images(self) -> dict[str, tuple[Any, list[ImageRecord]]]:
-        from reid_baseline import load_images
-
-        images = {}
-        for split in ("query", "gallery"):
-            records = scan_split(self.data, split)
-            folder = split_folder(self.data, split)
-            images[split] = (load_images([folder / record.name for record in records], self.recipe.size), records)
-        if dataset_fingerprint(self.data, ("query", "gallery")) != self.test_fingerprint:
-            raise ReidAugError("the images of query or gallery have changed since this evaluation began: run it again")
-        return images
-
-    def _load_training_images(self, each: TrainingSet) -> Any:
-        from reid_baseline import load_images
-
-        images = load_images(each.files, self.recipe.size)
-        rows = list(each.mirrored)
-        images[rows] = images[rows].flip(3)
-        if stamp_files(each.files) != each.stamp:
-            raise ReidAugError(f"the images of {each.title()} have changed since this evaluation began: run it again")
-        return images
-
-    def _check_weights(self, cell: Cell) -> None:
-        if weights_name(self.weights) != cell.configuration["weights"]:
-            raise ReidAugError(f"--weights {self.weights} has changed since this evaluation began: run it again")
-
-    def _run_cell(self, cell: Cell, test: dict[str, tuple[Any, list[ImageRecord]]]) -> None:
-        from reid_baseline import StateError, evaluate_ranking, extract_features, save_model, training_seconds
-
-        classes, labels = np.unique(cell.training_set.pids, return_inverse=True)
-        unfinished = self.study.path / ".work" / f"{cell.key}.pt"
-        self._check_weights(cell)
-        try:
-            model = self._train(cell, labels, unfinished)
-        except StateError as error:
-            self.say(f"{cell.title()} starts anew: {error}")
-            unfinished.unlink()
-            model = self._train(cell, labels, unfinished)
-        self._check_weights(cell)
-        seconds, trained = training_seconds(unfinished), time.monotonic()
-        save = (
-            self.request.save_models or self.study.features_path(cell.key).is_file()
-        )  # else they would outlive the row
-        if save:
-            path = self.study.model_path(cell.key)
-            path.parent.mkdir(exist_ok=True)
-            save_model(path, model, cell.recipe, classes.tolist())
-        features = {}
-        for split, (images, _) in test.items():
-            with self.progress(f"features of {split}") as advance:
-                features[split] = extract_features(
-                    model, images, self.recipe, self.device, advance, precision=self.request.precision
-                )
-        kept = make_features(
-            features["query"], features["gallery"], test["query"][1], test["gallery"][1], self.test_fingerprint
-        )
-        ranking = evaluate_ranking(features["query"], features["gallery"], *kept.ranking_arguments()[2:])
-        write_query_scores(
-            self.study.queries_path / f"{cell.key}.csv",
-            test["query"][1],
-            ranking.average_precision,
-            ranking.average_precision_trapezoid,
-        )
-        if save:
-            save_features(self.study.features_path(cell.key), kept)
-        row = self._row(cell, ranking, len(classes), seconds + time.monotonic() - trained)
-        if self.request.rerank or self._was_reranked(cell):
-            row |= reranked_scores(kept)
-        append_result(self.study.results_path, row)
-        unfinished.unlink(missing_ok=True)
-        self.say(
-            f"{cell.title()}: mAP {100 * ranking.mean_ap_trapezoid:.1f} (trapezoid), rank-1 {100 * ranking.rank(1):.1f}"
-        )
-
-    def _train(self, cell: Cell, labels: np.ndarray, unfinished: Path) -> Any:
-        import torch
-
-        from reid_baseline import train_baseline
-
-        with self.progress(f"training on {cell.title()}") as advance:
-            return train_baseline(
-                self._load_training_images(cell.training_set),
-                torch.from_numpy(labels),
-                cell.recipe,
-                synthetic=_mark(cell.training_set.synthetic, len(labels)),
-                arch=self.request.arch,
-                weights=self.weights,
-                seed=cell.seed,
-                device=self.device,
-                precision=self.request.precision,
-                checkpoint=unfinished,
-                progress=lambda now: advance(now.iteration, now.iterations, _training_note(now)),
-            )
-
-    def _was_reranked(self, cell: Cell) -> bool:
-        """Whether an earlier result that the new one replaces has re-ranked scores: they are not to get lost."""
-        return any(row["key"] == cell.key and RERANKED in row for row in read_results(self.study.results_path))
-
-    def _own(self, each: TrainingSet) -> dict[str, Any]:
+    def own_fields(self) -> dict[str, Any]:
         """What a row says of its training set, and of the length that was asked for, beside its experiment.
 
         Equal images trained for as many steps are one experiment, under whatever name and for whatever reason.
         """
+        each = self.training_set
         return {
             "set": each.name,
             "portion": each.portion,
-            "epochs": self.recipe.epochs,
+            "epochs": self.asked_epochs,
             "synthetic": len(each.synthetic),
             "reduced_fingerprint": each.reduced or None,
             **each.provenance,
         }
 
-    def _row(self, cell: Cell, ranking: Any, identities: int, seconds: float) -> dict[str, Any]:
-        each = cell.training_set
+    def fields(self) -> dict[str, Any]:
+        """What a row says of the experiment."""
         return {
-            "key": cell.key,
-            **self._own(each),
+            "key": self.key,
+            **self.own_fields(),
             "recipe": self.recipe.name,
-            "arch": self.request.arch,
-            "weights": cell.configuration["weights"],
-            "trained_epochs": cell.recipe.epochs,
-            "care": cell.recipe.care(),
-            "seed": cell.seed,
-            "mean_ap": float(ranking.mean_ap),
-            "mean_ap_trapezoid": float(ranking.mean_ap_trapezoid),
-            "mean_inp": float(ranking.mean_inp),
-            "rank1": ranking.rank(1),
-            "rank5": ranking.rank(5),
-            "rank10": ranking.rank(10),
-            "queries": int(ranking.queries),
-            "queries_without_match": int(ranking.queries_without_match),
-            "images": len(each.files),
-            "identities": identities,
-            "training_fingerprint": each.fingerprint,
-            "test_fingerprint": self.test_fingerprint,
-            "configuration": cell.configuration,
-            **describe_run(self.device, self.request.precision),
-            **self.request.asked_precision(),
-            "seconds": round(seconds, 1),
+            "arch": self.configuration["arch"],
+            "weights": self.configuration["weights"],
+            "trained_epochs": self.recipe.epochs,
+            "care": self.recipe.care(),
+            "seed": self.seed,
+            "images": len(self.training_set.files),
+            "identities": len(set(self.training_set.pids)),
+            "training_fingerprint": self.training_set.fingerprint,
+            "configuration": self.configuration,
         }
 
 
-def _mark(rows: Sequence[int], count: int) -> Any:
-    """(count,) bool tensor, true at some rows; None for none."""
-    import torch
+def make_cell(each: TrainingSet, seed: int, recipe: Any, setting: dict[str, Any], test_fingerprint: str) -> Cell:
+    """A baseline of a training set, trained after a recipe as far as it concerns that set.
 
-    return torch.isin(torch.arange(count), torch.tensor(rows)) if rows else None
+    Args:
+        each: the training set.
+        seed: of its training.
+        recipe: reid_baseline.Recipe, which all cells share.
+        setting: what else the result hangs on: network, weights, precision.
+        test_fingerprint: of query and gallery.
+    """
+    from reid_baseline.recipe import CARE, DEFAULTS
+    from reid_baseline.sampling import count_steps
 
-
-def _training_note(now: Any) -> str:
-    return (
-        f"epoch {now.epoch} of {now.epochs}, loss {now.loss:.2f}, accuracy {100 * now.accuracy:.0f} %, "
-        f"{now.images_per_second:.0f} images/s, {duration(now.seconds_left)} left"
-    )
+    own = recipe
+    if not each.synthetic:  # care for generated images changes nothing here, nor does it name the result
+        own = replace(own, **{name: DEFAULTS[name] for name in CARE})
+    if each.as_many_steps_as:
+        wanted, steps = (count_steps(pids, own) for pids in (each.as_many_steps_as, each.pids))
+        own = replace(own, epochs=max(1, round(own.epochs * wanted / steps)))
+    key = result_key(each.fingerprint, test_fingerprint, {"recipe": own.differences(), **setting}, seed)
+    return Cell(each, seed, own, recipe.epochs, {"recipe": asdict(own), **setting}, key)

@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from reidaug.cells import Cell, Progress, Say, Work, make_cell
+from reidaug.baselines import Progress, Say, Work
+from reidaug.cells import Cell, make_cell
 from reidaug.controls import make_control
 from reidaug.evaluation_request import EvaluationRequest, weights_name
 from reidaug.market1501 import (

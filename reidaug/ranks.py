@@ -125,10 +125,9 @@ def _list(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _title(row: dict[str, Any]) -> str:
-    return (
-        f"{row['set']}, p = {row['portion']:.2f}, seed {row['seed']}, {row['recipe']} {row['arch']} {row['weights']}"
-        f" {row['epochs']} epochs" + (f" {row['asked_precision']}" if "asked_precision" in row else "")
-    )
+    setting = [row["recipe"], row["arch"], row["weights"], f"{row['epochs']} epoch{'s' * (row['epochs'] > 1)}"]
+    setting += [row["asked_precision"]] if "asked_precision" in row else []
+    return f"{row['set']}, p = {row['portion']:.2f}, seed {row['seed']}, {' '.join(setting)}"
 
 
 def _features_of(study: Study, row: dict[str, Any]) -> tuple[Path, SavedFeatures]:

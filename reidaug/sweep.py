@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from reidaug.cells import Progress, Say
+from reidaug.baselines import Progress, Say
 from reidaug.completed_set import SynthesisOptions
 from reidaug.console import Advance, duration
 from reidaug.errors import HeldError, ReidAugError

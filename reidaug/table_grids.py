@@ -28,7 +28,8 @@ RERANK_FIELDS = ["rerank_mean_ap_trapezoid", "rerank_mean_ap", "rerank_rank1"]
 
 def setting_name(row: Row) -> str:
     """How the baselines of a row's table are trained."""
-    name = f"recipe {row['recipe']}, {row['arch']}, weights {row['weights']}, {row['epochs']} epochs"
+    epochs = f"{row['epochs']} epoch{'s' * (row['epochs'] > 1)}"
+    name = f"recipe {row['recipe']}, {row['arch']}, weights {row['weights']}, {epochs}"
     return f"{name}, {row['asked_precision']}" if "asked_precision" in row else name
 
 

@@ -20,7 +20,8 @@ from typer.testing import CliRunner, Result
 from reid_baseline import RECIPES, build_model, evaluate_ranking, extract_features, load_images, load_model
 from reid_baseline.device import choose_precision
 from reid_baseline.resume import FORMAT
-from reidaug.cells import Cell, Work
+from reidaug.baselines import Work
+from reidaug.cells import Cell
 from reidaug.cli import app
 from reidaug.files import locked
 from reidaug.market1501 import scan_split, split_folder
@@ -89,7 +90,7 @@ def test_a_precision_that_is_asked_for_has_results_and_a_table_of_its_own(
     table = runner.invoke(app, ["table", "--format", "markdown"]).stdout
     titles = [line for line in table.splitlines() if "mAP in %" in line]
     wanted = ["1 seed", *precisions[1:]]
-    assert [title.split(" epochs, ")[1].split(", ")[0].strip("*") for title in titles] == wanted
+    assert [title.split(" epoch, ")[1].split(", ")[0].strip("*") for title in titles] == wanted
     assert "nothing to train" in evaluate("--precision", "fp32").stderr
 
 

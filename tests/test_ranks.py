@@ -125,7 +125,7 @@ def test_several_results_are_named_and_singled_out(study: Study, tiny_root: Path
     for name, portion, seed in (("none", 0.4, 0), ("none", 0.4, 1), ("full", 1.0, 0)):
         add_result(study, tiny_root, name, portion, seed)
     message = error_of()
-    assert "3 results fit" in message and "full, p = 1.00, seed 0, quick resnet18 none 1 epochs (key full-0)" in message
+    assert "3 results fit" in message and "full, p = 1.00, seed 0, quick resnet18 none 1 epoch (key full-0)" in message
     assert "2 results fit --set none" in error_of("--set", "none")
     assert ranks("--set", "none", "--portion", "0.4", "--seed", "1")["key"] == "none-1"
     assert ranks("--portion", "1")["key"] == ranks("--key", "full-0")["key"] == "full-0"
