@@ -1,5 +1,21 @@
-"""`python -m reidaug`: the command line without its console script."""
+"""`python -m reidaug`, and the console script: Ctrl-C ends it quietly from the first import on."""
 
-from reidaug.cli import main
+import sys
 
-main()
+
+def main() -> None:
+    """Runs the command line.
+
+    Raises:
+        SystemExit: with the exit code.
+    """
+    try:
+        from reidaug.cli import app
+
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

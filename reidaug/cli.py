@@ -56,8 +56,3 @@ def root(
 for panel, commands in PANELS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
-
-
-def main() -> None:
-    """The console script."""
-    app()

@@ -266,6 +266,14 @@ def test_full_disk_is_one_line_and_leaves_nothing(tiny_root: Path, monkeypatch: 
     assert [path.name for path in Path("study").iterdir()] == [".p0.40.lock"]
 
 
+def test_ctrl_c_before_the_command_is_there_shows_no_trace(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    places = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])])
+    environment = {**os.environ, "PYTHONPATH": places}
+    done = subprocess.run([sys.executable, "-m", "reidaug"], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_ctrl_c_exits_with_130_and_leaves_nothing() -> None:
     command = [sys.executable, "-m", "reidaug", "mannequins", "people", "--train-ids", "500"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

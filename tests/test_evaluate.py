@@ -473,7 +473,7 @@ def watched(run, number):
     print(number, file=open(os.environ["EPOCHS"], "a"))
     time.sleep(float(os.environ["SLOW"]))
 train._Run.epoch = watched
-from reidaug.cli import main
+from reidaug.__main__ import main
 main()
 """
 
