@@ -38,11 +38,16 @@ def generator_from_author_weights(state_dict: Mapping[str, Tensor], sigma: float
         cross_attention="blocks.0.cross_attention.gamma" in renamed,
         sigma=sigma,
     )
-    try:
-        generator.load_state_dict(renamed)
-    except RuntimeError as error:
-        detail = " ".join(str(error).split())[:200]
-        raise PoNAError(f"the authors' names, but not a generator that this package can build: {detail}") from None
+    own = generator.state_dict()
+    wrong = [name for name, tensor in own.items() if name in renamed and renamed[name].shape != tensor.shape]
+    if not wrong:
+        missing, unknown = generator.load_state_dict(renamed, strict=False)
+        wrong = [*missing, *unknown]
+    if wrong:
+        raise PoNAError(
+            f"the authors' names, but not a generator that this package can build: {len(wrong)} entries are missing, "
+            f"unknown or of another shape, such as {wrong[0]} (in this package's names)"
+        )
     return generator.eval()
 
 

@@ -54,7 +54,7 @@ def train_baseline(
     checkpoint: Path | None = None,
     progress: Callable[[TrainProgress], None] | None = None,
 ) -> BaselineNet:
-    """Trains a baseline; the same arguments on the same machine give the same network.
+    """Trains a baseline; the same arguments on the same machine give the same network; on a GPU up to rounding.
 
     Args:
         images: (N, 3, H, W) uint8 of the recipe's size, on any device.

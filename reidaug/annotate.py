@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from reidaug.annotations import HEADER, format_rows, parse_row, read_annotations, write_annotations
+from reidaug.annotations import HEADER, format_annotations, format_rows, parse_row, read_annotations
 from reidaug.errors import ReidAugError
 from reidaug.files import atomic_write, locked
 from reidaug.market1501 import find_root, read_image, scan_split, split_folder
@@ -135,8 +135,8 @@ def convert_annotations(request: PoseRequest, source: Path, say: Callable[[str],
         ReidAugError: no images, a broken file or one of other images, or a CSV in the way.
     """
     names = list(find_images(request.data, request.split))
-    if request.out.is_dir() or (request.out.exists() and not request.force):
-        raise ReidAugError(f"{request.out} exists; choose another --out, or replace a file with --force")
+    if request.out.is_dir():
+        raise ReidAugError(f"{request.out} is a folder; expected the CSV to write, such as annotation.csv")
     known = read_keypoints(source, request.threshold, names)
     absent = [name for name in names if name not in known.index]
     others = len(known) - (len(names) - len(absent))
@@ -146,8 +146,12 @@ def convert_annotations(request: PoseRequest, source: Path, say: Callable[[str],
         say(f"{len(absent):,} of {len(names):,} images are not in {source}, such as {absent[0]}: all joints missing")
     if others:
         say(f"{others:,} images of {source} are not in {request.data} and are left out")
+    content = format_annotations(names, known.select(names))
     with locked(request.out.parent / f".{request.out.name}.lock", str(request.out)):
-        write_annotations(request.out, names, known.select(names))
+        there = request.out.read_bytes() if request.out.exists() else None
+        if there not in (None, content.encode()) and not request.force:
+            raise ReidAugError(f"{request.out} exists and holds others; give another --out, or replace it with --force")
+        atomic_write(request.out, content)
     return _summary(request.out)
 
 

@@ -148,15 +148,27 @@ def write_annotations(path: Path, names: Iterable[str], keypoints: np.ndarray) -
         keypoints: (N, 18, 2), (x, y) in pixels, NaN = missing.
 
     Raises:
+        ReidAugError: see `format_annotations`.
+    """
+    atomic_write(path, format_annotations(list(names), keypoints))
+
+
+def format_annotations(names: Sequence[str], keypoints: np.ndarray) -> str:
+    """The text of a keypoint CSV.
+
+    Args:
+        names: N file names without a folder.
+        keypoints: (N, 18, 2), (x, y) in pixels, NaN = missing.
+
+    Raises:
         ReidAugError: the shape is another, or a seen joint lies at -1, which the format keeps for missing ones.
     """
-    names = list(names)
     if keypoints.shape != (len(names), JOINTS, 2):
-        raise ReidAugError(f"keypoints have shape {keypoints.shape}, expected ({len(names)}, {JOINTS}, 2) for {path}")
+        raise ReidAugError(f"keypoints have shape {keypoints.shape}, expected ({len(names)}, {JOINTS}, 2)")
     seen = np.isfinite(keypoints).all(axis=2)
     if (keypoints[seen] == MISSING).any():
-        raise ReidAugError(f"a seen joint lies at -1, which means missing in {path}; drop joints outside the image")
-    atomic_write(path, "\n".join([HEADER, *format_rows(names, keypoints)]) + "\n")
+        raise ReidAugError("a seen joint lies at -1, which means missing in the CSV; drop joints outside the image")
+    return "\n".join([HEADER, *format_rows(names, keypoints)]) + "\n"
 
 
 def format_rows(names: Sequence[str], keypoints: np.ndarray) -> list[str]:

@@ -158,12 +158,12 @@ class Work:
         model = self._finish_training(cell, labels, unfinished)
         self._check_weights(cell)
         seconds, trained = training_seconds(unfinished), time.monotonic()
-        features_path = self.study.features_path(cell.key)
-        save = self.request.save_models or features_path.is_file()  # else they would outlive the row
+        model_path, features_path = self.study.model_path(cell.key), self.study.features_path(cell.key)
+        kept = model_path.is_file() or features_path.is_file()
+        save = self.request.save_models or kept  # what is kept must not outlive the row that it is of
         if save:
-            path = self.study.model_path(cell.key)
-            path.parent.mkdir(exist_ok=True)
-            save_model(path, model, cell.recipe, classes.tolist())
+            model_path.parent.mkdir(exist_ok=True)
+            save_model(model_path, model, cell.recipe, classes.tolist())
         query, gallery = (self._extract(model, split, images) for split, (images, _) in test.items())
         features = make_features(query, gallery, test["query"][1], test["gallery"][1], self.test_fingerprint)
         ranking = evaluate_ranking(query, gallery, *features.ranking_arguments()[2:])

@@ -15,7 +15,7 @@ from PIL import Image
 from reidaug.annotations import Annotations, find_annotations, write_annotations
 from reidaug.errors import ReidAugError
 from reidaug.files import atomic_write, link_or_copy_folder, locked, write_image
-from reidaug.market1501 import ANNOTATION_FILES, read_images, split_folder
+from reidaug.market1501 import ANNOTATION_FILES, read_image, read_images, split_folder
 from reidaug.plan import PlanRow, manifest_rows, write_manifest
 
 JPEG_QUALITY = 95
@@ -51,6 +51,11 @@ class CompletedSet:
     def source(self) -> Path:
         return split_folder(self.data, "train")
 
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the first image in pixels; all that are painted must have it."""
+        height, width = read_image(self.source / self.plan[0].name).shape[:2]
+        return height, width
+
     def share(self, rank: int, world: int) -> list[PlanRow]:
         """The rows that one of several processes fills: its part of what is kept, then copied, then painted."""
         groups = [[row for row in self.plan if row.action == action] for action in ("keep", "copy", "generate")]
@@ -83,7 +88,8 @@ class CompletedSet:
         import pona
         from reid_baseline.device import pick_device
 
-        device, size = pick_device(self.options.device), self.options.batch_size
+        device, count = pick_device(self.options.device), self.options.batch_size
+        size = self.size()
         generator = pona.fold_norms(generator)
         rows = sorted(rows, key=lambda row: row.condition)  # a condition image is encoded once for the poses of a batch
 
@@ -91,11 +97,12 @@ class CompletedSet:
             write_image(self.folder / row.name, Image.fromarray(image), "JPEG", quality=JPEG_QUALITY)
 
         with ThreadPoolExecutor(2) as writers:
-            for batch in (rows[start : start + size] for start in range(0, len(rows), size)):
+            for batch in (rows[start : start + count] for start in range(0, len(rows), count)):
                 conditions, of = np.unique([row.condition for row in batch], return_inverse=True)
+                shown = read_images([self.source / name for name in conditions], size)
                 images = pona.generate_images(
                     generator,
-                    torch.from_numpy(read_images([self.source / name for name in conditions])).permute(0, 3, 1, 2),
+                    torch.from_numpy(shown).permute(0, 3, 1, 2),
                     torch.from_numpy(self.annotations.select(conditions.tolist())),
                     torch.from_numpy(self.annotations.select([row.name for row in batch])),
                     of=torch.from_numpy(of),

@@ -18,15 +18,15 @@ Advance = Callable[..., None]
 
 def stdout() -> Console:
     """The console for results. Made at each call, so that redirection in tests is seen."""
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
-        console = Console(soft_wrap=True, highlight=False, markup=False, width=160)
+        console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False, width=160)
     return console
 
 
 def say(message: str) -> None:
     """One line to stderr, for people; never part of a result."""
-    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(message)
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False).print(message)
 
 
 def print_json(result: dict[str, Any]) -> None:
@@ -63,7 +63,7 @@ def progress(what: str, shown: bool = True) -> Iterator[Advance]:
     Yields:
         A function to be called with (done, total) and, if wanted, a note.
     """
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
     if console.is_terminal and shown:
         columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn())
         with _NotedProgress(*columns, console=console) as bar:

@@ -18,7 +18,7 @@ MATCHED = "none-matched"
 
 
 CONTROLS = {
-    MATCHED: "the kept images, trained for as many iterations as the full set",
+    MATCHED: "the kept images, trained for as many iterations as the full set, to a whole epoch",
     "duplicate": "each missing image is a copy of any kept one of the person",
     "source-copy": "each missing image is a copy of its condition image",
     "flip": "each missing image is its condition image mirrored; training mirrors at random too: like source-copy",
@@ -54,9 +54,9 @@ def parse_controls(text: str | None) -> tuple[str, ...]:
 def make_control(study: Study, portion: float, name: str, reduced: TrainingSet, full: TrainingSet) -> TrainingSet:
     """One control of one portion.
 
-    ``none-matched`` is the reduced set, trained for as many iterations as the full one. The others have the size of the
-    full set, each missing image replaced by a kept one of the person: ``duplicate`` by any (drawn with seed 0),
-    ``source-copy`` by its condition image, ``flip`` by its condition image mirrored.
+    ``none-matched`` is the reduced set, trained for as many iterations as the full one, to a whole epoch. The others
+    have the size of the full set, each missing image replaced by a kept one of the person: ``duplicate`` by any (drawn
+    with seed 0), ``source-copy`` by its condition image, ``flip`` by its condition image mirrored.
 
     Args:
         study: where the plan lies.

@@ -129,6 +129,7 @@ def link_or_copy_folder(source: Path, target: Path, copy: bool) -> None:
         for entry in os.scandir(source):
             if entry.is_file():
                 shutil.copyfile(entry.path, beside / entry.name)
+        os.sync()
         target.unlink(missing_ok=True)
         os.rename(beside, target)
     else:

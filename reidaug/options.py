@@ -37,8 +37,9 @@ PortionOption = Annotated[
 DeviceOption = Annotated[
     str, typer.Option("--device", help="auto, cpu, cuda or cuda:N. auto takes a GPU if there is one.")
 ]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of the random draws.")]
-DrawOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of the draw of kept images.")]
+_LAST_SEED = 2**32 - 1  # that numpy takes
+SeedOption = Annotated[int, typer.Option("--seed", min=0, max=_LAST_SEED, help="Seed of the random draws.")]
+DrawOption = Annotated[int, typer.Option("--seed", min=0, max=_LAST_SEED, help="Seed of the draw of kept images.")]
 CopyOption = Annotated[bool, typer.Option("--copy", help="Copy query and gallery instead of linking them.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the whole trace of an error.")]

@@ -14,7 +14,7 @@ import numpy as np
 from reidaug.annotations import Annotations, find_annotations, read_annotations
 from reidaug.errors import ReidAugError
 from reidaug.files import atomic_write
-from reidaug.market1501 import ANNOTATION_FILES, DISTRACTOR_PID, JUNK_PID, find_root, parse_name
+from reidaug.market1501 import ANNOTATION_FILES, DISTRACTOR_PID, JUNK_PID, find_root, parse_name, split_folder
 
 TORSO = (2, 5, 8, 11)  # both shoulders and both hips
 
@@ -89,7 +89,7 @@ def write_pairs(path: Path, names: Sequence[str], pairs: np.ndarray) -> None:
 
 
 def pairs_file(data: Path, split: str, out: Path, count: int | None = None, seed: int = 0) -> tuple[int, int]:
-    """Write the pairs of a data set's keypoint file, all or some.
+    """Write the pairs of a data set's training or gallery images, all or some.
 
     Args:
         data: a folder with the keypoint files in it or beside it, or one that holds such a root.
@@ -106,6 +106,9 @@ def pairs_file(data: Path, split: str, out: Path, count: int | None = None, seed
     """
     root = data if (data / ANNOTATION_FILES[split]).is_file() else find_root(data)
     annotations = read_annotations(find_annotations(root, split))
+    images = split_folder(root, "gallery" if split == "test" else split)
+    if images.is_dir():  # else there are only the keypoint files
+        annotations = annotations.only(path.name for path in images.glob("*.jpg"))
     pairs = make_pairs(annotations)
     if not len(pairs):
         raise ReidAugError(f"no person in {data} has two images of the {split} split with both shoulders and both hips")

@@ -21,7 +21,7 @@ def load_settings(context: typer.Context, study: Path) -> Path:
         settings = Study(study).read_settings()
         commands = getattr(context.find_root().command, "commands", {})
         known = {name: _spellings(command) for name, command in commands.items()}
-        known = {name: own for name, own in known.items() if "study" in own}  # no other reads the file
+        known = {name: own for name, own in known.items() if own.pop("study", None)}  # no other reads the file
         tables = {name: settings.pop(name) for name in known if isinstance(settings.get(name), dict)}
         shared = {name: {key for key in own if own[key] == key.replace("-", "_")} for name, own in known.items()}
         unknown = set(settings).difference(*shared.values()) | {
@@ -39,7 +39,7 @@ def load_settings(context: typer.Context, study: Path) -> Path:
         context.default_map = {
             name: _checked(context, options[name], f"{Study(study).settings_path}: {key}", value)
             for key, value in chosen.items()
-            if (name := known[command][key]) not in ("data", "study")
+            if (name := known[command][key]) != "data" or key in tables.get(command, {})  # else see resolve_data
         }
     except (ReidAugError, OSError) as error:
         say(f"error: {one_line(error)}")

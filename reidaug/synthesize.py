@@ -14,7 +14,7 @@ from reidaug.completed_set import JPEG_QUALITY, CompletedSet, SynthesisOptions
 from reidaug.controls import CONTROLS
 from reidaug.errors import ReidAugError
 from reidaug.files import atomic_write, locked
-from reidaug.market1501 import check_output_path, read_image
+from reidaug.market1501 import check_output_path
 from reidaug.plan import read_plan
 from reidaug.provenance import check_trained_size, count_seen
 from reidaug.study import Study
@@ -110,13 +110,16 @@ def synthesize(
     plan = [row for row in read_plan(study.plan_path(portion)) if row.action != "drop"]
     made = CompletedSet(root, study.data_of(portion), plan, study.unchanged_annotations_of(portion), options)
     checkpoint = pona.load_checkpoint(checkpoint_path)
-    height, width = read_image(made.source / plan[0].name).shape[:2]
-    check_trained_size(checkpoint.training, (height, width))
+    check_trained_size(checkpoint.training, made.size())
     shard = shard or shard_from_environment(os.environ)
     what = f"synthesis of {options.name} at p = {portion:.2f}"
     with locked(root.parent / ".lock-claim", what, wait=True):  # before the share's own lock: see _claim
         record = _claim(root, checkpoint_path, options, what)
     with locked(root.parent / f".lock-{shard[0]}-of-{shard[1]}", what, wait=wait):
+        for other in root.parent.glob(".lock-*-of-*"):
+            if not other.name.endswith(f"-of-{shard[1]}"):  # shares cut otherwise hold images of this one
+                with locked(other, what, wait=wait):
+                    pass
         seen = count_seen(made.source, [row.name for row in plan if row.action != "keep"], checkpoint.training)
         made.folder.mkdir(parents=True, exist_ok=True)
         share = made.share(*shard)

@@ -22,7 +22,7 @@ def notes(rows: list[Row]) -> list[str]:
         )
     for name, portion in sorted({(r["set"], r["portion"]) for r in rows if seen_text(r) == "unknown"}):
         lines.append(f"{name}, p = {portion:.2f}: the generator's checkpoint does not say what it was trained on")
-    lines += _gaps_of_chance(rows)
+    lines += _copies(rows) + _lost_people(rows) + _gaps_of_chance(rows)
     names = {set_of(row["set"]) for row in rows}
     if "none" in names and MATCHED not in names:
         lines.append(
@@ -47,6 +47,26 @@ def notes(rows: list[Row]) -> list[str]:
             "seeds vary the training of the baseline only: all share one draw of kept images and one generator each"
         )
     return lines
+
+
+def _copies(rows: list[Row]) -> list[str]:
+    """Of the images that count as synthetic, those that nobody painted."""
+    counts = {(row["set"], row["portion"]): (row["copied"], row["synthetic"]) for row in rows if row.get("copied")}
+    return [
+        f"{name}, p = {portion:.2f}: {copied:,} of {synthetic:,} synthetic images are copies, for want of a pose"
+        for (name, portion), (copied, synthetic) in sorted(counts.items())
+    ]
+
+
+def _lost_people(rows: list[Row]) -> list[str]:
+    """The portions at which nobody has kept an image of some people, so that no set there has one of them."""
+    everyone = max((row.get("identities", 0) for row in rows if row["set"] == "full"), default=0)
+    left = {row["portion"]: row["identities"] for row in rows if row["set"] == "none" and "identities" in row}
+    return [
+        f"p = {portion:.2f}: {everyone - people} of {everyone} people have no image left and are in no set but full"
+        for portion, people in sorted(left.items())
+        if people < everyone
+    ]
 
 
 def _gaps_of_chance(rows: list[Row]) -> list[str]:

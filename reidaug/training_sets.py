@@ -9,7 +9,7 @@ from typing import Any
 from reidaug.errors import ReidAugError
 from reidaug.files import stamp_files
 from reidaug.market1501 import dataset_fingerprint, scan_split, split_folder
-from reidaug.plan import read_manifest
+from reidaug.plan import ManifestRow, read_manifest
 from reidaug.study import Study
 
 
@@ -74,7 +74,7 @@ def _completed_set(study: Study, portion: float, name: str) -> TrainingSet:
     root = study.set_root(portion, name)
     manifest = read_manifest(root / "manifest.csv")
     made = {row.name for row in manifest if row.synthetic}
-    found = _set_in_folder(name, portion, root, provenance=_provenance(root.parent, len(made)))
+    found = _set_in_folder(name, portion, root, provenance=_provenance(root.parent, manifest))
     found = replace(found, synthetic=tuple(i for i, path in enumerate(found.files) if path.name in made))
     names, listed = {path.name for path in found.files}, {row.name for row in manifest}
     if names != listed:
@@ -85,15 +85,16 @@ def _completed_set(study: Study, portion: float, name: str) -> TrainingSet:
     return found
 
 
-def _provenance(folder: Path, missing: int) -> dict[str, Any]:
-    """missing, seen_missing, protocol and generator, as the synthesis recorded them; empty where there was none."""
+def _provenance(folder: Path, manifest: Sequence[ManifestRow]) -> dict[str, Any]:
+    """missing, copied, seen_missing, protocol and generator of a synthesis; empty where there was none."""
     record = folder / "synthesis.json"
     if not record.exists():
         return {}
     content = json.loads(record.read_text())
     training = content.get("training", {})
     return {
-        "missing": missing,
+        "missing": sum(row.synthetic for row in manifest),
+        "copied": sum(row.action == "copy" for row in manifest),
         "seen_missing": content.get("seen_missing"),
         "protocol": training.get("protocol"),
         "generator": {"sha256": content.get("sha256"), **training},

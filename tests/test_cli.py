@@ -194,6 +194,13 @@ def test_study_toml_takes_flags_as_they_are_typed_and_tables_of_commands(tiny_ro
     assert runner.invoke(app, ["shrink", "--portion", "0.2"]).exit_code == 0  # what the study remembers is kept
 
 
+def test_study_toml_may_name_the_data_of_one_command(tiny_root: Path) -> None:
+    Path("study").mkdir()
+    Path("study/study.toml").write_text(f"[shrink]\ndata = {json.dumps(str(tiny_root))}\n")
+    result = runner.invoke(app, ["shrink", "--portion", "0.4", "--json"])
+    assert result.exit_code == 0 and json.loads(result.stdout)["data"] == str(tiny_root)
+
+
 def test_one_value_and_a_list_of_one_are_the_same_in_study_toml(tiny_root: Path) -> None:
     Path("study").mkdir()
     Path("study/study.toml").write_text('ckpt = "nowhere.pt"\nseed = [7]\n')
@@ -222,6 +229,7 @@ def test_a_bad_value_names_study_toml(text: str, value: str) -> None:
     [
         ("sead = 7", "sead"),
         ("seed = ", "not valid TOML"),
+        ('study = "elsewhere"', "study"),
         ("threshold = 0.9", "threshold"),  # an option of commands that have no study
         ("[pose]\nthreshold = 0.9", "pose"),
     ],

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from reidaug.console import progress
+from reidaug.console import progress, say
 
 
 def test_eighty_columns_show_how_far_how_fast_and_how_long_yet(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,3 +28,8 @@ def test_eighty_columns_show_how_far_how_fast_and_how_long_yet(monkeypatch: pyte
         time.sleep(0.6)
         advance(4, 10)
     assert re.search(r"  [1-6]\.\d/s, \d s left", shown.getvalue())
+
+
+def test_what_is_said_stays_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    say("error: no folder a:dog:b [red]")
+    assert capsys.readouterr().err == "error: no folder a:dog:b [red]\n"

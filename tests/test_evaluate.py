@@ -436,6 +436,11 @@ def test_features_that_were_kept_do_not_outlive_the_row_that_they_are_of(study: 
         path.write_bytes(b"of an earlier build")
     row = json.loads(evaluate().stdout)["rows"][0]
     assert row["key"] == key and all(path.read_bytes()[:2] == b"PK" for path in kept)
+    study.results_path.unlink()
+    kept[0].unlink()
+    kept[1].write_bytes(b"of an earlier build")
+    evaluate()
+    assert all(path.read_bytes()[:2] == b"PK" for path in kept)
     assert "2 results got re-ranked scores" in evaluate("--rerank").stderr
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from reidaug.annotations import Annotations, find_annotations, read_annotations
 from reidaug.errors import ReidAugError
+from reidaug.market1501 import split_folder
 from reidaug.pairs import draw_pairs, make_pairs, pairs_file, read_pairs, usable, write_pairs
 
 
@@ -105,3 +106,20 @@ def test_pairs_file_takes_root_or_the_folder_around_it(tiny_root: Path, tmp_path
     with pytest.raises(ReidAugError, match="cannot draw"):
         pairs_file(tiny_root, "train", tmp_path / "c.csv", 10**6)
     assert not (tmp_path / "c.csv").exists()
+
+
+def test_pairs_of_a_root_are_those_of_its_gallery_and_of_training_images_that_are_there(
+    tiny_root: Path, tmp_path: Path
+) -> None:
+    gone = sorted(split_folder(tiny_root, "train").glob("0002*"))
+    for path in gone:
+        path.unlink()
+    for split, place in (("test", "gallery"), ("train", "train")):
+        assert pairs_file(tiny_root, split, tmp_path / "pairs.csv")[0] > 10
+        named = {name for pair in read_pairs(tmp_path / "pairs.csv") for name in pair}
+        assert named <= {path.name for path in split_folder(tiny_root, place).iterdir()}
+    (tmp_path / "bare").mkdir()
+    for path in tiny_root.glob("*.csv"):
+        (tmp_path / "bare" / path.name).write_bytes(path.read_bytes())
+    pairs_file(tmp_path / "bare", "train", tmp_path / "pairs.csv")  # keypoints without images: every row
+    assert {path.name for path in gone} & {name for pair in read_pairs(tmp_path / "pairs.csv") for name in pair}

@@ -206,4 +206,4 @@ def test_other_weights_are_refused_in_one_line(broken: str) -> None:
         state["stream1_up.7.bias"] = torch.zeros(4)
     with pytest.raises(PoNAError, match="authors") as caught:
         generator_from_author_weights(state)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and "state_dict for" not in str(caught.value)

@@ -174,7 +174,9 @@ def test_conversion_gives_each_image_a_row(tmp_path: Path, tiny_root: Path) -> N
     assert "32 of 36 images are not in" in result.stderr and "1 images of" in result.stderr
     annotations = read_annotations(out)
     assert list(annotations.names) == names and np.isfinite(annotations.keypoints[:4]).all()
-    assert "--force" in CliRunner().invoke(app, command).stderr
+    assert CliRunner().invoke(app, command).exit_code == 0  # it is there already
+    write(source, entries[1:])
+    assert "--force" in CliRunner().invoke(app, command).stderr and len(read_annotations(out)) == 36
     assert CliRunner().invoke(app, [*command, "--force"]).exit_code == 0
     write(source, entries[-1:])
     assert "has no image of" in CliRunner().invoke(app, [*command, "--force"]).stderr

@@ -115,6 +115,19 @@ def test_a_generator_paints_the_size_that_it_was_trained_on(study: Study, tmp_pa
     assert run(study, write_checkpoint(other, seed=0, training={"image_size": [128, 64]})).complete  # type: ignore[attr-defined]
 
 
+def test_images_of_another_size_are_refused_at_any_batch_size(
+    study: Study, tiny_root: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = split_folder(tiny_root, "train")
+    for path in sorted(folder.glob("*.jpg"))[-6:]:  # all of one person
+        Image.open(path).resize((32, 64)).save(path)
+    other = Study(tmp_path / "other")
+    shrink(tiny_root, other, ShrinkConfig(PORTION))
+    with pytest.raises(ReidAugError, match=r"is 64 x 32 pixels .* expected 128 x 64"):
+        run(other, checkpoint, batch_size=1)
+    assert other.unfinished_sets(PORTION) == ["pona"]
+
+
 def test_a_finished_set_becomes_one_that_can_be_moved(study: Study, tiny_root: Path, checkpoint: Path) -> None:
     run(study, checkpoint)
     query = split_folder(study.set_root(PORTION, "pona"), "query")
@@ -225,6 +238,17 @@ def test_the_same_share_twice_is_refused_naming_the_holder(study: Study, checkpo
     lock = study.set_root(PORTION, "pona").parent / ".lock-0-of-1"
     with locked(lock, "the other run"), pytest.raises(ReidAugError, match=f"process {os.getpid()}"):
         run(study, checkpoint)
+
+
+def test_shares_that_are_cut_otherwise_hold_the_same_images_and_are_refused(
+    study: Study, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = study.set_root(PORTION, "pona").parent
+    with locked(folder / ".lock-1-of-2", "a share"), pytest.raises(ReidAugError, match=f"process {os.getpid()}"):
+        run(study, checkpoint)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with locked(folder / ".lock-1-of-2", "a share"):
+        assert not run(study, checkpoint).complete  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", ["none", "full", "", "a/b", "..", "a b", "gen5_c3"])

@@ -150,6 +150,7 @@ def write_mannequins(out: Path, config: MannequinConfig, progress: Callable[[int
     try:
         _fill(folder, config, progress)
         folder.chmod(0o755)
+        os.sync()  # all pictures before their name
         os.replace(folder, out)
     except OSError as error:
         raise ReidAugError(f"cannot write {out}: {error.strerror}; nothing was kept") from error
