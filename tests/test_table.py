@@ -75,6 +75,19 @@ def test_gap_s_deviation_is_propagated_from_those_of_its_three_means() -> None:
     assert spread == pytest.approx(100 * ((pona - none) / (full - none)).std(), abs=1.0)
 
 
+def test_people_without_an_image_and_copies_among_the_painted_are_named() -> None:
+    rows = [
+        row("none", 0.2, 0.4, identities=686),
+        row("none", 0.4, 0.5, identities=751),
+        row("full", 1.0, 0.7, identities=751),
+    ]
+    rows.append(row("pona", 0.2, 0.5, synthetic=80, copied=3, missing=80, seen_missing=0, identities=686))
+    text = "\n".join(notes(rows))
+    assert "p = 0.20: 65 of 751 people have no image left and are in no set but full" in text
+    assert "pona, p = 0.20: 3 of 80 synthetic images are copies, for want of a pose" in text
+    assert "p = 0.40: " not in text and "people" not in "\n".join(notes(PAPER))
+
+
 def test_a_gap_that_may_be_chance_is_named() -> None:
     def said(full: tuple[float, ...]) -> str:
         rows = [row("none", 0.4, value, seed) for seed, value in enumerate((0.4, 0.44))]
@@ -230,10 +243,10 @@ def test_results_that_are_kept_print_what_the_page_quotes() -> None:
     result = CliRunner().invoke(app, ["table", "--study", str(kept), "--json"])
     assert result.exit_code == 0 and f"table --study docs/{kept.name}`" in page
     values = json.loads(result.stdout)
-    assert len(values["rows"]) == 4 and values["comparisons"]
+    assert len(values["rows"]) == 18 and values["comparisons"]
     for each in values["summary"]:
         assert f"| {each['mean']:.1f} ± {each['deviation']:.1f} |" in page
     for each in values["comparisons"]:
         low, high = each["interval"]
-        assert f"{each['gain']:+.1f} points" in page and f"± {each['spread']:.1f}" in page
-        assert f"{low:+.1f} to {high:+.1f}" in page and each["verdict"] in page
+        quoted = f"| {each['gain']:+.1f} | ± {each['spread']:.1f} | {low:+.1f} to {high:+.1f} | {each['verdict']} |"
+        assert quoted in page
