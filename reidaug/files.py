@@ -70,13 +70,14 @@ def check_out(path: Path, folder: bool = False) -> None:
 
 
 @contextmanager
-def locked(path: Path, what: str, wait: bool = False) -> Iterator[None]:
+def locked(path: Path, what: str, wait: bool = False, shared: bool = False) -> Iterator[None]:
     """Hold an output for oneself; whoever comes second is refused at once. The system lets go when the holder dies.
 
     Args:
         path: the lock file, best a hidden one beside the output; it stays, and says who held it last.
         what: the output's name in the message.
         wait: wait for the holder instead of being refused.
+        shared: hold it beside others who share it; the file still names the last who held it alone.
 
     Raises:
         HeldError: somebody holds it; the message names process, machine and time.
@@ -85,12 +86,14 @@ def locked(path: Path, what: str, wait: bool = False) -> Iterator[None]:
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(handle, kind | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             holder = os.read(handle, 200).decode(errors="replace").strip() or "another process"
             raise HeldError(f"{what} is being made by {holder}; wait until that is done, or stop it") from None
-        os.ftruncate(handle, 0)
-        os.write(handle, f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%F %T')}".encode())
+        if not shared:
+            os.ftruncate(handle, 0)
+            os.write(handle, f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%F %T')}".encode())
         yield
         # Unlocking, not only closing: a forked child would keep the lock alive.
         fcntl.flock(handle, fcntl.LOCK_UN)

@@ -118,7 +118,7 @@ def synthesize(
     with locked(root.parent / f".lock-{shard[0]}-of-{shard[1]}", what, wait=wait):
         for other in root.parent.glob(".lock-*-of-*"):
             if not other.name.endswith(f"-of-{shard[1]}"):  # shares cut otherwise hold images of this one
-                with locked(other, what, wait=wait):
+                with locked(other, what, wait=wait, shared=True):
                     pass
         seen = count_seen(made.source, [row.name for row in plan if row.action != "keep"], checkpoint.training)
         made.folder.mkdir(parents=True, exist_ok=True)

@@ -247,7 +247,7 @@ def test_shares_that_are_cut_otherwise_hold_the_same_images_and_are_refused(
     with locked(folder / ".lock-1-of-2", "a share"), pytest.raises(ReidAugError, match=f"process {os.getpid()}"):
         run(study, checkpoint)
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with locked(folder / ".lock-1-of-2", "a share"):
+    with locked(folder / ".lock-1-of-2", "a share"), locked(folder / ".lock-0-of-1", "a look at it", shared=True):
         assert not run(study, checkpoint).complete  # type: ignore[attr-defined]
 
 
