@@ -243,7 +243,7 @@ def test_results_that_are_kept_print_what_the_page_quotes() -> None:
     result = CliRunner().invoke(app, ["table", "--study", str(kept), "--json"])
     assert result.exit_code == 0 and f"table --study docs/{kept.name}`" in page
     values = json.loads(result.stdout)
-    assert len(values["rows"]) == 27 and values["comparisons"]
+    assert len(values["rows"]) == 33 and values["comparisons"]
     for each in values["summary"]:
         assert f"| {each['mean']:.1f} ± {each['deviation']:.1f} |" in page
     for each in values["comparisons"]:
