@@ -11,7 +11,7 @@ from reidaug.errors import ReidAugError
 from reidaug.files import check_out
 from reidaug.market1501 import ImageRecord, dataset_fingerprint, read_image, split_folder
 from reidaug.pictures import RankedRow, save_ranks
-from reidaug.results import current_results, read_results
+from reidaug.results import current_results, epochs_of, read_results
 from reidaug.saved_features import SavedFeatures, load_features
 from reidaug.study import Study, chosen_portions, parse_portion
 
@@ -125,7 +125,7 @@ def _list(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _title(row: dict[str, Any]) -> str:
-    setting = [row["recipe"], row["arch"], row["weights"], f"{row['epochs']} epoch{'s' * (row['epochs'] > 1)}"]
+    setting = [row["recipe"], row["arch"], row["weights"], epochs_of(row)]
     setting += [row["asked_precision"]] if "asked_precision" in row else []
     return f"{row['set']}, p = {row['portion']:.2f}, seed {row['seed']}, {' '.join(setting)}"
 

@@ -49,6 +49,11 @@ def table_of(row: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(row.get(name) for name in TABLE_FIELDS)
 
 
+def epochs_of(row: dict[str, Any]) -> str:
+    """The length that was asked for, in words."""
+    return f"{row['epochs']} epoch{'s' * (row['epochs'] > 1)}"
+
+
 def current_results(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows that belong together: what was made anew leaves the rows of its old images behind, whatever their seed.
 

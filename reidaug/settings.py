@@ -21,7 +21,11 @@ def load_settings(context: typer.Context, study: Path) -> Path:
         settings = Study(study).read_settings()
         commands = getattr(context.find_root().command, "commands", {})
         known = {name: _spellings(command) for name, command in commands.items()}
-        known = {name: own for name, own in known.items() if own.pop("study", None)}  # no other reads the file
+        known = {  # of the commands that read the file; what it lies in it cannot name
+            name: {flag: option for flag, option in own.items() if option != "study"}
+            for name, own in known.items()
+            if "study" in own
+        }
         tables = {name: settings.pop(name) for name in known if isinstance(settings.get(name), dict)}
         shared = {name: {key for key in own if own[key] == key.replace("-", "_")} for name, own in known.items()}
         unknown = set(settings).difference(*shared.values()) | {

@@ -5,6 +5,7 @@ from typing import Any
 
 from reidaug.comparison import LEVEL, Comparison
 from reidaug.controls import is_control
+from reidaug.results import epochs_of
 from reidaug.summary import Summary, summarise
 
 Row = dict[str, Any]
@@ -28,8 +29,7 @@ RERANK_FIELDS = ["rerank_mean_ap_trapezoid", "rerank_mean_ap", "rerank_rank1"]
 
 def setting_name(row: Row) -> str:
     """How the baselines of a row's table are trained."""
-    epochs = f"{row['epochs']} epoch{'s' * (row['epochs'] > 1)}"
-    name = f"recipe {row['recipe']}, {row['arch']}, weights {row['weights']}, {epochs}"
+    name = f"recipe {row['recipe']}, {row['arch']}, weights {row['weights']}, {epochs_of(row)}"
     return f"{name}, {row['asked_precision']}" if "asked_precision" in row else name
 
 
@@ -72,27 +72,25 @@ def comparison_grid(compared: Iterable[Comparison]) -> Grid:
 
 def detail_grid(rows: list[Row]) -> Grid:
     """One line for each trained baseline, with both AP conventions and what its training set holds."""
-    ordered = sorted(rows, key=lambda row: (row["portion"], _set_order(row["set"]), row["seed"]))
     lines = [
         [
             *(row["set"], f"{row['portion']:.2f}", str(row["seed"]), f"{row['images']:,}", f"{row['synthetic']:,}"),
             seen_text(row),
             *(f"{100 * row[name]:.1f}" for name in ("mean_ap_trapezoid", "mean_ap", "mean_inp", "rank1", "rank5")),
         ]
-        for row in ordered
+        for row in _ordered(rows)
     ]
     return "each baseline", DETAIL_HEADER, lines
 
 
 def rerank_grid(rows: list[Row]) -> Grid:
     """One line for each baseline with re-ranked scores, in per cent."""
-    ordered = sorted(rows, key=lambda row: (row["portion"], _set_order(row["set"]), row["seed"]))
     lines = [
         [
             *(row["set"], f"{row['portion']:.2f}", str(row["seed"])),
             *(f"{100 * row[name]:.1f}" for name in ("mean_ap_trapezoid", *RERANK_FIELDS)),
         ]
-        for row in ordered
+        for row in _ordered(rows)
     ]
     title = "with k-reciprocal re-ranking (Zhong et al., CVPR 2017; k1 = 20, k2 = 6, lambda = 0.3)"
     return title, ["set", "p", "seed", "mAP without", "mAP trapezoid", "mAP plain", "rank-1"], lines
@@ -103,6 +101,10 @@ def seen_text(row: Row) -> str:
     if not row["synthetic"] or is_control(row["set"]):
         return "-"
     return "unknown" if row.get("seen_missing") is None else f"{row['seen_missing']:,} of {row['missing']:,}"
+
+
+def _ordered(rows: list[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: (row["portion"], _set_order(row["set"]), row["seed"]))
 
 
 def _set_order(name: str) -> tuple[int, str]:
