@@ -8,7 +8,7 @@ from pathlib import Path
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # one core; before numpy is loaded
 
-from reidaug.mannequins import MannequinConfig, write_mannequins
+from reidaug.demo.mannequins import MannequinConfig, write_mannequins
 
 
 def main() -> None:

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 
 import pona
-from reidaug.annotations import find_annotations, read_annotations
-from reidaug.demo import shipped_checkpoint
-from reidaug.mannequins import MannequinConfig, write_mannequins
-from reidaug.market1501 import read_images, split_folder
-from reidaug.pairs import usable
-from reidaug.pictures import pose_image, save_comparison
+from reidaug.datasets.images import read_images
+from reidaug.datasets.keypoints import find_annotations, read_annotations
+from reidaug.datasets.market1501 import split_folder
+from reidaug.datasets.pairs import usable
+from reidaug.demo.mannequins import MannequinConfig, write_mannequins
+from reidaug.demo.run import shipped_checkpoint
+from reidaug.reports.tiles import pose_image, save_comparison
 
 POSES = 8
 

@@ -1,7 +1,5 @@
 """Where and in which number format a network runs."""
 
-import os
-
 import torch
 
 from reid_baseline.errors import ReIDError
@@ -10,23 +8,16 @@ from reid_baseline.errors import ReIDError
 def pick_device(name: str | torch.device = "auto") -> torch.device:
     """Returns the named device; ``auto`` is a GPU, else the CPU.
 
-    Of several processes on a machine each takes a GPU of its own where none is named (torchrun's ``LOCAL_RANK``, srun's
-    ``SLURM_LOCALID``).
-
     Raises:
         ReIDError: a name that torch does not know, or a GPU that is not there.
     """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     try:
-        device = torch.device(name)
+        device = torch.device(("cuda" if count else "cpu") if name == "auto" else name)
     except RuntimeError:
         raise ReIDError(f"device {name!r} is unknown: expected auto, cpu, cuda or cuda:N") from None
-    if device == torch.device("cuda") and torch.cuda.device_count():
-        rank = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0"
-        return torch.device("cuda", int(rank) % torch.cuda.device_count())
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ReIDError(f"device {name!r} is not there: torch sees {torch.cuda.device_count()} CUDA devices; use cpu")
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise ReIDError(f"device {name!r} is not there: torch sees {count} CUDA devices; use cpu")
     return device
 
 

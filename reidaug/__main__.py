@@ -10,7 +10,7 @@ def main() -> None:
         SystemExit: with the exit code.
     """
     try:
-        from reidaug.cli import app
+        from reidaug.cli.app import app
 
         app()
     except KeyboardInterrupt:

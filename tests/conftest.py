@@ -10,23 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from reid_baseline import RECIPES
-from reidaug.annotations import write_annotations
-from reidaug.market1501 import ANNOTATION_FILES, ROOT_NAME, SPLIT_FOLDERS
-from reidaug.shrink import ShrinkConfig, shrink
-from reidaug.study import Study
+from reidaug.datasets.keypoints import write_annotations
+from reidaug.datasets.market1501 import ANNOTATION_FILES, ROOT_NAME, SPLIT_FOLDERS
+from reidaug.study.folder import Study
+from reidaug.study.shrink import ShrinkConfig, shrink
+from tests.factories import STANDING, names_of, write_picture
 
 TRAIN_IDS, TEST_IDS, IMAGES = range(1, 7), range(101, 105), 6
 
-# A person that stands upright in 64 x 128 pixels, seen from the front: (x, y) of the 18 joints.
-STANDING = np.array(
-    [
-        *[(32, 14), (32, 24), (24, 25), (20, 42), (18, 58), (40, 25), (44, 42), (46, 58), (27, 62)],
-        *[(26, 88), (25, 112), (37, 62), (38, 88), (39, 112), (30, 12), (34, 12), (28, 13), (36, 13)],
-    ]
-)
 # What stays unseen in some training images, by place in the sorted list: the plan must cope with each.
 HIDDEN = {1: slice(None), 8: [2], 13: [8, 11], 20: slice(None), 27: [5], 30: [11]}
 
@@ -93,12 +86,3 @@ def published() -> Path:
     if not folder:
         pytest.skip("REIDAUG_TEST_MARKET1501 names no folder with the published keypoint files")
     return Path(folder)
-
-
-def names_of(pid: int, images: range) -> list[str]:
-    return [f"{pid:04d}_c{1 + (i + pid) % 3}s1_{1000 * i + 7:06d}_0{i}.jpg" for i in images]
-
-
-def write_picture(path: Path, random: np.random.RandomState, size: tuple[int, int] = (128, 64)) -> None:
-    coarse = random.randint(0, 256, (8, 4, 3)).astype(np.uint8)
-    Image.fromarray(coarse).resize((size[1], size[0]), Image.Resampling.BICUBIC).save(path, "JPEG", quality=90)

@@ -18,13 +18,12 @@ import pona
 import reid_baseline
 from pona.data import to_uint8
 from reid_baseline import RECIPES
-from reidaug.cli import app
-from reidaug.market1501 import ROOT_NAME, scan_split
-from reidaug.results import result_key
-from reidaug.study import Study
-from reidaug.train import shipped_checkpoint
-
-from .test_synthesize import write_checkpoint
+from reidaug.cli.app import app
+from reidaug.datasets.market1501 import ROOT_NAME, scan_split
+from reidaug.evaluation.results import result_key
+from reidaug.study.folder import Study
+from reidaug.synthesis.painter import shipped_checkpoint
+from tests.factories import write_checkpoint
 
 OPTIONS = Path(__file__).with_name("contract_options.json")
 PLAN = "7cccb3fce83e137d"  # SHA-256 of the files that the tests below write

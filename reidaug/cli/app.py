@@ -1,0 +1,58 @@
+"""The command line: which commands there are, in the order in which its help lists them."""
+
+from typing import Annotated
+
+import typer
+
+from reidaug import __version__
+from reidaug.cli.datasets import inspect, mannequins, pairs, pose
+from reidaug.cli.generator import profile, score, train
+from reidaug.cli.pictures import attention, grid
+from reidaug.cli.results import plot, ranks, table
+from reidaug.cli.start import demo, doctor
+from reidaug.cli.study import evaluate, shrink, sweep, synthesize
+from reidaug.core.machine import keep_freed_memory
+
+PANELS = {
+    "Start": (demo, doctor),
+    "The main job": (shrink, synthesize, evaluate, sweep),
+    "Results": (table, plot, ranks),
+    "Generator": (train, score, grid, attention, profile),
+    "Data": (inspect, mannequins, pairs, pose),
+}
+
+app = typer.Typer(
+    name="reidaug",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help=(
+        "Give a person re-identification training set the images that it lacks, and measure what they are worth.\n\n"
+        "The main job is three commands, each going on where an earlier run stopped:\n\n"
+        "    reidaug shrink --portion 0.4        # keep 40 %, plan the missing images\n\n"
+        "    reidaug synthesize --ckpt pona.pt   # paint the missing images\n\n"
+        "    reidaug evaluate                    # train and score a re-ID network\n\n"
+        "`reidaug demo` runs all of it on rendered people, with nothing to download."
+    ),
+)
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"reidaug {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    keep_freed_memory()
+
+
+for panel, commands in PANELS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)

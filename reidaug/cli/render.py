@@ -1,0 +1,108 @@
+"""Reports of the commands as text for people and as plain values for `--json`."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from reidaug.cli.doctor import Check
+from reidaug.datasets.inspection import Inspection
+from reidaug.synthesis.profile import Profile
+
+SHOWN_PER_KIND = 5  # problems of one kind that are printed; `--json` has all
+
+
+def inspection_table(inspection: Inspection) -> RenderableType:
+    """Counts of each split, then the problems, kind by kind."""
+    table = Table(title=str(inspection.root), title_justify="left", title_style="bold")
+    for name in ("split", "images", "identities", "junk", "distractors", "with keypoints", "usable poses", "cameras"):
+        table.add_column(name, justify="left" if name in ("split", "cameras") else "right", no_wrap=True)
+    for split in inspection.splits:
+        counts = (split.images, split.identities, split.junk, split.distractors, split.annotated, split.poses)
+        cameras = "  ".join(f"{camera}: {count:,}" for camera, count in sorted(split.images_of_camera.items()))
+        table.add_row(split.split, *(f"{count:,}" for count in counts), cameras)
+    return Group(table, *_problem_lines(inspection))
+
+
+def _problem_lines(inspection: Inspection) -> list[Text]:
+    shown: Counter[str] = Counter()
+    lines = []
+    for problem in sorted(inspection.problems, key=lambda problem: (problem.level, problem.kind)):
+        shown[problem.kind] += 1
+        if shown[problem.kind] <= SHOWN_PER_KIND:
+            lines.append(Text(f"{problem.level}: {problem.where}: {problem.message}"))
+        elif shown[problem.kind] == SHOWN_PER_KIND + 1:
+            count = sum(other.kind == problem.kind for other in inspection.problems)
+            lines.append(
+                Text(f"{problem.level}: ... and {count - SHOWN_PER_KIND:,} more of {problem.kind} (--json lists all)")
+            )
+    notes = len(inspection.problems) - len(inspection.errors)
+    verdict = _counted(len(inspection.errors), "error") if inspection.errors else "no errors"
+    lines.append(Text(f"{verdict}, {_counted(notes, 'note')}"))
+    return lines
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def inspection_values(inspection: Inspection) -> dict[str, Any]:
+    """Everything that `inspect` found."""
+    return {
+        "data": str(inspection.root),
+        "splits": {split.split: asdict(split) for split in inspection.splits},
+        "errors": len(inspection.errors),
+        "problems": [asdict(problem) for problem in inspection.problems],
+    }
+
+
+def doctor_table(checks: Sequence[Check]) -> RenderableType:
+    """What was looked at, whether it will do, what was found, and how to mend it."""
+    table = Table(show_header=False, box=None)
+    for check in checks:
+        mark = Text("ok", style="green") if check.ok else Text("MEND", style="bold red")
+        table.add_row(mark, check.name, Text(check.detail + (f"; {check.mend}" if check.mend else "")))
+    return table
+
+
+def doctor_values(checks: Sequence[Check]) -> dict[str, Any]:
+    """For ``--json``."""
+    return {"ok": all(check.ok for check in checks), "checks": [asdict(check) for check in checks]}
+
+
+def profile_table(profile: Profile) -> RenderableType:
+    """A row for each size, batch and way; `times` is the speed over that of fp32 eager."""
+    title = f"{profile.checkpoint.name}: {profile.parameters / 1e6:,.2f} M parameters; {profile.device}"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for name in ("size", "GMACs", "batch", "way", "ms/image", "images/s", "times", "memory MiB"):
+        table.add_column(name, justify="left" if name == "way" else "right")
+    for cost in profile.costs:
+        plain = next(each for each in profile.costs if (each.size, each.batch_size) == (cost.size, cost.batch_size))
+        table.add_row(
+            f"{cost.size[0]} x {cost.size[1]}",
+            f"{profile.macs[cost.size] / 1e9:.2f}",
+            str(cost.batch_size),
+            cost.way,
+            f"{cost.milliseconds:.2f}",
+            f"{cost.images_per_second:.1f}",
+            f"{plain.milliseconds / cost.milliseconds:.2f}",
+            "-" if cost.memory is None else f"{cost.memory / 2**20:.0f}",
+        )
+    return table
+
+
+def profile_values(profile: Profile) -> dict[str, Any]:
+    """For `--json`."""
+    return {
+        "checkpoint": str(profile.checkpoint),
+        "parameters": profile.parameters,
+        "device": profile.device,
+        "rows": [
+            {**asdict(cost), "macs": profile.macs[cost.size], "images_per_second": cost.images_per_second}
+            for cost in profile.costs
+        ],
+    }

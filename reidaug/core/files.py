@@ -1,0 +1,139 @@
+"""Files and folders that appear whole or not at all, and locks on what is being made."""
+
+import fcntl
+import hashlib
+import io
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from reidaug.core.errors import HeldError, ReidAugError
+
+
+def atomic_write(path: Path, data: bytes | str) -> None:
+    """Write a file whole or not at all.
+
+    Args:
+        path: the file; its folder exists.
+        data: bytes, or text that is stored as UTF-8.
+    """
+    content = data.encode() if isinstance(data, str) else data
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}.partial"
+    try:
+        with open(temporary, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_image(path: Path, image: Image.Image, kind: str, **options: Any) -> None:
+    """Write a picture whole or not at all.
+
+    Args:
+        path: the file; its folder exists.
+        image: the picture.
+        kind: "PNG" or "JPEG", whatever the name ends in.
+        options: of PIL's `Image.save`.
+    """
+    content = io.BytesIO()
+    image.save(content, kind, **options)
+    atomic_write(path, content.getvalue())
+
+
+def check_out(path: Path, folder: bool = False) -> None:
+    """Raises ReidAugError where a file (or a folder) cannot be written for want of a place: now, not after the work."""
+    parent = path.absolute().parent
+    if not parent.is_dir():
+        raise ReidAugError(f"no folder {parent} for {path.name}: make it first")
+    if folder and path.exists() and not path.is_dir():
+        raise ReidAugError(f"{path} is a file, expected a folder to write to")
+    if not folder and path.is_dir():
+        raise ReidAugError(f"{path} is a folder, expected a file to write")
+    try:
+        with tempfile.TemporaryFile(dir=path if path.is_dir() else parent):
+            pass
+    except OSError as error:
+        raise ReidAugError(f"{path} cannot be written: {error.strerror}; choose a folder that is writable") from None
+
+
+@contextmanager
+def locked(path: Path, what: str, wait: bool = False, shared: bool = False) -> Iterator[None]:
+    """Hold an output for oneself; whoever comes second is refused at once. The system lets go when the holder dies.
+
+    Args:
+        path: the lock file, best a hidden one beside the output; it stays, and says who held it last.
+        what: the output's name in the message.
+        wait: wait for the holder instead of being refused.
+        shared: hold it beside others who share it; the file still names the last who held it alone.
+
+    Raises:
+        HeldError: somebody holds it; the message names process, machine and time.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(handle, kind | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            holder = os.read(handle, 200).decode(errors="replace").strip() or "another process"
+            raise HeldError(f"{what} is being made by {holder}; wait until that is done, or stop it") from None
+        if not shared:
+            os.ftruncate(handle, 0)
+            os.write(handle, f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%F %T')}".encode())
+        yield
+        # Unlocking, not only closing: a forked child would keep the lock alive.
+        fcntl.flock(handle, fcntl.LOCK_UN)
+    finally:
+        os.close(handle)
+
+
+def stamp_files(paths: Iterable[Path]) -> str:
+    """A digest of inode, size and time of some files: cheap, and another one once any of them is written again.
+
+    Raises:
+        ReidAugError: a file is not there.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            found = path.stat()
+        except OSError as error:
+            raise ReidAugError(f"cannot read {path}: {error.strerror}") from None
+        digest.update(f"{found.st_ino} {found.st_size} {found.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def link_or_copy_folder(source: Path, target: Path, copy: bool) -> None:
+    """Give a folder of files a second place: a symbolic link to its absolute path, or a full copy; whole or not at all.
+
+    Args:
+        source: the folder.
+        target: where it shall appear; nothing is there yet, or for a copy a link.
+        copy: copy instead of linking.
+    """
+    if copy:
+        beside = target.with_name(f".{target.name}.part")
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir()
+        for entry in os.scandir(source):
+            if entry.is_file():
+                shutil.copyfile(entry.path, beside / entry.name)
+        os.sync()
+        target.unlink(missing_ok=True)
+        os.rename(beside, target)
+    else:
+        target.symlink_to(source.resolve(), target_is_directory=True)

@@ -1,0 +1,34 @@
+"""Which share of the work is this process's, as torchrun and SLURM tell it."""
+
+from collections.abc import Mapping
+
+from reidaug.core.errors import ReidAugError
+
+
+def shard_from_environment(environment: Mapping[str, str]) -> tuple[int, int]:
+    """This process's rank and the number of processes, from torchrun or SLURM.
+
+    Returns:
+        (rank, world): torchrun's RANK and WORLD_SIZE, else the place in a SLURM array of jobs and among the tasks that
+        srun has started; what a job only asked for (SLURM_NTASKS) does no work.
+    """
+    try:
+        if "WORLD_SIZE" in environment:
+            rank, world = int(environment.get("RANK", "0")), int(environment["WORLD_SIZE"])
+        else:
+            first = int(environment.get("SLURM_ARRAY_TASK_MIN", "0"))
+            step = int(environment.get("SLURM_ARRAY_TASK_STEP", "1"))
+            job = (int(environment.get("SLURM_ARRAY_TASK_ID", first)) - first) // step
+            jobs = int(environment.get("SLURM_ARRAY_TASK_COUNT", "1"))
+            if (int(environment.get("SLURM_ARRAY_TASK_MAX", first + (jobs - 1) * step)) - first) // step + 1 != jobs:
+                raise ReidAugError(
+                    "the SLURM array has gaps, so its shares cannot be told: send the whole array again; what is done "
+                    "already is passed over"
+                )
+            task, tasks = int(environment.get("SLURM_PROCID", "0")), int(environment.get("SLURM_STEP_NUM_TASKS", "1"))
+            rank, world = job * tasks + task, jobs * tasks
+    except ValueError as error:
+        raise ReidAugError(f"RANK, WORLD_SIZE or the SLURM variables are not numbers ({error})") from None
+    if not 0 <= rank < world:
+        raise ReidAugError(f"rank {rank} of {world} processes is impossible: check RANK/WORLD_SIZE or the SLURM array")
+    return rank, world

@@ -1,0 +1,1 @@
+"""People on disk: read, check, pose."""

@@ -1,0 +1,232 @@
+"""`reidaug pose`: a keypoint CSV for a folder of images, estimated or taken over from another estimator's file.
+
+What is estimated lies in `.NAME.part` beside the CSV until all of it is there: a line with the settings, then the CSV's
+rows, batch by batch, each after the digest of its image.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reidaug.core.errors import ReidAugError
+from reidaug.core.files import atomic_write, locked
+from reidaug.datasets.images import read_image
+from reidaug.datasets.keypoints import HEADER, format_annotations, format_rows, parse_row, read_annotations
+from reidaug.datasets.market1501 import find_root, scan_split, split_folder
+from reidaug.datasets.pairs import usable
+from reidaug.datasets.pose_files import read_keypoints
+from reidaug.datasets.vitpose import PoseEstimator
+
+FORMAT = "reidaug pose 1"
+_ENDINGS = (".jpg", ".jpeg", ".png")
+_SPLITS = {"train": ("train",), "test": ("gallery", "query")}
+
+
+@dataclass(frozen=True)
+class PoseRequest:
+    """What to write keypoints of, and where."""
+
+    data: Path  # a folder of images, or a Market-1501 root
+    out: Path  # the CSV
+    split: str | None = None  # of a Market-1501 root: train (where None) or test
+    threshold: float = 0.3  # confidence below which a joint counts as missing
+    force: bool = False  # replace the CSV, and what an interrupted run with other settings left
+
+
+def find_images(data: Path, split: str | None = None) -> dict[str, Path]:
+    """The images of a folder, or of a split of a Market-1501 root, by name and sorted.
+
+    Args:
+        data: a folder of .jpg and .png images (folders in it are not looked into), or a Market-1501 root.
+        split: of a root only: train (also where None), or test, which is gallery and query.
+
+    Raises:
+        ReidAugError: no such folder, no image in it, a split of what has none, or a name that the CSV cannot hold.
+    """
+    if not data.is_dir():
+        raise ReidAugError(f"no folder {data}; expected a folder of images or a Market-1501 root")
+    try:
+        root = find_root(data)
+    except ReidAugError:
+        if split:
+            raise ReidAugError(f"{data} is not a Market-1501 root, so it has no split {split}; omit --split") from None
+        paths = [path for path in data.iterdir() if path.suffix.lower() in _ENDINGS and not path.name.startswith(".")]
+    else:
+        splits = _SPLITS[split or "train"]
+        paths = [split_folder(root, each) / record.name for each in splits for record in scan_split(root, each)]
+    if not paths:
+        raise ReidAugError(f"no .jpg or .png image in {data}; expected a folder of images or a Market-1501 root")
+    images: dict[str, Path] = {}
+    for path in sorted(paths, key=lambda path: path.name):
+        if ":" in path.name or not path.name.isprintable() or path.name != path.name.strip():
+            raise ReidAugError(f"the keypoint CSV cannot hold the image name {path.name!r}; rename it")
+        if images.setdefault(path.name, path) != path:
+            raise ReidAugError(f"{path} and {images[path.name]} have one name; rename or remove one")
+    return images
+
+
+def estimate_annotations(
+    request: PoseRequest,
+    load: Callable[[], PoseEstimator],
+    advance: Callable[[int, int], None],
+    model: str,
+    batch_size: int = 32,
+) -> dict[str, Any]:
+    """Estimate the joints of each image; run again after an interruption it goes on, and a complete CSV is left alone.
+
+    Args:
+        request: what and where.
+        load: gives the estimator; called once, and only if there is something to do.
+        advance: told how many images are done, of how many.
+        model: the estimator's name, for messages.
+        batch_size: images at a time.
+
+    Returns:
+        What to print: the file, how many images, estimated ones, poses without a joint, and usable ones.
+
+    Raises:
+        ReidAugError: no images, one that cannot be read, a CSV of other images in the way, another run at work on it,
+            or an interrupted run with other settings.
+    """
+    images = find_images(request.data, request.split)
+    with locked(request.out.parent / f".{request.out.name}.lock", str(request.out)):
+        done = json.dumps({"model": model, "threshold": request.threshold, "images": _fingerprint(images)})
+        if _is_complete(request, list(images), done):
+            return _summary(request.out, estimated=0)
+        estimator = load()
+        part = request.out.parent / f".{request.out.name}.part"
+        record = {"format": FORMAT, "model": model, "weights": estimator.fingerprint(), "threshold": request.threshold}
+        rows = _resume(part, record, images, request.force)
+        todo = [name for name in images if name not in rows]
+        with open(part, "ab") as file:
+            for start in range(0, len(todo), batch_size):
+                advance(len(rows), len(images))
+                batch = todo[start : start + batch_size]
+                keypoints = estimator([read_image(images[name]) for name in batch], request.threshold, batch_size)
+                new = dict(zip(batch, format_rows(batch, keypoints), strict=True))
+                file.write("".join(f"{_digest(images[name])} {row}\n" for name, row in new.items()).encode())
+                file.flush()
+                os.fsync(file.fileno())
+                rows |= new
+        advance(len(images), len(images))
+        atomic_write(request.out, "\n".join([HEADER, *(rows[name] for name in images)]) + "\n")
+        atomic_write(_record_path(request.out), done)
+        part.unlink()
+    return _summary(request.out, estimated=len(todo))
+
+
+def convert_annotations(request: PoseRequest, source: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Write the keypoints of another estimator's file as a CSV with a row for each image.
+
+    Args:
+        request: what and where.
+        source: the file or folder, see `read_keypoints`.
+        say: takes the lines for the user.
+
+    Returns:
+        What to print: the file, how many images, poses without a joint, and usable ones.
+
+    Raises:
+        ReidAugError: no images, a broken file or one of other images, or a CSV in the way.
+    """
+    names = list(find_images(request.data, request.split))
+    if request.out.is_dir():
+        raise ReidAugError(f"{request.out} is a folder; expected the CSV to write, such as annotation.csv")
+    known = read_keypoints(source, request.threshold, names)
+    absent = [name for name in names if name not in known.index]
+    others = len(known) - (len(names) - len(absent))
+    if len(absent) == len(names):
+        raise ReidAugError(f"{source} has no image of {request.data}: it names {known.names[0]}, not {names[0]}")
+    if absent:
+        say(f"{len(absent):,} of {len(names):,} images are not in {source}, such as {absent[0]}: all joints missing")
+    if others:
+        say(f"{others:,} images of {source} are not in {request.data} and are left out")
+    content = format_annotations(names, known.select(names))
+    with locked(request.out.parent / f".{request.out.name}.lock", str(request.out)):
+        there = request.out.read_bytes() if request.out.exists() else None
+        if there not in (None, content.encode()) and not request.force:
+            raise ReidAugError(f"{request.out} exists and holds others; give another --out, or replace it with --force")
+        atomic_write(request.out, content)
+    return _summary(request.out)
+
+
+def _is_complete(request: PoseRequest, names: Sequence[str], done: str) -> bool:
+    """Whether the CSV was made of these very images with these settings; refuses to touch another."""
+    if request.out.is_dir():
+        raise ReidAugError(f"{request.out} is a folder; expected the CSV to write, such as annotation.csv")
+    if request.force or not request.out.exists():
+        return False
+    try:
+        rows = read_annotations(request.out).names
+    except (ReidAugError, OSError):
+        rows = ()
+    if list(rows) != list(names):
+        raise ReidAugError(
+            f"{request.out} exists and is no keypoint file of these {len(names)} images; choose another --out, or "
+            "replace it with --force"
+        )
+    record = _record_path(request.out)
+    if not record.is_file() or record.read_text() != done:
+        raise ReidAugError(
+            f"{request.out} exists and was not made of these images as they are now, with this model and threshold; "
+            "choose another --out, or replace it with --force"
+        )
+    return True
+
+
+def _record_path(out: Path) -> Path:
+    return out.parent / f".{out.name}.record"
+
+
+def _fingerprint(images: dict[str, Path]) -> str:
+    whole = hashlib.sha256("".join(f"{name}\0{_digest(path)}\n" for name, path in images.items()).encode())
+    return whole.hexdigest()[:16]
+
+
+def _resume(part: Path, record: dict[str, Any], images: dict[str, Path], force: bool) -> dict[str, str]:
+    """The rows that an interrupted run left of images that are still the same; the file then holds nothing else."""
+    lines = part.read_bytes().split(b"\n")[:-1] if part.exists() else []  # the last has no end: cut off by a kill
+    try:
+        before = json.loads(lines[0]) if lines else None
+    except ValueError:
+        before = None
+    if isinstance(before, dict) and before != record and not force:
+        other = [f"{key} {before.get(key)}, now {record[key]}" for key in record if before.get(key) != record[key]]
+        raise ReidAugError(
+            f"an interrupted run left {len(lines) - 1} poses in {part} with {'; '.join(other)}; give the same again, "
+            "or start anew with --force"
+        )
+    rows: dict[str, str] = {}
+    kept = [json.dumps(record)]
+    for line in lines[1:] if before == record else []:
+        try:
+            digest, row = line.decode().split(" ", 1)
+            name = parse_row(row)[0]
+        except ValueError:
+            continue
+        if name in images and name not in rows and digest == _digest(images[name]):
+            rows[name] = row
+            kept.append(line.decode())
+    atomic_write(part, "".join(f"{line}\n" for line in kept))
+    return rows
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _summary(out: Path, **more: int) -> dict[str, Any]:
+    keypoints = read_annotations(out).keypoints
+    return {
+        "out": str(out),
+        "images": len(keypoints),
+        **more,
+        "without_joints": int(np.isnan(keypoints).all(axis=(1, 2)).sum()),
+        "usable_poses": int(usable(keypoints).sum()),
+    }

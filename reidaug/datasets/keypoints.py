@@ -1,0 +1,278 @@
+"""The public keypoint CSV, read and written: the only place that knows (y, x) order and -1 for a missing joint.
+
+One row an image: `name: [y0, ..., y17]: [x0, ..., x17]`, below the header `name:keypoints_y:keypoints_x` (the format of
+PATN, Zhu et al., CVPR 2019, which PoNA shares). In memory: (x, y) in pixels, NaN = missing.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reidaug.core.errors import ReidAugError
+from reidaug.core.files import atomic_write
+from reidaug.datasets.market1501 import ANNOTATION_FILES
+
+SLACK = 5  # pixels by which an estimated joint may lie outside of its image
+
+HEADER = "name:keypoints_y:keypoints_x"
+JOINTS = 18
+MISSING = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Annotations:
+    """Keypoints by image name, in file order."""
+
+    names: tuple[str, ...]  # file names without a folder, each once
+    keypoints: np.ndarray  # (N, 18, 2) float32, (x, y) in pixels, NaN = missing (both)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """The row of each name."""
+        return {name: row for row, name in enumerate(self.names)}
+
+    def select(self, names: Sequence[str]) -> np.ndarray:
+        """The keypoints of some images.
+
+        Args:
+            names: file names, in any order.
+
+        Returns:
+            (len(names), 18, 2) float32; an image without a row has NaN throughout.
+        """
+        rows = np.array([self.index.get(name, -1) for name in names], dtype=np.int64)
+        keypoints = np.full((len(rows), JOINTS, 2), np.nan, dtype=np.float32)
+        keypoints[rows >= 0] = self.keypoints[rows[rows >= 0]]
+        return keypoints
+
+    def fingerprint(self, names: Sequence[str]) -> str:
+        """Digest of the keypoints of some images, in their order; no row is the same as no joint."""
+        return hashlib.sha256(self.select(names).tobytes()).hexdigest()[:16]
+
+    def only(self, names: Iterable[str]) -> "Annotations":
+        """The rows of some images, in file order; those that have none are passed over."""
+        wanted = set(names)
+        rows = np.array([row for row, name in enumerate(self.names) if name in wanted], dtype=np.int64)
+        return Annotations(tuple(self.names[row] for row in rows), self.keypoints[rows])
+
+
+@dataclass(frozen=True)
+class RowProblem:
+    """One broken row."""
+
+    line: int  # from 1, the header is line 1
+    message: str  # what is wrong with it
+
+
+def parse_annotations(path: Path) -> tuple[Annotations, list[RowProblem]]:
+    """Read a keypoint CSV as far as it can be read.
+
+    Args:
+        path: the CSV.
+
+    Returns:
+        The good rows, and a problem for each broken one in file order.
+
+    Raises:
+        ReidAugError: there is no such file, it is no text, or its header is another.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except FileNotFoundError:
+        raise ReidAugError(f"no keypoint file {path}") from None
+    except UnicodeDecodeError:
+        raise ReidAugError(f"{path} is not a text file; expected a keypoint CSV with the header '{HEADER}'") from None
+    if lines[0].strip() != HEADER:
+        raise ReidAugError(f"{path} line 1: the header is '{lines[0].strip()[:60]}', expected '{HEADER}'")
+    first_line: dict[str, int] = {}
+    coordinates: list[tuple[list[float], list[float]]] = []
+    problems: list[RowProblem] = []
+    for number, line in enumerate(lines[1:], start=2):
+        if not line.strip():
+            continue
+        try:
+            name, ys, xs = parse_row(line)
+            if name in first_line:
+                raise ValueError(f"{name} stands in line {first_line[name]} already")
+        except ValueError as error:
+            problems.append(RowProblem(number, str(error)))
+        else:
+            first_line[name] = number
+            coordinates.append((xs, ys))
+    keypoints = np.array(coordinates, dtype=np.float32).reshape(-1, 2, JOINTS).transpose(0, 2, 1).copy()
+    keypoints[(keypoints == MISSING).any(axis=2)] = np.nan
+    return Annotations(tuple(first_line), keypoints), problems
+
+
+def read_annotations(path: Path) -> Annotations:
+    """Read a keypoint CSV in which every row is right.
+
+    Args:
+        path: the CSV.
+
+    Returns:
+        The keypoints in file order.
+
+    Raises:
+        ReidAugError: no such file, another header, no rows, or broken rows (how many, and the first).
+    """
+    annotations, problems = parse_annotations(path)
+    if problems:
+        more = f" (and {len(problems) - 1} more broken rows; `reidaug inspect` lists them)" if len(problems) > 1 else ""
+        raise ReidAugError(f"{path} line {problems[0].line}: {problems[0].message}{more}")
+    if not annotations.names:
+        raise ReidAugError(f"{path} has a header but no rows")
+    return annotations
+
+
+def line_of(path: Path, name: str) -> int:
+    """The line of an image that stands in a keypoint CSV, from 1: for messages, as it reads the file again."""
+    lines = path.read_text(encoding="utf-8-sig").split("\n")
+    return next(number for number, line in enumerate(lines, start=1) if line.split(":")[0].strip() == name)
+
+
+def write_annotations(path: Path, names: Iterable[str], keypoints: np.ndarray) -> None:
+    """Write a keypoint CSV in the public format; whole numbers give the public file's very bytes.
+
+    Args:
+        path: the file to write, whole or not at all.
+        names: N file names without a folder.
+        keypoints: (N, 18, 2), (x, y) in pixels, NaN = missing.
+
+    Raises:
+        ReidAugError: see `format_annotations`.
+    """
+    atomic_write(path, format_annotations(list(names), keypoints))
+
+
+def format_annotations(names: Sequence[str], keypoints: np.ndarray) -> str:
+    """The text of a keypoint CSV.
+
+    Args:
+        names: N file names without a folder.
+        keypoints: (N, 18, 2), (x, y) in pixels, NaN = missing.
+
+    Raises:
+        ReidAugError: the shape is another, or a seen joint lies at -1, which the format keeps for missing ones.
+    """
+    if keypoints.shape != (len(names), JOINTS, 2):
+        raise ReidAugError(f"keypoints have shape {keypoints.shape}, expected ({len(names)}, {JOINTS}, 2)")
+    seen = np.isfinite(keypoints).all(axis=2)
+    if (keypoints[seen] == MISSING).any():
+        raise ReidAugError("a seen joint lies at -1, which means missing in the CSV; drop joints outside the image")
+    return "\n".join([HEADER, *format_rows(names, keypoints)]) + "\n"
+
+
+def format_rows(names: Sequence[str], keypoints: np.ndarray) -> list[str]:
+    """The rows of a keypoint CSV, without line ends: N names, and (N, 18, 2) pixels with NaN = missing."""
+    seen = np.isfinite(keypoints).all(axis=2)
+    marked = np.where(seen[..., None], keypoints, MISSING).astype(np.float32)
+    whole = (marked == np.rint(marked)).all()
+    values = marked.astype(np.int64).tolist() if whole else [[[_plain(v) for v in p] for p in row] for row in marked]
+    return [f"{name}: {[p[1] for p in row]}: {[p[0] for p in row]}" for name, row in zip(names, values, strict=True)]
+
+
+def find_annotations(root: Path, split: str) -> Path:
+    """The keypoint CSV of a data set: in its root folder, else beside it.
+
+    Args:
+        root: the data set's root.
+        split: train, or test (gallery, and query where the file covers it).
+
+    Raises:
+        ReidAugError: there is none in either place.
+    """
+    for path in _places(root, split):
+        if path.is_file():
+            return path
+    raise ReidAugError(
+        f"no {ANNOTATION_FILES[split]} in {root} or beside it; put the public keypoint file of the data set there"
+    )
+
+
+def has_annotations(root: Path, split: str) -> bool:
+    """Whether a data set has the keypoint CSV of a split."""
+    return any(path.is_file() for path in _places(root, split))
+
+
+def _places(root: Path, split: str) -> list[Path]:
+    return [folder / ANNOTATION_FILES[split] for folder in (root, root.absolute().parent)]
+
+
+def parse_row(line: str) -> tuple[str, list[float], list[float]]:
+    """Name, ys and xs of one row of a keypoint CSV; ValueError says what is wrong."""
+    fields = line.strip().split(":")
+    if len(fields) != 3:
+        raise ValueError(f"{len(fields)} fields separated by ':', expected 3 (name, ys, xs): {line.strip()[:60]!r}")
+    name = fields[0].strip()
+    if not name:
+        raise ValueError("the image name is empty")
+    return name, _parse_list(name, "keypoints_y", fields[1]), _parse_list(name, "keypoints_x", fields[2])
+
+
+def _parse_list(name: str, column: str, text: str) -> list[float]:
+    try:
+        values = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        raise ValueError(f"{name}: {column} is not a list of numbers: {text.strip()[:40]!r}") from None
+    if not isinstance(values, list) or len(values) != JOINTS:
+        found = f"{len(values)} numbers" if isinstance(values, list) else repr(values)[:40]
+        raise ValueError(f"{name}: {column} holds {found}, expected {JOINTS}")
+    if not are_coordinates(values):
+        raise ValueError(f"{name}: {column} holds something other than pixel coordinates")
+    return values
+
+
+def are_coordinates(values: list[Any]) -> bool:
+    """Whether what JSON gave are all numbers that can be pixels."""
+    # json reads NaN, Infinity and 10**400 too; a bool is an int by inheritance only.
+    return all(type(value) in (int, float) and abs(value) < 1e6 and math.isfinite(value) for value in values)
+
+
+def _plain(value: np.float32) -> float | int:
+    """The shortest number that reads back as the same float32."""
+    return int(value) if value == int(value) else float(str(value))
+
+
+def count_outside(annotations: Annotations, path: Path, columns: tuple[int, int], height: int) -> int:
+    """Count joints outside of their image, and refuse those that no rounding puts there.
+
+    The published files of Market-1501 hold none, so a joint far outside tells of images of another size, or of a file
+    with x first.
+
+    Args:
+        annotations: of the images that are used, (x, y) in pixels.
+        path: the file that they were read from.
+        columns: first column of the image and the one after its last, in pixels of the keypoints.
+        height: of the image in pixels.
+
+    Returns:
+        How many joints lie up to `SLACK` pixels outside.
+
+    Raises:
+        ReidAugError: a joint lies farther outside; the message names the line of the first and counts them.
+    """
+    x, y = annotations.keypoints[..., 0], annotations.keypoints[..., 1]
+    beyond = np.maximum.reduce([columns[0] - x, x - (columns[1] - 1), -y, y - (height - 1)])  # NaN where missing
+    far = np.argwhere(beyond > SLACK)
+    if len(far):
+        from pona.keypoints import JOINTS
+
+        row, joint = far[0].tolist()
+        name = annotations.names[row]
+        raise ReidAugError(
+            f"{path} line {line_of(path, name)}: the {JOINTS[joint]} of {name} lies at x = {x[row, joint]:g}, "
+            f"y = {y[row, joint]:g}, expected x {columns[0]} to {columns[1] - 1} and y 0 to {height - 1} "
+            f"({len(far):,} such joints): is this the keypoint file of images of another size, or x first in it?"
+        )
+    return int((beyond > 0.5).sum())

@@ -1,0 +1,176 @@
+"""Joints of the person in an image, by ViTPose: the whole image is the person's box.
+
+Xu et al., "ViTPose: Simple Vision Transformer Baselines for Human Pose Estimation", NeurIPS 2022, as transformers has
+it: an affine crop of 1.25 times the box, and heatmaps read with DARK (Zhang et al., CVPR 2020).
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reidaug.core.device import pick_device
+from reidaug.core.errors import ReidAugError
+from reidaug.datasets.pose_files import from_coco
+
+DEFAULT_MODEL = "usyd-community/vitpose-base-simple"
+THRESHOLD = 0.3  # least confidence, of about 1, with which a joint counts as seen
+COCO_JOINTS = 17
+_FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
+_EXPECTED = (
+    f"expected a folder with {', '.join(_FILES)}, such as those of https://huggingface.co/{DEFAULT_MODEL}, "
+    "or the name of such a model there (--model)"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class PoseEstimator:
+    """A ViTPose network that is ready to look at images; ``PoseEstimator.load()`` makes one."""
+
+    network: Any  # transformers.VitPoseForPoseEstimation, float32, in evaluation mode, on `device`
+    processor: Any  # transformers.VitPoseImageProcessor
+    device: Any  # torch.device
+
+    @classmethod
+    def load(cls, model: str | Path = DEFAULT_MODEL, device: Any = "auto") -> "PoseEstimator":
+        """Read a ViTPose model; weights come from safetensors only, so nothing in the files is run.
+
+        Args:
+            model: a folder that holds it, or its name at huggingface.co; what was fetched once needs no network.
+            device: auto, cpu, cuda, cuda:N, or a `torch.device`.
+
+        Raises:
+            ReidAugError: transformers is not installed, there is no such model, or it is not a ViTPose of 17 joints.
+            ReIDError: no such device.
+        """
+        try:
+            from transformers import VitPoseForPoseEstimation, VitPoseImageProcessor
+        except ImportError:
+            raise ReidAugError(
+                "pose estimation needs transformers 4.48 or newer: pip install 'reidaug[pose]', or read another "
+                "estimator's file with --read"
+            ) from None
+
+        place = pick_device(device)
+        _check_place(str(model))
+        with _quiet():
+            options = {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
+            network, info = _read(VitPoseForPoseEstimation, model, **options)
+            processor = _read(VitPoseImageProcessor, model)
+        unfit = [*info["missing_keys"], *(str(each[0]) for each in info["mismatched_keys"])]
+        if unfit:
+            raise ReidAugError(f"{model} is not a ViTPose model: {len(unfit)} weights do not fit, such as {min(unfit)}")
+        if network.config.num_labels != COCO_JOINTS:
+            raise ReidAugError(
+                f"{model} has {network.config.num_labels} joints, expected the {COCO_JOINTS} of COCO: choose another"
+            )
+        return cls(network.float().eval().to(place), processor, place)
+
+    def __call__(
+        self, images: Sequence[np.ndarray] | np.ndarray, threshold: float = THRESHOLD, batch_size: int = 32
+    ) -> np.ndarray:
+        """Estimate the joints of one person per image.
+
+        Args:
+            images: (N, H, W, 3) uint8 RGB, or N images (H, W, 3) of any sizes.
+            threshold: confidence below which a joint counts as missing; heatmaps peak at about 1.
+            batch_size: images at a time; changes nothing but rounding.
+
+        Returns:
+            (N, 18, 2) float32, (x, y) in pixels to two decimals, NaN = missing: too uncertain, or outside the image.
+
+        Raises:
+            ReidAugError: the network gives numbers that are not finite.
+        """
+        parts = [self._estimate(images[i : i + batch_size], threshold) for i in range(0, len(images), batch_size)]
+        return np.concatenate([np.empty((0, 18, 2), dtype=np.float32), *parts])
+
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits: the same for the same weights, wherever they lie."""
+        whole = hashlib.sha256()
+        for name, tensor in sorted(self.network.state_dict().items()):
+            whole.update(name.encode() + b"\0" + tensor.cpu().numpy().tobytes())
+        return whole.hexdigest()[:16]
+
+    def _estimate(self, images: Sequence[np.ndarray] | np.ndarray, threshold: float) -> np.ndarray:
+        import torch
+
+        sizes = np.array([(image.shape[1], image.shape[0]) for image in images], dtype=np.float32)[:, None]
+        boxes = [[[0.0, 0.0, *size]] for size in sizes[:, 0].tolist()]  # x, y, width, height
+        inputs = self.processor(
+            list(map(np.array, images)), boxes=boxes, return_tensors="pt", input_data_format="channels_last"
+        )
+        arguments = {"pixel_values": inputs["pixel_values"].to(self.device)}
+        if getattr(self.network.config.backbone_config, "num_experts", 1) > 1:  # ViTPose+: expert 0 is COCO's
+            arguments["dataset_index"] = torch.zeros(len(boxes), dtype=torch.int64, device=self.device)
+        with torch.inference_mode():
+            outputs = self.network(**arguments)
+        if not torch.isfinite(outputs.heatmaps).all():
+            raise ReidAugError(
+                "the pose model gives numbers that are not finite: its weights are broken, fetch it again"
+            )
+        people = [person for (person,) in self.processor.post_process_pose_estimation(outputs, boxes=boxes)]
+        points = np.stack([person["keypoints"].numpy() for person in people]).astype(np.float32)
+        scores = np.stack([person["scores"].numpy() for person in people])
+        pixel = np.rint(points)
+        outside = ((pixel < 0) | (pixel > sizes - 1)).any(axis=2)
+        points = np.clip(points, 0, sizes - 1)
+        points[outside | (scores < threshold)] = np.nan
+        return np.round(from_coco(points), 2)
+
+
+def _check_place(model: str) -> None:
+    """Says what a local model lacks, before transformers looks for it at huggingface.co."""
+    folder = Path(model)
+    if not folder.exists():
+        if model.count("/") != 1 or model[0] in "/.~":
+            raise ReidAugError(f"no pose model {model}; {_EXPECTED}")
+        return
+    sharded = (folder / "model.safetensors.index.json").is_file()
+    lacking = [name for name in _FILES[: 2 if sharded else 3] if not (folder / name).is_file()]
+    if lacking:
+        pickles = sorted(path.name for form in ("*.bin", "*.pt", "*.pth") for path in folder.glob(form))
+        found = f" ({pickles[0]} is a pickle, which could run code, and is not read)" if pickles else ""
+        raise ReidAugError(f"no {', no '.join(lacking)} in the pose model's folder {model}{found}; {_EXPECTED}")
+
+
+def _read(kind: Any, model: str | Path, **arguments: Any) -> Any:
+    """What is here already is taken without asking the network."""
+    try:
+        return kind.from_pretrained(model, local_files_only=True, **arguments)
+    except Exception as error:  # a broken model fails in many ways
+        problem = error
+    if not Path(model).exists():
+        try:
+            return kind.from_pretrained(model, **arguments)
+        except Exception as error:
+            problem = error
+    reason = (str(problem).strip().splitlines() or [type(problem).__name__])[0][:160]
+    raise ReidAugError(f"the pose model {model} cannot be had: {reason.rstrip('.')}; {_EXPECTED}") from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the bars and the retry messages of the libraries that load the model."""
+    from huggingface_hub.utils import logging as hub_logging
+    from transformers.utils import logging
+
+    verbosity, hub_verbosity, bars = (
+        logging.get_verbosity(),
+        hub_logging.get_verbosity(),
+        logging.is_progress_bar_enabled(),
+    )
+    logging.set_verbosity_error()
+    hub_logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        hub_logging.set_verbosity(hub_verbosity)
+        if bars:
+            logging.enable_progress_bar()

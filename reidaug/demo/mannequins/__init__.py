@@ -1,0 +1,5 @@
+"""Rendered people in Market-1501 layout with exact keypoints: the data set that needs no download."""
+
+from reidaug.demo.mannequins.dataset import MannequinConfig, write_mannequins
+
+__all__ = ["MannequinConfig", "write_mannequins"]

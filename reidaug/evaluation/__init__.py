@@ -1,0 +1,1 @@
+"""Re-ID baselines on training sets."""

@@ -1,0 +1,99 @@
+"""mAP over the kept portion, one line a training set, as a picture."""
+
+import io
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reidaug.core.errors import ReidAugError
+from reidaug.core.files import atomic_write, check_out
+from reidaug.reports.grids import setting_name
+from reidaug.reports.table import group_rows
+from reidaug.study.controls import is_control
+
+BESIDE = 0.01  # of p, from bar to bar where there is one portion: they would lie over each other
+
+Line = dict[float, list[float]]  # portion -> mAP in per cent, one a seed
+
+
+def plot_results(rows: Sequence[dict[str, Any]], out: Path) -> list[Path]:
+    """Draws mAP (trapezoid AP) over the portion; bands and bars show one standard deviation over seeds.
+
+    Sets of one recipe, network and test data share axes; the full set is a horizontal line.
+
+    Args:
+        rows: result rows, as in ``results.jsonl``.
+        out: the picture without its ending, or with .png or .svg; both are written.
+
+    Returns:
+        The files written.
+
+    Raises:
+        ReidAugError: matplotlib is not installed, or the picture has no place.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ReidAugError("plot needs matplotlib: pip install 'reidaug[plot]'") from None
+
+    stem = out.stem if out.suffix.lower() in (".png", ".svg") else out.name
+    paths = [out.with_name(stem + ending) for ending in (".png", ".svg")]
+    for path in paths:
+        check_out(path)
+    groups = group_rows(rows)
+    figure = Figure(figsize=(6.4, 4.2 * len(groups)), layout="constrained")
+    for axes, group in zip(figure.subplots(len(groups), squeeze=False)[:, 0], groups, strict=True):
+        _draw(axes, group)
+    for path, canvas in zip(paths, (FigureCanvasAgg, FigureCanvasSVG), strict=True):
+        content = io.BytesIO()
+        canvas(figure).print_figure(
+            content, format=path.suffix[1:], dpi=150, metadata={"Date": None} if path.suffix == ".svg" else {}
+        )
+        atomic_write(path, content.getvalue())
+    return paths
+
+
+def lines_of(rows: Sequence[dict[str, Any]]) -> dict[str, Line]:
+    """mAP in per cent by set and portion; the full set's stands at portion 1 under "full"."""
+    lines: dict[str, Line] = {}
+    for row in rows:
+        lines.setdefault(row["set"], {}).setdefault(row["portion"], []).append(100 * row["mean_ap_trapezoid"])
+    return lines
+
+
+def _draw(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
+    lines = lines_of(rows)
+    seeds = max(len(values) for line in lines.values() for values in line.values())
+    ticks = sorted({row["portion"] for row in rows if row["set"] != "full"})
+    step = BESIDE if len(ticks) == 1 else 0.0
+    shift = -step * (len(lines.keys() - {"full"}) - 1) / 2
+    for name, line in sorted(lines.items(), key=lambda item: (not is_control(item[0]), item[0])):
+        portions = sorted(line)
+        means = np.array([statistics.fmean(line[p]) for p in portions])
+        spreads = np.array([statistics.stdev(line[p]) if len(line[p]) > 1 else 0.0 for p in portions])
+        low, high = means - spreads, means + spreads
+        if name == "full":
+            axes.axhline(means[0], color="black", linestyle="--", linewidth=1, label="full")
+            axes.axhspan(low[0], high[0], color="black", alpha=0.12, linewidth=0)
+            continue
+        fewest = min(map(len, line.values()))
+        label = name if fewest == seeds else f"{name} (n = {fewest})"
+        places = np.array(portions) + shift
+        shift += step
+        drawn = axes.plot(places, means, marker="o", linestyle=":" if is_control(name) else "-", label=label)[0]
+        if len(portions) > 1:
+            axes.fill_between(places, low, high, color=drawn.get_color(), alpha=0.2, linewidth=0)
+        else:  # a band of no width is not seen
+            axes.errorbar(places, means, spreads, fmt="none", color=drawn.get_color(), capsize=4)
+    axes.set_xlabel("kept portion p of the training images")
+    axes.set_ylabel("mAP in % (trapezoid AP)")
+    spread = f"{seeds} seeds, ± one standard deviation" if seeds > 1 else "1 seed"
+    axes.set_title(f"{setting_name(rows[0])}\n{spread}", fontsize=10)
+    axes.set_xticks(ticks)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))

@@ -1,0 +1,190 @@
+"""Pictures for people: poses as coloured limbs, images side by side under headings."""
+
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from reidaug.core.files import write_image
+
+GAP = 6  # pixels between tiles
+HEADING = 18  # pixels of a heading line
+TILE = (128, 64)  # height and width in pixels of an image in a ranked row
+FRAME = 4  # pixels around it
+WIDEST = 1240  # pixels across that a picture should not pass
+GREEN, RED, GREY = (0, 150, 0), (220, 0, 0), (110, 110, 110)
+HEADINGS = ("condition", "target pose", "generated", "real")
+
+
+def pose_image(keypoints: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A pose as coloured limbs on black.
+
+    Args:
+        keypoints: (18, 2), (x, y) in pixels, NaN = missing.
+        size: (height, width) in pixels.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    from pona.keypoints import LIMBS
+
+    scale = 4  # drawn large, then reduced: Pillow draws without smoothing
+    image = Image.new("RGB", (size[1] * scale, size[0] * scale))
+    draw = ImageDraw.Draw(image)
+    for index, (start, end) in enumerate(LIMBS):
+        points = keypoints[[start, end]] * scale
+        if np.isfinite(points).all():
+            colour = _hue(index / len(LIMBS))
+            draw.line([tuple(point) for point in points.tolist()], fill=colour, width=2 * scale)
+    for x, y in (keypoints[np.isfinite(keypoints).all(axis=1)] * scale).tolist():
+        draw.ellipse([x - scale, y - scale, x + scale, y + scale], fill=(255, 255, 255))
+    return np.asarray(image.resize((size[1], size[0]), Image.Resampling.BOX))
+
+
+def _hue(share: float) -> tuple[int, int, int]:
+    red, green, blue = (np.clip(np.abs((share * 6 + shift) % 6 - 3) - 1, 0, 1) for shift in (0, 4, 2))
+    return int(255 * red), int(255 * green), int(255 * blue)
+
+
+@dataclass(frozen=True, eq=False)
+class TileRow:
+    """Images side by side, (H, W, 3) uint8 RGB of one size, None = an empty place; and a line above them."""
+
+    images: Sequence[np.ndarray | None]
+    heading: str = ""
+
+
+def save_tiles(
+    path: Path,
+    rows: Sequence[TileRow],
+    headings: Sequence[str] = (),
+    *,
+    title: str = "",
+    top: Sequence[np.ndarray | None] = (),
+    groups: int = 1,
+    scale: int = 1,
+    apart: bool = False,
+) -> None:
+    """Writes rows of images under headings as one PNG, whole or not at all; a text too long for its place is broken.
+
+    Args:
+        path: the PNG.
+        rows: what is shown.
+        headings: a short text for each column.
+        title: stands above all.
+        top: images that head each group.
+        groups: how many blocks of columns stand side by side.
+        scale: enlargement.
+        apart: sets the first column off.
+    """
+    height, width = (scale * side for side in next(x for x in rows[0].images if x is not None).shape[:2])
+    lefts = [GAP + column * (width + GAP) for column in range(max(len(row.images) for row in rows))]
+    if apart:
+        lefts[1:] = [left + 2 * GAP for left in lefts[1:]]
+    block = lefts[-1] + width + GAP
+    lines = -(-len(rows) // groups)
+    groups = -(-len(rows) // lines)
+    titles, heads = break_lines(title, groups * block - 2 * GAP), [break_lines(heading, width) for heading in headings]
+    above = [break_lines(row.heading, block - 2 * GAP) for row in rows]
+    room = HEADING * max(map(len, above))
+    head_y = HEADING * len(titles)
+    top_y = head_y + HEADING * max(map(len, heads), default=0)
+    first_y = top_y + (height + GAP if top else 0)
+    canvas = Image.new("RGB", (groups * block, first_y + lines * (room + height + GAP) + GAP), "white")
+    _write(canvas, GAP, 0, titles, "lm")
+    for group in range(groups):
+        places = [group * block + left for left in lefts]
+        for x, head in zip(places, heads, strict=False):
+            _write(canvas, x + width // 2, head_y, head, "mm")
+        _paste(canvas, places, top_y, top, (width, height))
+    for number, row in enumerate(rows):
+        group, line = divmod(number, lines)
+        y = first_y + line * (room + height + GAP)
+        _write(canvas, group * block + GAP, y, above[number], "lm")
+        _paste(canvas, [group * block + left for left in lefts], y + room, row.images, (width, height))
+    write_image(path, canvas, "PNG")
+
+
+def _paste(
+    canvas: Image.Image, places: Sequence[int], y: int, images: Sequence[np.ndarray | None], size: tuple[int, int]
+) -> None:
+    for x, image in zip(places, images, strict=False):
+        if image is not None:
+            canvas.paste(Image.fromarray(image).resize(size, Image.Resampling.NEAREST), (x, y))
+
+
+def _write(canvas: Image.Image, x: int, y: int, lines: Sequence[str], anchor: str) -> None:
+    draw = ImageDraw.Draw(canvas)
+    for number, line in enumerate(lines):
+        draw.text((x, y + (number + 0.5) * HEADING + 1), line, fill="black", font=_font(), anchor=anchor)
+
+
+def break_lines(text: str, width: int) -> list[str]:
+    """Lines of at most so many pixels; a line ends after a blank, _ or /, else anywhere."""
+    font, lines = _font(), [""]
+    for part in re.findall(r"[^ _/]*[ _/]|[^ _/]+", text):
+        if lines[-1] and font.getlength((lines[-1] + part).rstrip()) > width:
+            lines.append("")
+        for letter in part:
+            if lines[-1] and letter != " " and font.getlength(lines[-1] + letter) > width:
+                lines.append("")
+            lines[-1] += letter
+    return lines if text else []
+
+
+@functools.cache
+def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    return ImageFont.load_default(13)
+
+
+def fit_screen(columns: int, rows: int, width: int) -> tuple[int, int]:
+    """Enlargement (2 or 1) and groups (2 or 1) of a sheet of images of `width` pixels that is not too wide."""
+    for scale in (2, 1):
+        for groups in (2, 1) if rows > 4 else (1,):
+            if groups * (columns * (width * scale + GAP) + 3 * GAP) <= WIDEST:
+                return scale, groups
+    return 1, 1
+
+
+def save_comparison(
+    path: Path, rows: Sequence[Sequence[np.ndarray]], headings: Sequence[str] = HEADINGS, groups: int = 2
+) -> None:
+    """Writes rows of images of one size, (H, W, 3) uint8, doubled, one for each heading, in blocks side by side."""
+    save_tiles(path, [TileRow(row) for row in rows], headings, groups=groups, scale=2)
+
+
+@dataclass(frozen=True, eq=False)
+class RankedRow:
+    """A query and what was found for it; images are (H, W, 3) uint8 RGB of any size."""
+
+    heading: str
+    query: np.ndarray
+    matches: tuple[np.ndarray, ...]  # best first
+    right: tuple[bool, ...]  # of each match
+
+
+def save_ranks(path: Path, title: str, rows: Sequence[RankedRow]) -> None:
+    """Writes ranked rows as one PNG, whole or not at all: the query in a grey frame, right ones green, wrong ones red.
+
+    Args:
+        path: the PNG.
+        title: one line at the top.
+        rows: what is shown.
+    """
+    shown = []
+    for row in rows:
+        colours = [GREY, *(GREEN if right else RED for right in row.right)]
+        framed = [_frame(image, colour) for image, colour in zip([row.query, *row.matches], colours, strict=True)]
+        shown.append(TileRow(framed, row.heading))
+    save_tiles(path, shown, title=title, apart=True)
+
+
+def _frame(image: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    framed = np.empty((TILE[0] + 2 * FRAME, TILE[1] + 2 * FRAME, 3), dtype=np.uint8)
+    framed[:] = colour
+    framed[FRAME:-FRAME, FRAME:-FRAME] = np.asarray(Image.fromarray(image).resize(TILE[::-1], Image.Resampling.BICUBIC))
+    return framed

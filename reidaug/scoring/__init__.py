@@ -1,0 +1,1 @@
+"""Image metrics of generated images."""

@@ -1,0 +1,141 @@
+"""Generated images of (condition, target) pairs: painted now by a checkpoint, or files that any model left."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from reidaug.core.errors import ReidAugError
+from reidaug.datasets.images import list_files, read_image
+from reidaug.datasets.market1501 import split_folder
+from reidaug.datasets.pairs import Pair
+from reidaug.study.plan import read_manifest
+
+STRIP = 5  # PATN and PoNA write condition, its pose, target, its pose and generated image side by side
+_FORMS = (re.compile(r"(.+?)___(.+)"), re.compile(r"(.+?)_2_(.+)"))  # PATN, PoNA; GFLA
+_ENDINGS = (".png", ".jpg", ".jpeg")
+
+
+class GeneratedImages(Protocol):
+    """Where generated images come from."""
+
+    label: str  # what the table calls them
+    painted: list[Pair] | None  # the pairs that there are; None = any, or nobody says
+
+    def images(self, pairs: Sequence[Pair]) -> np.ndarray:
+        """(N, H, W, 3) uint8 RGB, in the order of the pairs."""
+
+    def file_name(self, pair: Pair) -> str:
+        """Under which name an image stands in a keypoint file."""
+
+    def check(self, pairs: Sequence[Pair]) -> None:
+        """Raises ReidAugError if a pair has no image, or two pairs would share one."""
+
+    def count_seen(self, pairs: Sequence[Pair]) -> int | None:
+        """How many of the true images the generator was trained on; None = nobody knows."""
+
+
+class FoundImages:
+    """Files of a folder: `CONDITION___TARGET.png` (PATN, PoNA; also with `_vis`, and strips of five images), GFLA's
+    `CONDITION_2_TARGET_vis.png`, or under the name of the target image, as a set of `synthesize` has them.
+
+    Args:
+        folder: PNG or JPEG files, names of images with or without their own `.jpg`; or the root of such a set.
+        size: (height, width) in pixels of the data set's images.
+
+    Raises:
+        ReidAugError: no such folder, or no image in it.
+    """
+
+    def __init__(self, folder: Path, size: tuple[int, int]) -> None:
+        if split_folder(folder, "train").is_dir():
+            folder = split_folder(folder, "train")
+        self._folder, self._size, self._manifest = folder, size, manifest_of(folder)
+        self.label = self._manifest.absolute().parent.parent.name if self._manifest else folder.name
+        self.painted = painted_pairs(self._manifest) if self._manifest else None
+        if not folder.is_dir():
+            raise ReidAugError(f"no folder {folder}; expected generated images")
+        files = [name for name in list_files(folder) if name.lower().endswith(_ENDINGS)]
+        if not files:
+            raise ReidAugError(f"no .png or .jpg image in {folder}")
+        self._files: dict[tuple[str | None, str], str] = {}
+        for name in files:
+            other = self._files.setdefault(_key(name), name)
+            if other != name:
+                raise ReidAugError(f"{folder} holds {other} and {name}, which name one pair: remove one")
+
+    def images(self, pairs: Sequence[Pair]) -> np.ndarray:
+        return np.stack([self._read(self.file_name(pair)) for pair in pairs])
+
+    def file_name(self, pair: Pair) -> str:
+        condition, target = map(_stem, pair)
+        name = self._files.get((condition, target)) or self._files.get((None, target))
+        if name is None:
+            raise ReidAugError(
+                f"no generated image for {pair[0]} as {pair[1]} in {self._folder}; expected {condition}___{target}.png "
+                f"or {target}.png"
+            )
+        return name
+
+    def check(self, pairs: Sequence[Pair]) -> None:
+        owner: dict[str, Pair] = {}
+        for pair in pairs:
+            other = owner.setdefault(self.file_name(pair), pair)
+            if other != pair:
+                raise ReidAugError(
+                    f"{self._folder / self.file_name(pair)} would stand for {other[0]} and for {pair[0]} as {pair[1]}: "
+                    "name the files CONDITION___TARGET.png, or give --pairs with one condition for each target"
+                )
+
+    def count_seen(self, pairs: Sequence[Pair]) -> int | None:
+        if self._manifest is None or self.painted is None or len(pairs) != len(self.painted):
+            return None
+        record = self._manifest.absolute().parent.parent / "synthesis.json"
+        return json.loads(record.read_text()).get("seen_missing") if record.is_file() else None
+
+    def _read(self, name: str) -> np.ndarray:
+        image, (height, width) = read_image(self._folder / name), self._size
+        if image.shape[:2] == (height, STRIP * width):
+            image = image[:, -width:]
+        if image.shape[:2] != (height, width):
+            raise ReidAugError(
+                f"{self._folder / name} is {image.shape[0]} x {image.shape[1]} pixels (height x width), expected "
+                f"{height} x {width}, or {STRIP} such images side by side"
+            )
+        return image
+
+
+def manifest_of(folder: Path) -> Path | None:
+    """The manifest of the training set that a folder of images belongs to."""
+    places = [place / "manifest.csv" for place in (folder, folder.absolute().parent)]
+    return next((place for place in places if place.is_file()), None)
+
+
+def painted_pairs(manifest: Path) -> list[Pair]:
+    """(condition, name) of the painted images of a training set.
+
+    Raises:
+        ReidAugError: a broken manifest, or nothing painted.
+    """
+    pairs = [(row.condition, row.name) for row in read_manifest(manifest) if row.action == "generate"]
+    if not pairs:
+        raise ReidAugError(f"{manifest} names no generated image")
+    return pairs
+
+
+def _key(name: str) -> tuple[str | None, str]:
+    whole = _stem(name).removesuffix("_vis")
+    for form in _FORMS:
+        match = form.fullmatch(whole)
+        if match:
+            return _stem(match[1]), _stem(match[2])
+    return None, _stem(whole)
+
+
+def _stem(name: str) -> str:
+    while name.lower().endswith(_ENDINGS):
+        name = name[: name.rindex(".")]
+    return name

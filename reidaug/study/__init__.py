@@ -1,0 +1,1 @@
+"""What a study folder holds, and how it is planned."""

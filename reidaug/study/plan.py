@@ -1,0 +1,119 @@
+"""The tables of a study: `plan.csv` (what becomes of every original image), `manifest.csv` (what a set is made of)."""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TypeVar
+
+from reidaug.core.errors import ReidAugError
+from reidaug.core.files import atomic_write
+from reidaug.datasets.market1501 import parse_name
+
+ACTIONS = {"keep": False, "generate": True, "copy": True, "drop": False}  # whether it needs a condition image
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """What becomes of one original training image."""
+
+    name: str  # file name without a folder
+    pid: int  # person
+    camid: int  # camera
+    kept: bool  # stays in the reduced set
+    condition: str  # the kept image of this person to start from; empty for kept and dropped images
+    action: str  # keep, generate, copy (no usable pose), or drop (no image of the person is kept)
+
+
+@dataclass(frozen=True)
+class ManifestRow:
+    """Where one image of a training set comes from."""
+
+    name: str  # file name without a folder
+    pid: int  # person
+    camid: int  # camera
+    synthetic: bool  # generated or copied, no photograph of this moment
+    condition: str  # the image it was made from; empty for kept images
+    action: str  # keep, generate or copy
+
+
+Row = TypeVar("Row", PlanRow, ManifestRow)
+
+
+def read_plan(path: Path) -> list[PlanRow]:
+    """Read a `plan.csv`.
+
+    Raises:
+        ReidAugError: there is none, or a row is broken (with its line number).
+    """
+    rows = _read_rows(path, PlanRow, "run `reidaug shrink` first")
+    kept = {row.name: row.pid for row in rows if row.kept}
+    for number, row in enumerate(rows, start=2):
+        if row.kept != (row.action == "keep") or (row.condition and kept.get(row.condition) != row.pid):
+            raise ReidAugError(
+                f"{path} line {number}: the condition image is no kept image of the person; make it anew"
+            )
+    return rows
+
+
+def write_plan(path: Path, rows: Iterable[PlanRow]) -> None:
+    """Write a `plan.csv`, whole or not at all."""
+    _write_rows(path, PlanRow, rows)
+
+
+def manifest_rows(plan: Iterable[PlanRow]) -> list[ManifestRow]:
+    """The manifest of a set that carries out the whole plan, in the order of the plan."""
+    return [
+        ManifestRow(row.name, row.pid, row.camid, not row.kept, row.condition, row.action)
+        for row in plan
+        if row.action != "drop"
+    ]
+
+
+def read_manifest(path: Path) -> list[ManifestRow]:
+    """Read a `manifest.csv`.
+
+    Raises:
+        ReidAugError: there is none, or a row is broken (with its line number).
+    """
+    return _read_rows(path, ManifestRow, "the training set is not complete")
+
+
+def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
+    """Write a `manifest.csv`, whole or not at all. Its presence marks a set as complete: write it last."""
+    _write_rows(path, ManifestRow, rows)
+
+
+def _write_rows(path: Path, kind: type[Row], rows: Iterable[Row]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(field.name for field in fields(kind))
+    writer.writerows([int(v) if isinstance(v, bool) else v for v in asdict(row).values()] for row in rows)
+    atomic_write(path, text.getvalue())
+
+
+def _read_rows(path: Path, kind: type[Row], hint: str) -> list[Row]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise ReidAugError(f"no {path}; {hint}") from None
+    except UnicodeDecodeError:
+        raise ReidAugError(f"{path} is not a text file; make it anew") from None
+    header = [field.name for field in fields(kind)]
+    if not lines or lines[0] != ",".join(header):
+        raise ReidAugError(f"{path} line 1: expected the header '{','.join(header)}'; make it anew")
+    flag = {"0": False, "1": True}
+    rows: list[Row] = []
+    for number, row in enumerate(csv.reader(lines[1:]), start=2):
+        try:
+            name, pid, camid, truth, condition, action = row
+            image = parse_name(name)  # keeps a path such as ../x.jpg out
+            if condition:
+                parse_name(condition)
+            if (int(pid), int(camid)) != (image.pid, image.camid) or (condition != "") != ACTIONS[action]:
+                raise ValueError
+            rows.append(kind(name, image.pid, image.camid, flag[truth], condition, action))
+        except (ValueError, KeyError, ReidAugError):
+            raise ReidAugError(f"{path} line {number} is broken: {','.join(row)[:80]!r}; make the file anew") from None
+    return rows

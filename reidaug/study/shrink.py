@@ -1,0 +1,225 @@
+"""Take training images away: the plan and the reduced set of a portion, in a study folder."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reidaug.core.errors import ReidAugError
+from reidaug.core.files import atomic_write, link_or_copy_folder, locked
+from reidaug.datasets.images import images_fingerprint
+from reidaug.datasets.keypoints import Annotations, find_annotations, read_annotations, write_annotations
+from reidaug.datasets.market1501 import ANNOTATION_FILES, check_output_path, scan_split, split_folder
+from reidaug.study.folder import PLAIN_SET, Study, portion_name
+from reidaug.study.plan import PlanRow, manifest_rows, read_plan, write_manifest, write_plan
+from reidaug.study.selection import ShrinkConfig, make_plan
+
+
+@dataclass(frozen=True)
+class ShrinkReport:
+    """What a shrink has made of a training set."""
+
+    portion: float  # share of images kept
+    keep: str  # per-identity or uniform
+    source: str  # nearest or random
+    seed: int  # of every draw
+    images: int  # in the original training set
+    kept: int  # exactly round(portion * images)
+    missing: int  # images - kept
+    generate: int  # missing images to generate
+    copy: int  # missing images without a usable pose: to be copies of their condition image
+    drop: int  # missing images of whom nobody is kept (uniform only): in no set
+    identities: int  # in the original training set
+    vanished: int  # identities without a kept image
+    unannotated: int  # images without a row in the keypoint file
+    same_camera: float | None  # share of condition images from the camera of the image to make; None: nothing to make
+    pose_distance: float | None  # mean pixels a joint, from condition to target pose; None: nothing to generate
+    data: Path  # the data set
+    root: Path  # the reduced set
+    plan: Path  # the plan
+    existed: bool = False  # made by an earlier run; nothing was done
+
+    def values(self) -> dict[str, Any]:
+        """The report as plain values."""
+        return asdict(self) | {"data": str(self.data), "root": str(self.root), "plan": str(self.plan)}
+
+
+def shrink(
+    data_root: Path,
+    study: Study,
+    config: ShrinkConfig,
+    *,
+    copy: bool = False,
+    force: bool = False,
+    wait: bool = False,
+    annotations_path: Path | None = None,
+) -> ShrinkReport:
+    """Write the plan and the reduced set of a portion, whole or not at all; remember the data set in the study.
+
+    The same shrink again does nothing and reports the same.
+
+    Args:
+        data_root: a Market-1501 root.
+        study: where to write.
+        config: portion, ways and seed.
+        copy: copy query and gallery instead of linking them.
+        force: replace a portion that was shrunk with other settings, with all of its sets.
+        wait: wait for another process that shrinks the same portion.
+        annotations_path: the training keypoint file; None looks in the data set and beside it.
+
+    Raises:
+        ReidAugError: no or a broken data set, a portion too small, a path that re-ID tools misread, other settings
+            without `force`, or somebody at work on the portion.
+    """
+    root = study.set_root(config.portion, PLAIN_SET)
+    check_output_path(root)
+    records = scan_split(data_root, "train")
+    scan_split(data_root, "query")
+    scan_split(data_root, "gallery")
+    annotations = read_annotations(annotations_path or find_annotations(data_root, "train"))
+    if not any(record.name in annotations.index for record in records):
+        raise ReidAugError(
+            f"the keypoint file has no row for any training image of {data_root}; is it another data set's?"
+        )
+    plan = make_plan(records, annotations, config)
+    report = _report(plan, annotations, config, data_root.absolute(), study)
+    names = [record.name for record in records]
+    settings = {
+        **asdict(config),
+        "data": str(report.data),
+        "images": images_fingerprint(split_folder(data_root, "train"), names),
+        "keypoints": annotations.fingerprint(names),
+        "copy": copy,
+    }
+    with locked(study.path / f".{portion_name(config.portion)}.lock", f"portion {config.portion:.2f}", wait):
+        if not force and _is_made(study, config.portion, plan, settings):
+            report = replace(report, existed=True)
+        else:
+            _write_portion(study, report, plan, annotations, settings)
+    study.write_settings(data=str(report.data))
+    return report
+
+
+def _report(
+    plan: Sequence[PlanRow], annotations: Annotations, config: ShrinkConfig, data: Path, study: Study
+) -> ShrinkReport:
+    actions = [row.action for row in plan]
+    made = [row for row in plan if row.condition]
+    generated = [row for row in plan if row.action == "generate"]
+    camera_of = {row.name: row.camid for row in plan}
+    differences = annotations.select([row.name for row in generated]) - annotations.select(
+        [row.condition for row in generated]
+    )
+    distances = np.linalg.norm(differences, axis=-1)
+    pids, kept_pids = {row.pid for row in plan}, {row.pid for row in plan if row.kept}
+    return ShrinkReport(
+        **asdict(config),
+        images=len(plan),
+        kept=actions.count("keep"),
+        missing=len(plan) - actions.count("keep"),
+        generate=actions.count("generate"),
+        copy=actions.count("copy"),
+        drop=actions.count("drop"),
+        identities=len(pids),
+        vanished=len(pids - kept_pids),
+        unannotated=sum(row.name not in annotations.index for row in plan),
+        same_camera=float(np.mean([camera_of[row.condition] == row.camid for row in made])) if made else None,
+        pose_distance=float(np.nanmean(distances)) if np.isfinite(distances).any() else None,
+        data=data,
+        root=study.set_root(config.portion, PLAIN_SET),
+        plan=study.plan_path(config.portion),
+    )
+
+
+def _is_made(study: Study, portion: float, plan: Sequence[PlanRow], settings: dict[str, Any]) -> bool:
+    """Whether the portion lies there, made of the same data in the same way; refuses one that was made otherwise."""
+    if not study.portion_dir(portion).exists():
+        return False
+    try:
+        # A portion of an earlier version has no digest of its keypoints: it is taken as it is.
+        made = json.loads(study.shrink_path(portion).read_text(encoding="utf-8"))
+        record = {"keypoints": settings["keypoints"], **made}
+        other = [f"{key} {record.get(key)!r}" for key, value in settings.items() if record.get(key) != value]
+        whole = PLAIN_SET in study.sets(portion) and read_plan(study.plan_path(portion)) == plan
+        names = [record.name for record in scan_split(study.set_root(portion, PLAIN_SET), "train")]
+        whole = whole and names == [row.name for row in plan if row.kept]
+    except (OSError, ValueError, TypeError, ReidAugError):
+        other, whole = [], False
+    if other:
+        raise ReidAugError(
+            f"{study.portion_dir(portion)} was made with {', '.join(other)}; "
+            "give the same settings, another --study, or `reidaug shrink --force`, which replaces it and its sets"
+        )
+    if not whole:
+        raise ReidAugError(f"{study.portion_dir(portion)} is incomplete or changed: run `reidaug shrink --force`")
+    return True
+
+
+def _write_portion(
+    study: Study, report: ShrinkReport, plan: Sequence[PlanRow], annotations: Annotations, settings: dict[str, Any]
+) -> None:
+    """Build the portion's folder beside its place, then put it there in one step."""
+    final = study.portion_dir(report.portion)
+    partial, stale = study.path / f".{final.name}.partial", study.path / f".{final.name}.stale"
+    for left_over in (partial, stale):
+        shutil.rmtree(left_over, ignore_errors=True)
+    try:
+        root = partial / report.root.relative_to(final)
+        _write_set(root, report.data, [row for row in plan if row.kept], annotations, settings["copy"])
+        write_plan(partial / "plan.csv", plan)
+        record = settings | {"made": time.strftime("%F %T"), "report": report.values()}
+        atomic_write(partial / "shrink.json", json.dumps(record, indent=2) + "\n")
+        os.sync()  # one for all files: the folder gets its name when its content is on the disk
+        with ExitStack() as locks:
+            for lock in final.glob("*/.lock*"):
+                locks.enter_context(locked(lock, f"the set {lock.parent.name} of portion {report.portion:.2f}"))
+            if final.exists():
+                os.rename(final, stale)
+            os.rename(partial, final)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(stale, ignore_errors=True)
+
+
+def _write_set(root: Path, data: Path, kept: Sequence[PlanRow], annotations: Annotations, copy: bool) -> None:
+    """A Market-1501 root with the kept images, byte for byte."""
+    source, target = split_folder(data, "train"), split_folder(root, "train")
+    target.mkdir(parents=True)
+    for row in kept:
+        shutil.copyfile(source / row.name, target / row.name)
+    for split in ("query", "gallery"):
+        link_or_copy_folder(split_folder(data, split), split_folder(root, split), copy)
+    names = {row.name for row in kept}
+    rows = [row for row, name in enumerate(annotations.names) if name in names]
+    write_annotations(
+        root / ANNOTATION_FILES["train"], [annotations.names[i] for i in rows], annotations.keypoints[rows]
+    )
+    with suppress(ReidAugError):  # not every data set has one: it serves the test pairs of generators alone
+        shutil.copyfile(find_annotations(data, "test"), root / ANNOTATION_FILES["test"])
+    write_manifest(root / "manifest.csv", manifest_rows(kept))
+
+
+def shrink_summary(report: ShrinkReport) -> str:
+    """What `shrink` did, in some lines."""
+    kept = f"p = {report.portion:.2f}: {report.kept:,} of {report.images:,} training images kept"
+    vanished = f", {report.vanished} of them gone" if report.vanished else ", all of them kept"
+    lines = [
+        f"{kept} ({report.identities:,} identities{vanished}); {report.generate:,} to paint, {report.copy:,} to copy "
+        "for want of a pose" + (f", {report.drop:,} of vanished identities left out" if report.drop else "")
+    ]
+    if report.pose_distance is not None and report.same_camera is not None:
+        lines.append(
+            f"condition images ({report.source}): {report.pose_distance:.1f} pixels a joint from the target pose, "
+            f"{100 * report.same_camera:.0f} % from the same camera"
+        )
+    if report.unannotated:
+        lines.append(f"{report.unannotated:,} training images have no keypoint row")
+    made = "was there already" if report.existed else "written"
+    return "\n".join([*lines, f"plan {made}: {report.plan}", f"reduced set: {report.root}"])

@@ -1,0 +1,1 @@
+"""Train a generator, and fill the missing images."""

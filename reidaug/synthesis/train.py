@@ -1,0 +1,213 @@
+"""Train a generator on a Market-1501 folder, on the kept images of a study, or on DeepFashion."""
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from reidaug.core.errors import ReidAugError
+from reidaug.core.files import check_out, locked
+from reidaug.core.progress import Say
+from reidaug.datasets.market1501 import scan_split
+from reidaug.study.folder import Study, chosen_portions, resolve_data
+from reidaug.study.plan import read_plan
+from reidaug.synthesis.painter import checkpoint_file
+from reidaug.synthesis.provenance import add_training_images, count_seen, describe_training_images
+from reidaug.synthesis.training_data import TrainingData, deepfashion_data, market_data
+
+Watch = Callable[[Any], None]
+"""Gets each ``pona.train.TrainProgress``."""
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What the user asked for; None = the preset's value."""
+
+    out: Path  # checkpoint to write
+    data: Path | None = None  # Market-1501 root; with the preset deepfashion the folder of that data set
+    pairs: Path | None = None  # CSV of the pairs to train on; None = all pairs, for DeepFashion the published ones
+    study: Path = Path("study")  # read only where a portion is given, and for the data set that it remembers
+    portion: str | None = None  # train on the kept images of this portion only
+    preset: str = "market"  # market, deepfashion or mini
+    start_from: Path | None = None  # checkpoint whose weights the generator starts from; "shipped" = ours
+    perceptual: str | None = None  # vgg19 (not without), none, or None = the preset's
+    vgg_weights: Path | None = None  # file; None looks in torch's cache
+    device: str = "auto"  # auto, cpu, cuda, cuda:N
+    devices: int | None = None  # processes on this machine; None = as torchrun or SLURM started them, else one
+    compiled: bool = False  # torch.compile, where there is a compiler
+    changes: Mapping[str, Any] = field(default_factory=dict)  # fields of pona's TrainConfig; None = the preset's value
+
+
+def train_generator(request: TrainRequest, *, say: Say, watch: Watch | None) -> dict[str, Any] | None:
+    """Trains a generator.
+
+    Args:
+        request: what to train, on what.
+        say: shows one line.
+        watch: gets each report of the training, in the first process; None = nobody looks.
+
+    Returns:
+        What the checkpoint is, in plain values; None in every process of several but the first, which alone speaks.
+
+    Raises:
+        ReidAugError: what `market_data` and `deepfashion_data` raise, a study with DeepFashion, or nowhere to write.
+        PoNAError: a missing perceptual loss, divergence, or a file that cannot be written.
+    """
+    from pona.errors import StoppedElsewhere
+    from pona.launch import is_first_process, launch, said_once
+
+    try:
+        with said_once():
+            config = _configuration(request)
+            processes = launch(config, request.device, request.devices)
+        with processes, processes.together():
+            return _train(request, config, processes, say if processes.is_first else _silent, watch)
+    except StoppedElsewhere:
+        return None
+    except KeyboardInterrupt:
+        if is_first_process():
+            raise
+        return None
+
+
+def _train(request: TrainRequest, config: Any, processes: Any, say: Say, watch: Watch | None) -> dict[str, Any] | None:
+    import pona
+    from pona.train import train
+
+    if request.start_from is not None:
+        request = replace(request, start_from=checkpoint_file(request.start_from))
+    job = processes.every(lambda: _prepare(request, config, processes, say))
+    with ExitStack() as stack:
+        lock = request.out.with_name(f".{request.out.name}.lock")
+        processes.first(lambda: stack.enter_context(locked(lock, f"the training of {request.out}")))
+        train(
+            job.data.images,
+            config,
+            request.out,
+            validation=job.data.validation,
+            trained_on=job.trained_on,
+            protocol=job.protocol,
+            vgg_weights=request.vgg_weights,
+            progress=watch,
+            initial=request.start_from,
+            processes=processes,
+            compiled=job.compiled,
+        )
+    if not processes.is_first:
+        return None
+    training = pona.load_checkpoint(request.out).training
+    wanted = ("preset", "iteration", "batch_size", "perceptual", "protocol", "weights", "validation", "best", "seconds")
+    return {"checkpoint": str(request.out), **{name: training.get(name) for name in wanted}}
+
+
+@dataclass(frozen=True)
+class _Job:
+    data: TrainingData
+    trained_on: dict[str, Any]
+    protocol: str
+    compiled: bool
+
+
+def _prepare(request: TrainRequest, config: Any, processes: Any, say: Say) -> _Job:
+    """Reads what is trained on, and says what will be done with it."""
+    import pona
+    from pona.compiler import why_not_compile
+    from pona.losses import PerceptualLoss
+    from pona.train import choose_vgg
+    from pona.trainer import check_architecture
+
+    # What will not do is named before all images are read.
+    check_out(request.out)
+    start = None if request.start_from is None else pona.load_checkpoint(request.start_from)
+    if start is not None:
+        check_architecture(config, start.generator)
+    vgg = choose_vgg(config, request.vgg_weights)
+    if vgg is not None:
+        PerceptualLoss(vgg)
+    data = _training_data(request, say)
+    if vgg is None and config.perceptual == "optional":
+        say("no VGG-19 weights: training without the perceptual loss (--vgg-weights FILE brings it back)")
+    trained_on, protocol = _record(request, data, None if start is None else start.training)
+    blank = int(data.images.keypoints.isnan().all(dim=2).all(dim=1).sum())
+    if blank:
+        say(f"{blank:,} of {len(data.names):,} images show no joint: their heatmaps are empty")
+    say(
+        f"training on {len(data.names):,} images, {len(data.images.pairs):,} pairs, protocol {protocol} {_source(data)}"
+    )
+    lacking = why_not_compile(processes.fabric.device.type) if request.compiled else None
+    if lacking:
+        say(f"{lacking}: training without --compile")
+    return _Job(data, trained_on, protocol, request.compiled and not lacking)
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that speaks, of all that torchrun, SLURM or `--devices` have started."""
+    from pona.launch import is_first_process as is_first
+
+    return is_first()
+
+
+def _silent(*_: Any) -> None:
+    pass
+
+
+def _configuration(request: TrainRequest) -> Any:
+    from pona.train import PRESETS
+
+    changes = {name: value for name, value in request.changes.items() if value is not None}
+    if "minutes" in changes and "iterations" not in changes:
+        changes["iterations"] = None
+    if request.perceptual is not None:
+        changes["perceptual"] = {"vgg19": "required", "none": "none"}[request.perceptual]
+    return replace(PRESETS[request.preset], **changes)
+
+
+def _training_data(request: TrainRequest, say: Say) -> TrainingData:
+    study = Study(request.study)
+    if request.preset != "deepfashion":
+        names, root, portion = _training_names(request, study)
+        return market_data(root, names, portion=portion, pairs_file=request.pairs, say=say)
+    if request.portion is not None or request.study != TrainRequest.study:
+        raise ReidAugError(
+            "a study is of Market-1501, and the preset deepfashion trains on another data set: leave --portion and "
+            "--study (REIDAUG_STUDY) away, or take the preset market"
+        )
+    if request.data is None:
+        raise ReidAugError("the preset deepfashion needs --data FOLDER: the one that holds train/ and its CSV files")
+    return deepfashion_data(request.data, pairs_file=request.pairs, say=say)
+
+
+def _record(request: TrainRequest, data: TrainingData, earlier: Mapping[str, Any] | None) -> tuple[dict[str, Any], str]:
+    """What the checkpoint tells of its training images, and the protocol: paper, or strict.
+
+    `earlier` is the record of the generator that the run starts from.
+    """
+    named_pairs = None if data.pairs_file is None else data.named_pairs()
+    trained_on = describe_training_images(data.folder, data.names, data.portion, named_pairs)
+    if request.start_from is not None and earlier is not None:
+        trained_on = add_training_images(trained_on, earlier.get("trained_on") or {})
+        trained_on["start"] = {"file": request.start_from.name, "iteration": earlier.get("iteration")}
+    if data.portion is None:
+        return trained_on, "paper"
+    missing = [row.name for row in read_plan(Study(request.study).plan_path(data.portion)) if not row.kept]
+    leaks = count_seen(data.folder, missing, {"trained_on": trained_on}) != 0  # None = nobody knows
+    return trained_on, "paper" if leaks else "strict"
+
+
+def _source(data: TrainingData) -> str:
+    kept = None if data.portion is None else f"kept images of p = {data.portion:.2f}"
+    pairs = None if data.pairs_file is None else f"pairs of {data.pairs_file}"
+    return f"({', '.join(part for part in (kept, pairs) if part) or 'all training images'})"
+
+
+def _training_names(request: TrainRequest, study: Study) -> tuple[list[str], Path, float | None]:
+    """Names of the images to train on, the data set that they lie in, and the portion."""
+    if request.portion is None:
+        data = resolve_data(request.data, study)
+        return [record.name for record in scan_split(data, "train")], data, None
+    portion = chosen_portions(study, request.portion)[0]
+    data = study.unchanged_data_of(portion)
+    if request.data is not None and resolve_data(request.data, study).resolve() != data.resolve():
+        raise ReidAugError(f"--data {request.data}: p = {portion:.2f} is of {data}; leave --data away")
+    return [row.name for row in read_plan(study.plan_path(portion)) if row.kept], data, portion

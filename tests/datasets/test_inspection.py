@@ -1,0 +1,200 @@
+"""Inspection: every sort of problem, all of them in one go, and the right counts."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from reidaug.cli.app import app
+from reidaug.core.errors import ReidAugError
+from reidaug.datasets.inspection import inspect_dataset
+from reidaug.datasets.keypoints import find_annotations, read_annotations
+from reidaug.datasets.market1501 import split_folder
+from reidaug.datasets.pairs import usable
+
+NAMES = {
+    "train": "0001_c2s1_000007_00.jpg",
+    "query": "0101_c3s1_000007_00.jpg",
+}
+
+
+def kinds(root: Path) -> set[tuple[str, str, str]]:
+    return {(problem.kind, problem.level, problem.where) for problem in inspect_dataset(root).problems}
+
+
+def test_counts_of_a_good_set(tiny_root: Path) -> None:
+    told: list[tuple[int, int]] = []
+    inspection = inspect_dataset(tiny_root.parent, lambda done, of: told.append((done, of)))
+    assert inspection.root == tiny_root and inspection.errors == [] and told[-1] == (67, 67)
+    train, query, gallery = inspection.splits
+    assert (train.split, train.images, train.identities, train.junk, train.distractors) == ("train", 36, 6, 0, 0)
+    assert (query.split, query.images, query.identities) == ("query", 8, 4)
+    assert (gallery.split, gallery.images, gallery.identities, gallery.junk, gallery.distractors) == (
+        "gallery",
+        23,
+        4,
+        3,
+        4,
+    )
+    assert train.images_of_camera == {1: 12, 2: 12, 3: 12} and (train.annotated, gallery.annotated) == (36, 23)
+    assert train.poses == usable(read_annotations(find_annotations(tiny_root, "train")).keypoints).sum() < 36
+    assert {(problem.kind, problem.level) for problem in inspection.problems} == {
+        ("stray-file", "note"),
+        ("double-ending", "note"),
+    }
+
+
+def rename(split: str, name: str) -> Callable[[Path], object]:
+    return lambda root: (split_folder(root, split) / NAMES[split]).rename(split_folder(root, split) / name)
+
+
+def replace(split: str, content: Callable[[bytes], bytes]) -> Callable[[Path], object]:
+    def damage(root: Path) -> None:
+        path = split_folder(root, split) / NAMES[split]
+        path.write_bytes(content(path.read_bytes()))
+
+    return damage
+
+
+def resize(root: Path) -> None:
+    Image.new("RGB", (64, 127)).save(split_folder(root, "train") / NAMES["train"])
+
+
+def rewrite(split: str, change: Callable[[str], str]) -> Callable[[Path], object]:
+    def damage(root: Path) -> None:
+        path = find_annotations(root, split)
+        path.write_text(change(path.read_text()))
+
+    return damage
+
+
+def remove_matches(root: Path) -> None:
+    """Leaves only the gallery images of person 101 that camera 3 took, as it did the first query."""
+    for path in split_folder(root, "gallery").glob("0101_*"):
+        if "_c3" not in path.name:
+            path.unlink()
+
+
+def copy_query(root: Path) -> None:
+    (split_folder(root, "gallery") / NAMES["query"]).hardlink_to(split_folder(root, "query") / NAMES["query"])
+
+
+def cut_a_row(text: str) -> str:
+    lines = text.split("\n")
+    return "\n".join([*lines[:4], lines[4][:60], *lines[5:]])
+
+
+TRAIN, QUERY = f"bounding_box_train/{NAMES['train']}", f"query/{NAMES['query']}"
+BROKEN = [
+    (replace("train", lambda content: content[:500]), ("unreadable-image", "error", TRAIN)),
+    (replace("query", lambda content: b""), ("unreadable-image", "error", QUERY)),
+    (resize, ("wrong-size", "error", TRAIN)),
+    (
+        rewrite("train", lambda text: re.sub(r"\[\d+", "[300", text, count=1)),
+        ("joint-outside", "error", "market-annotation-train.csv"),
+    ),
+    (rename("train", "someone.jpg"), ("bad-name", "error", "bounding_box_train/someone.jpg")),
+    (rename("train", "0001_c2.PNG"), ("stray-file", "note", "bounding_box_train/0001_c2.PNG")),
+    (rename("train", "1502_c2s1_0_0.jpg"), ("out-of-range", "note", "bounding_box_train/1502_c2s1_0_0.jpg")),
+    (rename("train", "0001_c7s1_0_0.jpg"), ("out-of-range", "note", "bounding_box_train/0001_c7s1_0_0.jpg")),
+    (rename("train", "-1_c2s1_0_0.jpg"), ("out-of-place", "error", "bounding_box_train/-1_c2s1_0_0.jpg")),
+    (rename("query", "0000_c2s1_0_0.jpg"), ("out-of-place", "error", "query/0000_c2s1_0_0.jpg")),
+    (rename("train", "0102_c2s1_0_0.jpg"), ("identity-overlap", "error", "bounding_box_train")),
+    (rename("query", "0999_c2s1_0_0.jpg"), ("no-match", "note", "query/0999_c2s1_0_0.jpg")),
+    (rename("train", "0001_c2s1_x.jpg"), ("no-row", "error", "bounding_box_train/0001_c2s1_x.jpg")),
+    (rename("train", "0001_c2s1_x.jpg"), ("no-image", "note", "market-annotation-train.csv")),
+    (rename("query", "0101_c2s1_x.jpg"), ("no-row", "note", "query/0101_c2s1_x.jpg")),
+    (remove_matches, ("no-match", "note", QUERY)),
+    (copy_query, ("in-query-and-gallery", "note", QUERY)),
+    (rewrite("train", cut_a_row), ("broken-row", "error", "market-annotation-train.csv:5")),
+    (rewrite("test", cut_a_row), ("broken-row", "error", "market-annotation-test.csv:5")),
+    (rewrite("train", lambda text: "<html>"), ("no-keypoints", "error", "bounding_box_train")),
+    (rewrite("train", lambda text: text.split("\n")[0]), ("no-row", "error", TRAIN)),
+    (lambda root: find_annotations(root, "test").unlink(), ("no-keypoints", "note", "bounding_box_test")),
+    (lambda root: split_folder(root, "query").rename(root / "x"), ("missing-folder", "error", "query")),
+]
+
+
+@pytest.mark.parametrize(("damage", "expected"), BROKEN, ids=[f"{i}-{e[0]}" for i, (_, e) in enumerate(BROKEN)])
+def test_each_problem_is_found(
+    tiny_root: Path, damage: Callable[[Path], object], expected: tuple[str, str, str]
+) -> None:
+    assert expected not in kinds(tiny_root)
+    damage(tiny_root)
+    assert expected in kinds(tiny_root)
+
+
+@pytest.mark.parametrize(("size", "errors"), [((128, 256), set()), ((66, 132), {("odd-size", "error")})])
+def test_another_size_is_no_error_where_4_divides_it(
+    tiny_root: Path, size: tuple[int, int], errors: set[tuple[str, str]]
+) -> None:
+    for folder in ("bounding_box_train", "query", "bounding_box_test"):
+        for path in (tiny_root / folder).glob("*.jpg"):
+            with Image.open(path) as image:
+                image.resize(size).save(path)
+    found = {(kind, level) for kind, level, _ in kinds(tiny_root)}
+    assert found == errors | {("stray-file", "note"), ("double-ending", "note"), ("other-size", "note")}
+
+
+def test_all_problems_come_in_one_go(tiny_root: Path) -> None:
+    one_by_one = [
+        replace("query", lambda content: b""),
+        rename("train", "0102_c7s1_0_0.jpg"),
+        rewrite("train", cut_a_row),
+        lambda root: (split_folder(root, "gallery") / "x.jpg").touch(),
+    ]
+    for damage in one_by_one:
+        damage(tiny_root)
+    found = {kind for kind, _, _ in kinds(tiny_root)}
+    assert found >= {
+        "unreadable-image",
+        "identity-overlap",
+        "out-of-range",
+        "no-row",
+        "no-image",
+        "broken-row",
+        "bad-name",
+    }
+
+
+def test_empty_folders_are_named(tiny_root: Path) -> None:
+    for split in ("train", "query", "gallery"):
+        for path in split_folder(tiny_root, split).iterdir():
+            path.unlink()
+    found = {where for kind, level, where in kinds(tiny_root) if (kind, level) == ("empty-folder", "error")}
+    assert found == {"bounding_box_train", "query", "bounding_box_test"}
+
+
+def test_poisoned_path_is_an_error(tiny_root: Path, tmp_path: Path) -> None:
+    moved = tiny_root.rename(tmp_path / "run_05_c3_x")
+    assert "poisoned-path" in {problem.kind for problem in inspect_dataset(moved).errors}
+
+
+def test_published_keypoints_without_query_are_in_order(tiny_root: Path) -> None:
+    rewrite("test", lambda text: "\n".join(r for r in text.split("\n") if not is_query(tiny_root, r)))(tiny_root)
+    assert not [problem for problem in inspect_dataset(tiny_root).problems if problem.kind == "no-row"]
+
+
+def is_query(root: Path, row: str) -> bool:
+    return (split_folder(root, "query") / row.split(":")[0]).is_file()
+
+
+def test_no_data_set(tmp_path: Path) -> None:
+    with pytest.raises(ReidAugError, match="not a Market-1501 root"):
+        inspect_dataset(tmp_path)
+
+
+def test_problems_end_in_one_line(tiny_root: Path) -> None:
+    (split_folder(tiny_root, "gallery") / "x.jpg").touch()
+    for arguments in ([], ["--json"]):
+        result = CliRunner().invoke(app, ["inspect", str(tiny_root), *arguments])
+        assert result.exit_code == 1
+        assert result.stderr == f"error: {tiny_root} has a problem that would stop or falsify the work: mend it first\n"
+    assert json.loads(result.stdout)["errors"] == 1
+    (split_folder(tiny_root, "query") / "x.jpg").touch()
+    result = CliRunner().invoke(app, ["inspect", str(tiny_root)])
+    assert "has 2 problems that would stop or falsify the work: mend them first" in result.stderr

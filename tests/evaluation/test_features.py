@@ -1,0 +1,95 @@
+"""Saved features: what is written comes back; foreign, broken, outdated and not finite ones are one clear line."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from reid_baseline import evaluate_ranking
+from reidaug.core.errors import ReidAugError
+from reidaug.datasets.market1501 import parse_name
+from reidaug.evaluation.features import SavedFeatures, load_features, make_features, save_features
+
+QUERIES = [parse_name(f"{pid:04d}_c1s1_000000_00.jpg") for pid in (1, 2)]
+GALLERY = [parse_name(name) for name in ("-1_c1s1_000000_00.jpg", "0001_c2s1_000000_00.jpg", "0002_c3s1_000000_00.jpg")]
+
+
+def example() -> SavedFeatures:
+    draw = torch.Generator().manual_seed(0)
+    query, gallery = (torch.nn.functional.normalize(torch.randn(n, 8, generator=draw)) for n in (2, 3))
+    return make_features(query, gallery, QUERIES, GALLERY, "print")
+
+
+def test_what_is_written_comes_back(tmp_path: Path) -> None:
+    features, path = example(), tmp_path / "new" / "key.npz"
+    save_features(path, features)
+    read = load_features(path, "print")
+    assert read.query.dtype == np.float16 and read.query.shape == (2, 8)
+    np.testing.assert_array_equal(read.query, features.query)
+    np.testing.assert_array_equal(read.gallery, features.gallery)
+    assert (read.query_images, read.gallery_images) == (tuple(QUERIES), tuple(GALLERY))
+    _, _, *ids = read.ranking_arguments()
+    assert [each.tolist() for each in ids] == [[1, 2], [-1, 1, 2], [1, 1], [1, 2, 3]]
+    assert evaluate_ranking(*read.ranking_arguments()).queries == 2
+
+
+def test_equal_features_are_equal_bytes_and_leave_nothing_beside(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        save_features(tmp_path / name, example())
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "other"]
+
+
+def test_features_of_changed_images(tmp_path: Path) -> None:
+    save_features(tmp_path / "key.npz", example())
+    with pytest.raises(ReidAugError, match=r"other query and gallery images.*changed since"):
+        load_features(tmp_path / "key.npz", "another")
+
+
+def test_absent_features(tmp_path: Path) -> None:
+    with pytest.raises(ReidAugError, match="--save-models"):
+        load_features(tmp_path / "key.npz", "print")
+
+
+@pytest.mark.parametrize("what", ["text", "pickle", "cut", "object", "npy", "foreign", "names", "empty"])
+def test_a_file_that_is_none(what: str, tmp_path: Path) -> None:
+    path = tmp_path / "key.npz"
+    save_features(path, example())
+    with np.load(path) as content:
+        arrays = dict(content)
+    if what == "text":
+        path.write_text("no features")
+    elif what == "pickle":
+        path.write_bytes(pickle.dumps(arrays))
+    elif what == "cut":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif what == "object":
+        np.savez(path, **(arrays | {"query": np.array([{}, {}], dtype=object)}))
+    elif what == "npy":
+        with path.open("wb") as file:
+            np.save(file, arrays["query"])
+    elif what == "foreign":
+        np.savez(path, query=arrays["query"])
+    elif what == "names":
+        np.savez(path, **(arrays | {"gallery_names": arrays["gallery_names"][:2]}))
+    else:
+        path.write_bytes(b"")
+    with pytest.raises(ReidAugError, match="holds no features of reidaug") as error:
+        load_features(path, "print")
+    assert "\n" not in str(error.value)
+
+
+def test_features_that_are_not_finite(tmp_path: Path) -> None:
+    features, path = example(), tmp_path / "key.npz"
+    save_features(path, features)
+    features.gallery[1, 2] = np.nan
+    with pytest.raises(ReidAugError, match="1 of 3 gallery features are not finite"):
+        save_features(tmp_path / "other.npz", features)
+    assert not (tmp_path / "other.npz").exists()
+    with np.load(path) as content:
+        arrays = dict(content)
+    np.savez(path, **(arrays | {"gallery": features.gallery}))
+    with pytest.raises(ReidAugError, match="1 of 3 gallery features are not finite"):
+        load_features(path, "print")

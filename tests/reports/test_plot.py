@@ -1,0 +1,109 @@
+"""The picture of mAP over the portion."""
+
+import json
+import statistics
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from reidaug.cli.app import app
+from reidaug.reports.plot import _draw, lines_of
+from reidaug.reports.table import group_rows
+from tests.factories import row
+
+Figure = pytest.importorskip("matplotlib.figure").Figure
+ROWS = [
+    *(row(name, p, ap, seed=seed) for name, p, ap in (("none", 0.2, 0.3), ("pona", 0.2, 0.4)) for seed in (0, 1)),
+    *(row("none", 0.4, 0.5, seed=seed) for seed in (0, 1)),
+    row("duplicate", 0.2, 0.35),
+    {**row("duplicate", 0.2, 0.36), "care": {"synthetic_weight": 0.5}},
+    row("full", 1.0, 0.7),
+]
+
+
+def study(folder: Path, rows: list[dict[str, object]]) -> Path:
+    text = "".join(json.dumps({**each, "key": str(i)}) + "\n" for i, each in enumerate(rows))
+    (folder / "results.jsonl").write_text(text)
+    return folder
+
+
+def test_points_are_the_results() -> None:
+    lines = lines_of(ROWS)
+    assert lines["none"] == {0.2: [30, 30], 0.4: [50, 50]}
+    assert lines["full"] == {1.0: [70]}
+
+
+def test_png_and_svg_name_every_set(tmp_path: Path) -> None:
+    arguments = ["plot", "--study", str(study(tmp_path, ROWS)), "--out", str(tmp_path / "map.png"), "--json"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    files = [str(tmp_path / f"map{ending}") for ending in (".png", ".svg")]
+    assert json.loads(result.stdout)["files"] == files
+    with Image.open(files[0]) as picture:
+        assert picture.width == 960 and len(picture.convert("RGB").getcolors(1 << 24)) > 20
+    comments = Path(files[1]).read_text()
+    ElementTree.fromstring(comments)
+    assert all(f"<!-- {name} -->" in comments for name in ("none", "pona", "duplicate (n = 1)", "full"))
+    first = Path(files[1]).read_bytes()
+    CliRunner().invoke(app, arguments)
+    assert len(Path(files[1]).read_bytes()) == len(first)
+
+
+def test_controls_are_dotted_however_they_are_treated() -> None:
+    axes = Figure().subplots()
+    _draw(axes, group_rows(ROWS)[0])
+    styles = {str(line.get_label()): line.get_linestyle() for line in axes.get_lines()}
+    dotted = {"duplicate (n = 1)": ":", "duplicate (weight 0.5) (n = 1)": ":"}
+    bars = {name: "None" for name in styles if name.startswith("_")}
+    assert styles == {"none": "-", "pona": "-", "full": "--", **dotted, **bars}
+    assert "weights imagenet, 60 epochs" in axes.get_title()
+
+
+def test_one_portion_shows_its_spread_as_a_bar() -> None:
+    axes = Figure().subplots()
+    _draw(axes, [each for each in ROWS if each["set"] == "pona"] + [row("pona", 0.2, 0.6, seed=2)])
+    low, high = axes.containers[0].lines[2][0].get_segments()[0][:, 1]
+    assert (low + high) / 2 == pytest.approx(140 / 3)
+    assert (high - low) / 2 == pytest.approx(statistics.stdev([40, 40, 60]))
+
+
+def test_a_picture_without_a_folder_is_refused(tmp_path: Path) -> None:
+    arguments = ["plot", "--study", str(study(tmp_path, ROWS)), "--out", str(tmp_path / "none" / "map.png")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1 and f"no folder {tmp_path / 'none'} for map.png" in result.stderr
+
+
+def test_no_results_and_no_matplotlib_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = CliRunner().invoke(app, ["plot", "--study", str(tmp_path)])
+    assert result.exit_code == 1 and "run `reidaug evaluate` first" in result.stderr
+    for name in ("matplotlib.figure", "matplotlib.backends.backend_agg"):
+        monkeypatch.setitem(sys.modules, name, None)
+    result = CliRunner().invoke(app, ["plot", "--study", str(study(tmp_path, ROWS))])
+    assert result.exit_code == 1 and "pip install 'reidaug[plot]'" in result.stderr
+
+
+def test_nothing_is_written_where_one_of_the_two_has_no_place(tmp_path: Path) -> None:
+    (tmp_path / "m.svg").mkdir()
+    arguments = ["plot", "--study", str(study(tmp_path, ROWS)), "--out", str(tmp_path / "m.png")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1 and f"{tmp_path / 'm.svg'} is a folder, expected a file" in result.stderr
+    assert not (tmp_path / "m.png").exists()
+
+
+def test_an_ending_in_capitals_is_an_ending(tmp_path: Path) -> None:
+    arguments = ["plot", "--study", str(study(tmp_path, ROWS)), "--out", str(tmp_path / "Map.v1.PNG")]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert {path.name for path in tmp_path.glob("Map*")} == {"Map.v1.png", "Map.v1.svg"}
+
+
+def test_bars_of_one_portion_stand_side_by_side() -> None:
+    axes = Figure().subplots()
+    _draw(axes, [each for each in ROWS if each["portion"] == 0.2 and each["set"] in ("none", "pona")])
+    places = [container.lines[2][0].get_segments()[0][0, 0] for container in axes.containers]
+    assert places == pytest.approx([0.195, 0.205]) and list(axes.get_xticks()) == [0.2]
+    points = [line.get_xdata()[0] for line in axes.get_lines() if line.get_marker() == "o"]
+    assert points == pytest.approx(places)

@@ -1,0 +1,156 @@
+"""reidaug ranks: which queries, in which order, in which frame; and what it says where it cannot."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from reid_baseline import best_matches, evaluate_ranking
+from reidaug.cli.app import app
+from reidaug.datasets.market1501 import dataset_fingerprint, scan_split, split_folder
+from reidaug.evaluation.features import SavedFeatures, make_features, save_features
+from reidaug.evaluation.results import append_result
+from reidaug.reports.tiles import FRAME, GAP, GREEN, GREY, HEADING, RED, TILE
+from reidaug.study.folder import Study
+
+runner = CliRunner()
+pytestmark = pytest.mark.usefixtures("study")
+WIDTH, HEIGHT = TILE[1] + 2 * FRAME, TILE[0] + 2 * FRAME
+
+
+def add_result(study: Study, data: Path, name: str, portion: float, seed: int = 0, saved: bool = True) -> SavedFeatures:
+    """A result with features in which persons are loose clusters."""
+    images = [scan_split(data, split) for split in ("query", "gallery")]
+    rng = np.random.default_rng(seed)
+    centres = rng.standard_normal((200, 12))
+    sides = [
+        centres[[max(each.pid, 0) for each in side]] + 1.5 * rng.standard_normal((len(side), 12)) for side in images
+    ]
+    sides = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in sides]
+    fingerprint = dataset_fingerprint(data, ("query", "gallery"))
+    features = make_features(sides[0], sides[1], images[0], images[1], fingerprint)
+    key = f"{name}-{seed}"
+    if saved:
+        save_features(study.features_path(key), features)
+    row = {"key": key, "set": name, "portion": portion, "seed": seed, "recipe": "quick", "arch": "resnet18"}
+    row |= {"weights": "none", "epochs": 1, "images": 9, "synthetic": 0, "test_fingerprint": fingerprint}
+    scores = {each: 0.5 for each in ("mean_ap", "mean_ap_trapezoid", "mean_inp", "rank1", "rank5")}
+    append_result(study.results_path, row | scores)
+    return features
+
+
+def ranks(*arguments: str) -> dict:
+    result = runner.invoke(app, ["ranks", "--json", *arguments])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def error_of(*arguments: str) -> str:
+    result = runner.invoke(app, ["ranks", *arguments])
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert result.exit_code == 1 and len(lines) == 1 and lines[0].startswith("error: "), result.output
+    return lines[0]
+
+
+def test_order_and_scores_are_those_of_the_evaluation(study: Study, tiny_root: Path) -> None:
+    features = add_result(study, tiny_root, "none", 0.4)
+    arguments = features.ranking_arguments()
+    ranking = evaluate_ranking(*arguments)
+    found = ranks("--worst", "100")
+    names = [image.name for image in features.query_images]
+    scores = [query["ap_trapezoid"] for query in found["queries"]]
+    assert sorted(query["name"] for query in found["queries"]) == sorted(names) and scores == sorted(scores)
+    for query in found["queries"]:
+        place = names.index(query["name"])
+        assert query["ap"] == ranking.average_precision[place]
+        assert query["ap_trapezoid"] == ranking.average_precision_trapezoid[place]
+        (matches,) = best_matches(*arguments, queries=[place])
+        assert [each["name"] for each in query["matches"]] == [features.gallery_images[i].name for i in matches.gallery]
+        pid, camera = query["name"][:4], query["name"][5:7]
+        assert len(query["matches"]) == 10
+        for each in query["matches"]:
+            assert each["right"] == each["name"].startswith(pid)
+            assert not each["name"].startswith("-1") and not each["name"].startswith(f"{pid}_{camera}")
+
+
+def test_frames_and_images_stand_where_they_should(study: Study, tiny_root: Path) -> None:
+    add_result(study, tiny_root, "none", 0.4)
+    found = ranks("--worst", "3", "--out", "picture.png")
+    assert found["out"] == "picture.png" and (found["set"], found["portion"], found["seed"]) == ("none", 0.4, 0)
+    with Image.open("picture.png") as image:
+        picture = np.asarray(image.convert("RGB"))
+    assert len({each["right"] for query in found["queries"] for each in query["matches"]}) == 2
+    for number, query in enumerate(found["queries"]):
+        top = HEADING + number * (HEADING + HEIGHT + GAP) + HEADING
+        tiles = [("query", query["name"], GREY)]
+        tiles += [("gallery", each["name"], GREEN if each["right"] else RED) for each in query["matches"]]
+        for column, (split, name, colour) in enumerate(tiles):
+            left = GAP + column * (WIDTH + GAP) + (2 * GAP if column else 0)
+            corners = picture[[top, top, top + HEIGHT - 1], [left, left + WIDTH - 1, left + FRAME - 1]]
+            assert (corners == colour).all(), (number, column)
+            assert (picture[top - 1, left] == 255).all() and (picture[top, left - 1] == 255).all()
+            inside = picture[top + FRAME : top + HEIGHT - FRAME, left + FRAME : left + WIDTH - FRAME]
+            with Image.open(split_folder(tiny_root, split) / name) as image:
+                np.testing.assert_array_equal(inside, np.asarray(image.convert("RGB")))
+        heading = picture[top - HEADING + 1 : top - 1, : 40 * GAP]
+        assert (heading < 128).any()  # some text
+
+
+def test_named_queries_come_first_and_each_once(study: Study, tiny_root: Path) -> None:
+    features = add_result(study, tiny_root, "none", 0.4)
+    order = [query["name"] for query in ranks("--worst", "100")["queries"]]
+    assert [query["name"] for query in ranks()["queries"]] == order[:10]
+    assert [query["name"] for query in ranks("--best", "2")["queries"]] == order[-1:-3:-1]
+    named = [features.query_images[3].name, order[0]]
+    asked = ["--query", named[0], "--query", named[1]]
+    assert [query["name"] for query in ranks(*asked)["queries"]] == named
+    both = [query["name"] for query in ranks(*asked, "--worst", "2", "--best", "1")["queries"]]
+    assert both == list(dict.fromkeys([*named, *order[:2], order[-1]]))
+
+
+def test_a_query_without_right_image_is_neither_best_nor_worst(study: Study, tiny_root: Path) -> None:
+    for path in split_folder(tiny_root, "gallery").glob("0101_*"):
+        path.unlink()
+    features = add_result(study, tiny_root, "none", 0.4)
+    alone = next(image.name for image in features.query_images if image.pid == 101)
+    assert not any(query["name"].startswith("0101") for query in ranks("--worst", "50", "--best", "50")["queries"])
+    (query,) = ranks("--query", alone)["queries"]
+    assert query["ap"] is None and not any(each["right"] for each in query["matches"])
+
+
+def test_several_results_are_named_and_singled_out(study: Study, tiny_root: Path) -> None:
+    for name, portion, seed in (("none", 0.4, 0), ("none", 0.4, 1), ("full", 1.0, 0)):
+        add_result(study, tiny_root, name, portion, seed)
+    message = error_of()
+    assert "3 results fit" in message and "full, p = 1.00, seed 0, quick resnet18 none 1 epoch (key full-0)" in message
+    assert "2 results fit --set none" in error_of("--set", "none")
+    assert ranks("--set", "none", "--portion", "0.4", "--seed", "1")["key"] == "none-1"
+    assert ranks("--portion", "1")["key"] == ranks("--key", "full-0")["key"] == "full-0"
+    assert "no result fits --set pona; there are none, p = 0.40, seed 0" in error_of("--set", "pona")
+    study.write_settings(seed=7, portion=0.4)  # the seed of random draws, the portion to work on
+    assert ranks("--set", "full")["seed"] == 0
+    study.write_settings(ranks={"seed": 1})
+    assert ranks("--set", "none")["key"] == "none-1"
+
+
+def test_what_cannot_be_drawn_is_one_clear_line(study: Study, tiny_root: Path) -> None:
+    assert "no results in study: run `reidaug evaluate` with --save-models" in error_of()
+    add_result(study, tiny_root, "full", 1.0, saved=False)
+    assert "were not saved: run `reidaug evaluate` with --save-models" in error_of()
+    add_result(study, tiny_root, "none", 0.4)
+    assert "no query 'nobody.jpg' in the data set: expected a file name such as 0101_c" in error_of(
+        *("--set", "none", "--query", "nobody.jpg")
+    )
+    assert "no folder" in error_of("--set", "none", "--out", "nowhere/ranks.png")
+    assert "portion" in error_of("--portion", "abc")
+    image = next(split_folder(tiny_root, "query").glob("*.jpg"))
+    image.write_bytes(next(split_folder(tiny_root, "train").glob("*.jpg")).read_bytes())
+    assert "they have changed since" in error_of("--set", "none")
+    assert not Path("ranks.png").exists()
+
+
+def test_at_most_a_hundred_rows(study: Study) -> None:
+    assert runner.invoke(app, ["ranks", "--worst", "101"]).exit_code == 2

@@ -1,0 +1,239 @@
+"""reidaug grid: each tile is what its generator paints of its pair; what is drawn, and what is said where none can."""
+
+import json
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageFont
+from typer.testing import CliRunner
+
+import pona
+from reidaug.cli.app import app
+from reidaug.datasets.keypoints import Annotations, write_annotations
+from reidaug.datasets.layouts import PosedImages, find_posed_images
+from reidaug.datasets.market1501 import ANNOTATION_FILES
+from reidaug.reports.tiles import GAP, HEADING, break_lines, fit_screen, pose_image
+from reidaug.synthesis.painter import shipped_checkpoint
+from tests.factories import wake
+
+runner = CliRunner()
+WIDTH, HEIGHT = 128, 256  # of a tile: twice the image
+
+
+def save_generator(path: Path, norm: str) -> None:
+    generator = wake(pona.PoNAGenerator(width=8, blocks=1, norm=norm))
+    pona.save_checkpoint(path, generator, generator.config, {})
+
+
+@pytest.fixture
+def source(own_folder: Path, tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> PosedImages:
+    monkeypatch.setenv("REIDAUG_DATA", str(tiny_root))
+    save_generator(Path("a.pt"), "batch")
+    save_generator(Path("b.pt"), "instance")
+    return find_posed_images(tiny_root)
+
+
+def grid(*arguments: str, ckpt: tuple[str, ...] = ("a.pt",)) -> tuple[dict, np.ndarray]:
+    """The names that --json prints, and the picture."""
+    named = [part for name in ckpt for part in ("--ckpt", name)]
+    result = runner.invoke(app, ["grid", *named, "--json", *arguments])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    with Image.open(found["out"]) as image:
+        return found, np.asarray(image.convert("RGB"))
+
+
+def error_of(*arguments: str) -> str:
+    result = runner.invoke(app, ["grid", *arguments])
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert result.exit_code == 1 and len(lines) == 1 and lines[0].startswith("error: "), result.output
+    return lines[0]
+
+
+def tile(picture: np.ndarray, column: int, bottom: int, group: int = 0, columns: int = 0) -> np.ndarray:
+    """The tile whose last line of pixels stands so far from the picture's end; back in its own size."""
+    block = GAP + columns * (WIDTH + GAP) + 2 * GAP
+    left = group * block + GAP + column * (WIDTH + GAP) + (2 * GAP if column else 0)
+    doubled = picture[bottom - HEIGHT : bottom, left : left + WIDTH]
+    small = doubled[::2, ::2]
+    assert np.array_equal(np.repeat(np.repeat(small, 2, axis=0), 2, axis=1), doubled)
+    return small
+
+
+def bottoms(picture: np.ndarray, count: int, heading: int = HEADING) -> list[int]:
+    """The lower edges of the last rows."""
+    step = heading + HEIGHT + GAP
+    last = len(picture) - 2 * GAP
+    return [last - step * (count - 1 - row) for row in range(count)]
+
+
+def painted(source: PosedImages, ckpt: str, person: str, pose: str) -> np.ndarray:
+    images = pona.generate_images(
+        pona.load_checkpoint(ckpt).generator,
+        torch.from_numpy(source.images([person])).permute(0, 3, 1, 2),
+        torch.from_numpy(source.keypoints([person])),
+        torch.from_numpy(source.keypoints([pose])),
+        precision="fp32",
+    )
+    return images[0].permute(1, 2, 0).numpy()
+
+
+def assert_same(found: np.ndarray, expected: np.ndarray) -> None:
+    """Up to rounding: another batch size takes another kernel."""
+    assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+def pid(name: str) -> str:
+    return name.split("_")[0]
+
+
+def test_one_person_in_many_poses_for_two_generators(source: PosedImages) -> None:
+    found, picture = grid("--count", "3", ckpt=("a.pt", "b.pt"))
+    (person,), poses = found["persons"], found["poses"]
+    assert len(set(poses)) == 3 and person not in poses
+    for row, (ckpt, bottom) in enumerate(zip(("a.pt", "b.pt"), bottoms(picture, 2), strict=True)):
+        assert np.array_equal(tile(picture, 0, bottom), source.images([person])[0]), row
+        for column, pose in enumerate(poses, start=1):
+            assert_same(tile(picture, column, bottom), painted(source, ckpt, person, pose))
+            drawn = tile(picture, column, bottoms(picture, 2)[0] - HEIGHT - GAP - HEADING)
+            assert np.array_equal(drawn, pose_image(source.keypoints([pose])[0], (128, 64)))
+    shown = [tile(picture, column, bottom).astype(int) for column in (1, 2) for bottom in bottoms(picture, 2)]
+    assert min(np.abs(one - other).max() for one, other in combinations(shown, 2)) > 10  # or the above says nothing
+
+
+def test_many_persons_in_one_pose(source: PosedImages) -> None:
+    found, picture = grid("--layout", "persons", ckpt=("a.pt", "b.pt"))
+    (pose,) = found["poses"]
+    assert sorted(map(pid, found["persons"])) == ["0101", "0102", "0103", "0104"]  # the test people, each once
+    assert pose not in found["persons"] and pose in source.usable()
+    for person, bottom in zip(found["persons"], bottoms(picture, 4), strict=True):
+        assert np.array_equal(tile(picture, 0, bottom), source.images([person])[0])
+        for column, ckpt in enumerate(("a.pt", "b.pt"), start=1):
+            assert_same(tile(picture, column, bottom), painted(source, ckpt, person, pose))
+
+
+def test_pairs_show_the_real_image(source: PosedImages) -> None:
+    found, picture = grid("--layout", "pairs")
+    pairs = list(zip(found["persons"], found["poses"], strict=True))
+    assert len({pid(person) for person, _ in pairs}) == len(pairs) == 4
+    for (person, pose), bottom in zip(pairs, bottoms(picture, 4), strict=True):
+        assert pid(person) == pid(pose) and person != pose
+        assert_same(tile(picture, 2, bottom), painted(source, "a.pt", person, pose))
+        assert np.array_equal(tile(picture, 3, bottom), source.images([pose])[0])
+
+
+def test_pairs_of_two_people_have_no_real_image_and_stand_in_two_groups(source: PosedImages) -> None:
+    names = [name for name in source.usable() if pid(name) in ("0101", "0102")]
+    first, second = ([name for name in names if pid(name) == who] for who in ("0101", "0102"))
+    asked = [part for a, b in zip(first[:5], second[:5], strict=True) for part in ("--person", a, "--pose", b)]
+    found, picture = grid("--layout", "pairs", *asked)
+    assert found["persons"] == first[:5] and found["poses"] == second[:5]
+    rows = bottoms(picture, 3)
+    for place in range(5):
+        group, row = divmod(place, 3)
+        shown = tile(picture, 2, rows[row], group, columns=4)
+        assert_same(shown, painted(source, "a.pt", first[place], second[place]))
+        assert (tile(picture, 3, rows[row], group, columns=4) == 255).all()
+
+
+def test_named_images_are_taken_in_their_order_and_partners_are_found(source: PosedImages) -> None:
+    train = [name for name in source.usable() if 0 < int(pid(name)) < 100]
+    found, _ = grid("--person", train[3], "--person", train[0], "--pose", train[5], "--pose", train[1])
+    assert (found["persons"], found["poses"]) == ([train[3], train[0]], [train[5], train[1]])
+    found, _ = grid("--layout", "pairs", "--pose", train[4], "--pose", train[9])
+    assert found["poses"] == [train[4], train[9]]
+    for person, pose in zip(found["persons"], found["poses"], strict=True):
+        assert pid(person) == pid(pose) and person != pose
+    found, _ = grid("--layout", "pairs", "--person", train[4])
+    assert found["persons"] == [train[4]] and pid(found["poses"][0]) == pid(train[4])
+
+
+def test_same_seed_same_bytes(source: PosedImages) -> None:
+    names = [
+        grid("--out", f"{out}.png", "--count", "2", "--seed", seed)[0] for out, seed in zip("xyz", "112", strict=True)
+    ]
+    assert Path("x.png").read_bytes() == Path("y.png").read_bytes() != Path("z.png").read_bytes()
+    assert names[0]["poses"] == names[1]["poses"] != names[2]["poses"]
+
+
+def test_people_of_the_training_set_where_there_are_no_others(source: PosedImages) -> None:
+    (source.root / ANNOTATION_FILES["test"]).unlink()
+    found, _ = grid("--layout", "persons")
+    assert sorted(map(pid, found["persons"])) == [f"000{i}" for i in range(1, 7)]
+
+
+def test_the_data_set_that_a_study_remembers(source: PosedImages, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert runner.invoke(app, ["shrink", "--portion", "0.4"]).exit_code == 0
+    monkeypatch.delenv("REIDAUG_DATA")
+    assert len(grid("--count", "2")[0]["poses"]) == 2
+
+
+def test_two_files_of_one_name_are_told_apart(source: PosedImages) -> None:
+    Path("other").mkdir()
+    save_generator(Path("other/a.pt"), "instance")
+    _, picture = grid("--count", "1", ckpt=("a.pt", "other/a.pt", "./a.pt"))  # the first and the last are one
+    assert len(picture) < 4 * HEIGHT
+    first, second = (picture[y - HEIGHT - HEADING : y - HEIGHT, : 40 * GAP] for y in bottoms(picture, 2))
+    assert not np.array_equal(first, second)
+
+
+def test_shipped_is_the_generator_of_the_package(source: PosedImages) -> None:
+    found, picture = grid("--count", "1", ckpt=("shipped",))
+    shown = tile(picture, 1, *bottoms(picture, 1))
+    assert_same(shown, painted(source, str(shipped_checkpoint()), found["persons"][0], found["poses"][0]))
+    assert runner.invoke(app, ["shrink", "--portion", "0.9"]).exit_code == 0
+    assert runner.invoke(app, ["synthesize", "--ckpt", "shipped"]).exit_code == 0
+
+
+@pytest.mark.parametrize("width", [20, 64, 128, 300])
+def test_labels_are_broken_and_never_cut(width: int) -> None:
+    text = "runs/one/pona.best.pt: 0101_c1s1_000007_00.jpg in the pose of fashionMENPantsid0000161101_7additional.jpg"
+    lines = break_lines(text, width)
+    font = ImageFont.load_default(13)
+    assert "".join(lines) == text and all(font.getlength(line.rstrip()) <= width for line in lines)
+    assert break_lines("", width) == [] and break_lines("condition", 128) == ["condition"]
+    assert break_lines("target pose", 64) == ["target ", "pose"]
+
+
+def test_a_sheet_fits_the_screen() -> None:
+    assert fit_screen(columns=9, rows=2, width=64) == (2, 1)  # one person in 8 poses
+    assert fit_screen(columns=4, rows=8, width=64) == (2, 2) and fit_screen(columns=5, rows=8, width=64) == (2, 1)
+    assert fit_screen(columns=4, rows=8, width=176) == (1, 1) and fit_screen(columns=99, rows=9, width=64) == (1, 1)
+
+
+def test_what_cannot_be_drawn_is_one_clear_line(source: PosedImages) -> None:
+    hidden = next(name for name in source.paths if name not in source.usable())
+    assert "no image 'nobody.jpg' with keypoints" in error_of("--ckpt", "a.pt", "--person", "nobody.jpg")
+    assert f"{hidden} has no usable pose: expected" in error_of("--ckpt", "a.pt", "--pose", hidden)
+    assert "no folder" in error_of("--ckpt", "a.pt", "--out", "nowhere/grid.png")
+    assert "none.pt does not exist" in error_of("--ckpt", "none.pt")
+    Path("text.pt").write_text("no checkpoint")
+    assert "text.pt is no checkpoint" in error_of("--ckpt", "a.pt", "--ckpt", "text.pt")
+    name = source.usable()[0]
+    assert "1 condition and 2 target images are named" in error_of(
+        *("--ckpt", "a.pt", "--layout", "pairs", "--person", name, "--pose", name, "--pose", name)
+    )
+    assert "device 'abc' is unknown" in error_of("--ckpt", "a.pt", "--device", "abc")
+    assert not Path("grid.png").exists()
+    assert runner.invoke(app, ["grid", "--ckpt", "a.pt", "--count", "0"]).exit_code == 2
+    assert runner.invoke(app, ["grid"]).exit_code == 2
+
+
+def test_nobody_to_draw(source: PosedImages) -> None:
+    known = find_posed_images(source.root).annotations
+    alone = {pid(name): name for name in source.usable()}
+    for file in ANNOTATION_FILES.values():
+        names = [name for name in known.names if name in alone.values()]
+        write_annotations(source.root / file, names, known.select(names))
+    assert "nobody in" in error_of("--ckpt", "a.pt", "--layout", "pairs")
+    name = next(iter(alone.values()))
+    assert f"no other image of the person of {name}" in error_of(
+        "--ckpt", "a.pt", "--layout", "pairs", "--person", name
+    )
+    nothing = Annotations(known.names, np.full_like(known.keypoints, np.nan))
+    for file in ANNOTATION_FILES.values():
+        write_annotations(source.root / file, nothing.names, nothing.keypoints)
+    assert "shows a person with both shoulders and both hips" in error_of("--ckpt", "a.pt")

@@ -1,0 +1,210 @@
+"""The data of a training: the images and pairs that a Market-1501 folder gives, what is left out, what is refused."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+import pona
+from reidaug.cli.app import app
+from reidaug.datasets.keypoints import count_outside, find_annotations, read_annotations, write_annotations
+from reidaug.datasets.market1501 import scan_split, split_folder
+from reidaug.datasets.pairs import make_pairs
+from reidaug.study.folder import Study
+from reidaug.study.plan import read_plan
+from reidaug.synthesis.training_data import market_data
+from tests.factories import STANDING, write_picture
+
+SMALL = ["--preset", "mini", "--width", "8", "--iterations", "2", "--batch-size", "2", "--device", "cpu"]
+runner = CliRunner()
+pytestmark = pytest.mark.usefixtures("own_folder")
+
+
+def train(*arguments: str) -> Result:
+    return runner.invoke(app, ["train", *SMALL, "--out", "pona.pt", *arguments])
+
+
+def lacks(pose: np.ndarray) -> bool:
+    return any(np.isnan(pose[joint]).any() for joint in (2, 5, 8, 11))
+
+
+def pairs_command(root: Path) -> list[str]:
+    return ["pairs", str(root), "--split", "train", "--out", "pairs.csv"]
+
+
+def move_joint(root: Path, place: tuple[float, float]) -> tuple[str, int]:
+    """Moves a wrist of the first image in a pair; returns its name and its line in the keypoint file."""
+    path = root / "market-annotation-train.csv"
+    annotations = read_annotations(path)
+    row = int(make_pairs(annotations).min())
+    annotations.keypoints[row, 4] = place
+    write_annotations(path, annotations.names, annotations.keypoints)
+    return annotations.names[row], row + 2
+
+
+def used_names(root: Path) -> list[str]:
+    """The images that stand in pairs, in the order of the keypoint file."""
+    annotations = read_annotations(root / "market-annotation-train.csv")
+    return [annotations.names[row] for row in np.unique(make_pairs(annotations))]
+
+
+def test_no_pairs_says_what_was_lost_to_what(tiny_root: Path) -> None:
+    path = tiny_root / "market-annotation-train.csv"
+    header, *rows = path.read_text().splitlines()
+    gone = [f"{row.split(':')[0]}: {[-1] * 18}: {[-1] * 18}" for row in rows]
+    path.write_text("\n".join([header, *gone[1:]]) + "\n")
+    result = train("--data", str(tiny_root))
+    assert result.exit_code == 1
+    expected = f"of {len(rows)} images 1 have no keypoint row, {len(rows) - 1} lack a shoulder or a hip"
+    assert expected in result.stderr
+
+
+def test_images_alone_of_their_person_are_counted(tiny_root: Path) -> None:
+    """One usable image each of 6 persons: there is no pair, and the message says why."""
+    path = tiny_root / "market-annotation-train.csv"
+    annotations = read_annotations(path)
+    annotations.keypoints[:] = np.nan
+    annotations.keypoints[::6] = STANDING
+    write_annotations(path, annotations.names, annotations.keypoints)
+    result = train("--data", str(tiny_root))
+    assert result.exit_code == 1
+    assert "of 36 images 0 have no keypoint row, 30 lack a shoulder or a hip, 6 are the only such" in result.stderr
+
+
+def test_what_is_left_out_is_said(tiny_root: Path) -> None:
+    result = train("--data", str(tiny_root))
+    lacking = sum(1 for row in read_annotations(tiny_root / "market-annotation-train.csv").keypoints if lacks(row))
+    assert lacking >= 6
+    assert f"left out: of 36 images 0 have no keypoint row, {lacking} lack a shoulder or a hip" in result.stderr
+
+
+def test_only_the_pairs_of_a_file_are_trained_on(tiny_root: Path) -> None:
+    assert runner.invoke(app, pairs_command(tiny_root)).exit_code == 0
+    few = Path("pairs.csv").read_text().splitlines()[:4]
+    Path("few.csv").write_text("\n".join(few) + "\n")
+    result = train("--data", str(tiny_root), "--pairs", "few.csv", "--json")
+    assert result.exit_code == 0, result.output
+    assert "3 pairs, protocol paper (pairs of few.csv)" in result.stderr
+    record = pona.load_checkpoint("pona.pt").training["trained_on"]
+    assert set(record["names"]) == {name for row in few[1:] for name in row.split(",")}
+    Path("few.csv").write_text("\n".join([few[0], *reversed(few[1:])]) + "\n")
+    result = train("--data", str(tiny_root), "--pairs", "few.csv")
+    assert result.exit_code == 1 and "another run" in result.stderr
+
+
+def test_images_without_a_joint_are_told(tiny_root: Path) -> None:
+    """A file of pairs is taken as it is, so an image without a pose can stand in it."""
+    path = tiny_root / "market-annotation-train.csv"
+    annotations = read_annotations(path)
+    first, second = used_names(tiny_root)[:2]
+    annotations.keypoints[annotations.index[first]] = np.nan
+    write_annotations(path, annotations.names, annotations.keypoints)
+    Path("pairs.csv").write_text(f"from,to\n{first},{second}\n")
+    result = train("--data", str(tiny_root), "--pairs", "pairs.csv")
+    assert result.exit_code == 0 and "1 of 2 images show no joint" in result.stderr
+
+
+def test_a_file_of_all_pairs_gives_the_same_data(tiny_root: Path) -> None:
+    assert runner.invoke(app, pairs_command(tiny_root)).exit_code == 0
+    names = [record.name for record in scan_split(tiny_root, "train")]
+    all_pairs, from_file = (
+        market_data(tiny_root, names, portion=None, pairs_file=path, say=lambda line: None)
+        for path in (None, Path("pairs.csv"))
+    )
+    assert all_pairs.names == from_file.names and all_pairs.named_pairs() == from_file.named_pairs()
+    assert (all_pairs.images.images == from_file.images.images).all()
+
+
+def test_pairs_of_missing_images_break_strict(tiny_root: Path) -> None:
+    assert runner.invoke(app, ["shrink", "--portion", "0.5", "--data", str(tiny_root)]).exit_code == 0
+    assert runner.invoke(app, pairs_command(tiny_root)).exit_code == 0
+    kept = {row.name for row in read_plan(Study(Path("study")).plan_path(0.5)) if row.kept}
+    rows = Path("pairs.csv").read_text().splitlines()[1:]
+    good = [row for row in rows if set(row.split(",")) <= kept]
+    result = train("--portion", "0.5", "--pairs", "pairs.csv")
+    assert result.exit_code == 1 and not Path("pona.pt").exists()
+    assert "is missing at p = 0.50, so it must not be trained on" in result.stderr
+    assert f"({len(rows) - len(good)} of {len(rows)} pairs)" in result.stderr
+    Path("good.csv").write_text("\n".join(["from,to", *good]) + "\n")
+    result = train("--portion", "0.5", "--pairs", "good.csv", "--json")
+    assert result.exit_code == 0, result.output
+    assert "protocol strict (kept images of p = 0.50, pairs of good.csv)" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("condition", "target", "expected"),
+    [
+        ("0001_c2s1_000007_00.jpg", "0001_c9s1_000000_00.jpg", "line 3: 0001_c9s1_000000_00.jpg is not in"),
+        ("0001_c2s1_000007_00.jpg", "0002_c3s1_000007_00.jpg", "line 3: .* two images of one known person"),
+        ("front.jpg", "back.jpg", "line 3: image name 'front.jpg' does not parse"),
+    ],
+)
+def test_bad_pair_is_named_with_its_line(tiny_root: Path, condition: str, target: str, expected: str) -> None:
+    good = "0001_c3s1_001007_01.jpg,0001_c2s1_003007_03.jpg"
+    Path("pairs.csv").write_text(f"from,to\n{good}\n{condition},{target}\n")
+    result = train("--data", str(tiny_root), "--pairs", "pairs.csv")
+    assert result.exit_code == 1 and re.search(f"error: pairs.csv {expected}", result.stderr)
+
+
+def test_pair_without_keypoints_is_named_with_its_line(tiny_root: Path) -> None:
+    assert runner.invoke(app, pairs_command(tiny_root)).exit_code == 0
+    last = Path("pairs.csv").read_text().splitlines()[-1].split(",")[0]
+    path = tiny_root / "market-annotation-train.csv"
+    path.write_text("\n".join(row for row in path.read_text().splitlines() if not row.startswith(last)) + "\n")
+    result = train("--data", str(tiny_root), "--pairs", "pairs.csv")
+    assert result.exit_code == 1 and f"{last} has no row in {path}" in result.stderr
+
+
+@pytest.mark.parametrize("place", [(69, 30), (30, 133), (-6, 30), (112, 58)])
+def test_a_joint_far_outside_of_its_image_is_named_with_its_line(tiny_root: Path, place: tuple[int, int]) -> None:
+    name, line = move_joint(tiny_root, place)
+    result = train("--data", str(tiny_root))
+    assert result.exit_code == 1
+    where = f"line {line}: the right wrist of {name} lies at x = {place[0]}, y = {place[1]}"
+    assert f"{where}, expected x 0 to 63 and y 0 to 127 (1 such joints)" in result.stderr
+
+
+def test_a_joint_just_outside_is_counted(tiny_root: Path) -> None:
+    move_joint(tiny_root, (68, 30))
+    result = train("--data", str(tiny_root))
+    assert result.exit_code == 0, result.output
+    assert "1 joints in market-annotation-train.csv lie up to 5 pixels outside of their image" in result.stderr
+
+
+def test_published_keypoints_lie_inside_of_their_images(published: Path) -> None:
+    for split in ("train", "test"):
+        path = find_annotations(published, split)
+        assert count_outside(read_annotations(path), path, (0, 64), 128) == 0
+
+
+def test_images_of_two_sizes_are_named(tiny_root: Path) -> None:
+    name, other = used_names(tiny_root)[:2]
+    folder = split_folder(tiny_root, "train")
+    write_picture(folder / other, np.random.RandomState(0), (256, 128))
+    result = train("--data", str(tiny_root))
+    assert result.exit_code == 1
+    assert f"{folder / other} is 256 x 128 pixels (height x width) but {folder / name} is 128 x 64" in result.stderr
+
+
+def test_validation_images_of_another_size_are_named(tiny_root: Path) -> None:
+    folder = split_folder(tiny_root, "gallery")
+    for path in folder.glob("*.jpg"):
+        write_picture(path, np.random.RandomState(0), (256, 128))
+    result = train("--data", str(tiny_root))
+    assert result.exit_code == 1 and "is 256 x 128 pixels (height x width), expected 128 x 64" in result.stderr
+
+
+def test_truncated_image_is_named(tiny_root: Path) -> None:
+    path = split_folder(tiny_root, "train") / used_names(tiny_root)[3]
+    path.write_bytes(path.read_bytes()[:600])
+    result = train("--data", str(tiny_root))
+    assert result.exit_code == 1 and f"cannot read the image {path}" in result.stderr
+
+
+def test_without_test_keypoints_there_is_no_validation(tiny_root: Path) -> None:
+    (tiny_root / "market-annotation-test.csv").unlink()
+    result = train("--data", str(tiny_root))
+    assert result.exit_code == 0 and "no validation: no market-annotation-test.csv in" in result.stderr
+    assert pona.load_checkpoint("pona.pt").training["validation"] is None
