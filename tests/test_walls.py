@@ -10,9 +10,16 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("core", "datasets", "study", "synthesis", "evaluation", "reports", "scoring", "demo", "cli")  # bottom up
 HEAVY = ("torch", "torchvision", "lightning_fabric", "skimage", "sklearn", "scipy", "transformers")
+KEYPOINTS = "datasets/keypoints.py"
 LIBRARY_USERS = {  # where the two libraries may be used: folders, or files
-    "pona": ("synthesis", "scoring/metrics", "reports/tiles.py", "reports/attention.py", "datasets/keypoints.py")
-    + ("evaluation/sweep.py",),
+    "pona": (
+        "synthesis",
+        "evaluation/sweep.py",
+        "scoring/metrics",
+        "reports/tiles.py",
+        "reports/attention.py",
+        KEYPOINTS,
+    ),
     "reid_baseline": ("evaluation", "scoring/metrics", "core/machine.py", "reports/ranks.py", "cli"),
 }
 
