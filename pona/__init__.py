@@ -1,4 +1,4 @@
-"""PoNA (Li et al., IEEE TIP 2020) as a library: paint a person in another pose, and train what does it."""
+"""PoNA (Li et al., IEEE TIP 2020): generates images of a person in another pose, and trains the generator."""
 
 from pona.author_weights import generator_from_author_weights
 from pona.checkpoint import Checkpoint, load_checkpoint, save_checkpoint

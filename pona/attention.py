@@ -1,4 +1,4 @@
-"""Non-local attention over all places of a feature map, without the N x N map in memory."""
+"""Non-local attention over all positions of a feature map, without the N x N map in memory."""
 
 import torch
 import torch.nn.functional as F
@@ -8,17 +8,17 @@ from pona.errors import PoNAError
 
 REDUCTION = 8  # queries and keys have an eighth of the channels
 BLOCK = 128  # queries at a time on a CPU
-WIDEST_HEAD = 128  # what every fused kernel of torch takes, backward too
+WIDEST_HEAD = 128  # channels that every fused kernel of torch accepts, forward and backward
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Softmax attention over the places of a feature map, with no 1/sqrt(d) (eqs. 4-6 of the paper).
+    """Softmax attention over the positions of a feature map, without 1/sqrt(d) (eqs. 4-6 of the paper).
 
-    torch's fused kernels want values as wide as the queries, and some refuse widths that 8 does not divide. Values are
-    wider here, so they are split into as few heads as the kernels allow, and each head gets the one query and key,
-    filled up with zeros to its width: the same sum, and no N x N map in memory. Narrow heads would need no zeros but
-    compute the softmax once for each. On a CPU plain matrix products over a block of queries at a time are 5 times
-    faster than the fused kernel, forward and backward, and need no map either (in training autograd keeps the blocks).
+    torch's fused kernels need values as wide as the queries, and some also a width that 8 divides. Values are wider
+    here, so they are split into as few heads as the kernels allow, and every head gets the same query and key, padded
+    with zeros to its width: the same result, without the N x N map. Narrow heads would need no padding, but compute
+    the softmax once per head. On a CPU plain matrix products over blocks of queries are 5 times faster than the fused
+    kernel, forward and backward, and do not hold the whole map either (in training autograd keeps the blocks).
 
     Args:
         query: B x D x H x W.
@@ -28,10 +28,10 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     Returns:
         B x C x H x W.
     """
-    return _attend_in_blocks(query, key, value) if query.device.type == "cpu" else _attend_fused(query, key, value)
+    return attend_in_blocks(query, key, value) if query.device.type == "cpu" else attend_fused(query, key, value)
 
 
-def _attend_fused(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def attend_fused(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     batch, channels, height, width = value.shape
     heads, depth = head_shape(query.shape[1], channels)
     padded = -(-depth // 8) * 8
@@ -43,22 +43,22 @@ def _attend_fused(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
     q, k = (as_heads(x, 1).expand(-1, heads, -1, -1).contiguous() for x in (query, key))
     attended = F.scaled_dot_product_attention(q, k, as_heads(value, heads), scale=1.0)[..., :depth]
-    # In memory the channels stay last, as the convolutions around want them.
+    # Channels last in memory, as the convolutions before and after it.
     return attended.transpose(1, 2).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
 def head_shape(depth: int, channels: int) -> tuple[int, int]:
-    """(heads, width of each) for values of `channels` and queries of `depth`: few and wide, none below `depth`.
+    """(heads, width of a head) for values of `channels` and queries of `depth`: few wide heads, at least `depth` each.
 
-    Flash, cuDNN and memory-efficient attention run forward and backward where query, key and value are equally wide,
-    at most 128, and 8 divides that (read in torch's `sdp_utils.cpp`; flash alone fills up to 8 by itself).
+    Flash, cuDNN and memory-efficient attention run forward and backward if query, key and value are equally wide, at
+    most 128, and 8 divides the width (see torch's `sdp_utils.cpp`; flash pads to multiples of 8 by itself).
     """
     most = channels // depth
     heads = next((h for h in range(1, most) if channels % h == 0 and channels // h <= WIDEST_HEAD), most)
     return heads, channels // heads
 
 
-def _attend_in_blocks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def attend_in_blocks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     keys, values = key.flatten(2), value.flatten(2).transpose(1, 2)
     blocks = []
     for queries in query.flatten(2).transpose(1, 2).split(BLOCK, dim=1):
@@ -68,7 +68,7 @@ def _attend_in_blocks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 class CrossAttention(nn.Module):
-    """Pose-guided attention (eqs. 4-7): the pose code says where to look, the image code is what is moved.
+    """Pose-guided attention (eqs. 4-7): queries and keys come from the pose code, values from the image code.
 
     The result is gamma * attended + image code; gamma starts at 0.
     """

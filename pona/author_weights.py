@@ -1,4 +1,4 @@
-"""Weights with the names of the authors' published code, put into this package's generator."""
+"""Loads weights with the names of the authors' published code."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from pona.generator import PoNAGenerator
 def generator_from_author_weights(state_dict: Mapping[str, Tensor], sigma: float | None = 6.0) -> PoNAGenerator:
     """Builds a generator from a state dict with the names of the authors' code, in eval mode.
 
-    Width, number of blocks and norms are read off the tensors. The prefixes `module.` and `model.` are optional.
+    Width, number of blocks and norms follow from the tensors. The prefixes `module.` and `model.` are optional.
 
     Args:
         state_dict: names -> tensors.
@@ -21,13 +21,13 @@ def generator_from_author_weights(state_dict: Mapping[str, Tensor], sigma: float
     Raises:
         PoNAError: where the names or shapes are not those of the authors' generator.
     """
-    renamed = {_own_name(name): tensor for name, tensor in state_dict.items()}
+    renamed = {_renamed(name): tensor for name, tensor in state_dict.items()}
     first = renamed.get("image_encoder.1.weight")
     indices = [int(name.split(".")[1]) for name in renamed if re.match(r"blocks\.\d+\.", name)]
     if first is None or first.ndim != 4 or not indices:
         raise PoNAError(
             f"not the authors' generator: {len(state_dict)} entries without stream1_down.1.weight and att.0.*; "
-            "give the state dict of latest_net_netG.pth or its like"
+            "give a state dict such as latest_net_netG.pth"
         )
     generator = PoNAGenerator(
         width=first.shape[0],
@@ -38,8 +38,8 @@ def generator_from_author_weights(state_dict: Mapping[str, Tensor], sigma: float
         cross_attention="blocks.0.cross_attention.gamma" in renamed,
         sigma=sigma,
     )
-    own = generator.state_dict()
-    wrong = [name for name, tensor in own.items() if name in renamed and renamed[name].shape != tensor.shape]
+    expected = generator.state_dict()
+    wrong = [name for name, tensor in expected.items() if name in renamed and renamed[name].shape != tensor.shape]
     if not wrong:
         missing, unknown = generator.load_state_dict(renamed, strict=False)
         wrong = [*missing, *unknown]
@@ -66,7 +66,7 @@ _AUTHOR_NAMES = (
 )
 
 
-def _own_name(name: str) -> str:
+def _renamed(name: str) -> str:
     for pattern, replacement in _AUTHOR_NAMES:
         name = re.sub(pattern, replacement, name)
     return name

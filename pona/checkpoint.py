@@ -8,45 +8,50 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
+from pona.architectures import ARCHITECTURES, architecture_of
 from pona.errors import PoNAError
-from pona.generator import GeneratorConfig, PoNAGenerator
+from pona.interface import Generator
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 FORMAT = "pona-checkpoint"
 VERSION = 1
-MOST_NAMES = 2**26  # bytes
+MAX_NAMES_SIZE = 2**26  # bytes, unpacked
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """A generator with its history."""
 
-    generator: PoNAGenerator  # eval mode
-    config: GeneratorConfig
+    generator: Generator  # eval mode
+    config: "DataclassInstance"  # that of the generator
     training: dict[str, Any]  # plain values: preset, iteration, what it was trained on, and so on
 
 
 def save_checkpoint(
     path: Path | str,
-    generator: PoNAGenerator,
-    config: GeneratorConfig,
-    training: Mapping[str, Any],
+    generator: Generator,
+    config: "DataclassInstance",
+    training: Mapping[str, object],
     half: bool = False,
 ) -> None:
     """Writes a checkpoint atomically.
 
     Args:
         path: the file; its folder must exist.
-        generator: the network whose weights are saved.
+        generator: of a class in `pona.architectures.ARCHITECTURES`.
         config: what it was built from.
         training: plain values only (str, int, float, bool, None, lists and dicts of these).
-        half: store floating-point weights in half precision; loading gives float32 again.
+        half: store floating-point weights in half precision; they are loaded as float32.
 
     Raises:
-        PoNAError: for a file that cannot be written.
+        PoNAError: for an unknown class, values that are not plain, or a file that cannot be written.
     """
     check_plain(dict(training), "training")
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
@@ -55,7 +60,7 @@ def save_checkpoint(
     content = {
         "format": FORMAT,
         "version": VERSION,
-        "architecture": "PoNAGenerator",
+        "architecture": architecture_of(generator),
         "config": asdict(config),
         "training": _with_names(training, _pack_names),
         "state": state,
@@ -64,11 +69,11 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> Checkpoint:
-    """Reads a checkpoint; nothing in the file is run.
+    """Reads a checkpoint; no code in the file is run.
 
     Raises:
-        PoNAError: for a file that is missing, empty, cut short, no checkpoint of this package, of a later version, or
-            that holds anything but tensors and plain values.
+        PoNAError: for a file that is missing, empty, cut short, no checkpoint of this package, of a later version or
+            an unknown architecture, or that holds anything but tensors and plain values.
     """
     content = read_torch(Path(path))
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -80,11 +85,17 @@ def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> Che
         )
     if content.get("version") != VERSION:
         raise PoNAError(f"{path} has version {content.get('version')}, this program reads version {VERSION}: update it")
+    architecture = content.get("architecture")
+    if isinstance(architecture, str) and architecture not in ARCHITECTURES:
+        raise PoNAError(
+            f"{path} holds the architecture {architecture!r}, this program knows {', '.join(ARCHITECTURES)}: update it"
+        )
     try:
-        config = GeneratorConfig(**content["config"])
+        generator_class = ARCHITECTURES[content["architecture"]]
+        config = generator_class.config_class(**content["config"])
         state = {name: t.float() if t.is_floating_point() else t for name, t in content["state"].items()}
-        with torch.device("meta"):  # no room for weights that are replaced at once
-            generator = PoNAGenerator.from_config(config)
+        with torch.device("meta"):  # its weights are replaced at once: none are drawn
+            generator = generator_class.from_config(config)
         generator.load_state_dict(state, assign=True)
         training = _with_names(content["training"], _unpack_names)
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, PoNAError, zlib.error):
@@ -94,8 +105,8 @@ def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> Che
     return Checkpoint(generator.to(device).eval(), config, training)
 
 
-def check_plain(value: Any, name: str) -> None:
-    """Finds now what a safe reader would refuse later, such as numpy numbers.
+def check_plain(value: object, name: str) -> None:
+    """Refuses what `load_checkpoint` could not read, such as numpy numbers.
 
     Raises:
         PoNAError: where `value` holds anything but str, int, float, bool, None, lists and dicts.
@@ -113,32 +124,29 @@ def check_plain(value: Any, name: str) -> None:
         )
 
 
-def _pack_names(names: list[str]) -> torch.Tensor:
-    """Names in a tenth of their room: 100,000 of them would take 2.5 MB."""
+def _pack_names(names: list[str]) -> Tensor:
+    """Compresses names to a tenth: 100,000 of them would take 2.5 MB."""
     return torch.frombuffer(bytearray(zlib.compress("\n".join(names).encode(), 9)), dtype=torch.uint8)
 
 
-def _unpack_names(packed: torch.Tensor | str) -> list[str]:
-    """The names, also of a checkpoint that has them as one string."""
-    if isinstance(packed, str):
-        return packed.splitlines()
+def _unpack_names(packed: Tensor) -> list[str]:
     unpacker = zlib.decompressobj()
-    text = unpacker.decompress(packed.numpy().tobytes(), MOST_NAMES)
+    text = unpacker.decompress(packed.numpy().tobytes(), MAX_NAMES_SIZE)
     if not unpacker.eof:
-        raise PoNAError(f"the names are cut short, or take more than {MOST_NAMES} bytes")
+        raise PoNAError(f"the names are cut short, or take more than {MAX_NAMES_SIZE} bytes")
     return text.decode().splitlines()
 
 
-def _with_names(training: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
-    """`training` with another form of the names that it was trained on."""
+def _with_names(training: Mapping[str, object], change: Callable[[Any], object]) -> dict[str, object]:
+    """Copies `training` with the names that it was trained on packed or unpacked."""
     trained_on = training.get("trained_on")
     if not isinstance(trained_on, dict) or "names" not in trained_on:
         return dict(training)
     return {**training, "trained_on": {**trained_on, "names": change(trained_on["names"])}}
 
 
-def write_torch(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes `content` with torch.save, whole or not at all.
+def write_torch(path: Path, content: Mapping[str, object]) -> None:
+    """Writes `content` with torch.save, atomically.
 
     Raises:
         PoNAError: for a folder that is missing or read-only, or a full disk.
@@ -147,7 +155,7 @@ def write_torch(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Lets `write` fill a file beside `path`, then renames it.
+    """Writes a file atomically: `write` fills one beside `path`, which is then renamed.
 
     Raises:
         PoNAError: for a folder that is missing or read-only, or a full disk.
@@ -195,10 +203,10 @@ def read_torch(path: Path) -> Any:
     if head.startswith(b"version https://git-lfs"):
         raise PoNAError(f"{path} is a Git LFS pointer, no checkpoint: run `git lfs pull`")
     try:
-        with warnings.catch_warnings():  # about other files' pickle protocols
+        with warnings.catch_warnings():  # about pickle protocols of foreign files
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises half a dozen kinds here, with pages of text
+    except Exception as error:  # torch raises many kinds here, with long messages
         raise PoNAError(f"{path} {_what_is_wrong(head, str(error))}") from None
 
 

@@ -1,4 +1,4 @@
-"""Whether torch.compile can work here: it needs a compiler that is no part of torch."""
+"""Whether torch.compile can work on this machine: it needs a compiler, which torch does not bring."""
 
 import importlib.util
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def why_not_compile(device: str) -> str | None:
-    """What torch.compile lacks on "cpu" or "cuda", in a few words; None where it can be tried."""
+    """What torch.compile lacks on "cpu" or "cuda", in a few words; None if nothing."""
     compiler = os.environ.get("CXX", "g++")
     if shutil.which(compiler) is None:
         return f"no C++ compiler ({compiler})"

@@ -12,7 +12,7 @@ from pona.keypoints import JOINTS, flip_keypoints, render_heatmaps
 
 @dataclass(frozen=True)
 class PoseImages:
-    """Images with keypoints, and which image is to become which.
+    """Images with keypoints, and the pairs to train or validate on.
 
     Raises:
         PoNAError: for shapes or types other than these, or where no pair is left.
@@ -38,7 +38,7 @@ class PoseImages:
             raise PoNAError(f"pairs name image {int(self.pairs.max())}, expected rows 0 to {count - 1}")
 
     def to(self, device: torch.device) -> "PoseImages":
-        """The same data on a device."""
+        """Copies the data to a device."""
         return replace(
             self, images=self.images.to(device), keypoints=self.keypoints.to(device), pairs=self.pairs.to(device)
         )
@@ -46,7 +46,7 @@ class PoseImages:
 
 @dataclass(frozen=True)
 class Batch:
-    """What one training step sees; images -1..1, heatmaps 0..1."""
+    """The pairs of one training step; images -1..1, heatmaps 0..1."""
 
     condition_image: Tensor  # B x 3 x H x W
     condition_heatmaps: Tensor  # B x 18 x H x W
@@ -61,12 +61,12 @@ def draw_pairs(data: PoseImages, count: int, generator: torch.Generator) -> Tens
 
 
 def draw_colors(count: int, strength: float, generator: torch.Generator) -> Tensor:
-    """Draws colour changes, the same kinds as torchvision's ColorJitter, each as one affine map of RGB -1..1.
+    """Draws colour changes of the kinds of torchvision's ColorJitter, each as one affine map of RGB -1..1.
 
     Args:
         count: how many.
         strength: 0..1. Hue turns by up to 180 degrees times it; saturation, contrast and brightness (gain) change by
-            up to this share. 0.2 to 0.4 are usable: towards 1, gain and contrast reach 0, which leaves a pair black or
+            up to this share. 0.2 to 0.4 are usable: near 1, gain and contrast can be 0, which makes a pair black or
             grey.
         generator: random source; its device is that of the maps.
 
@@ -76,12 +76,12 @@ def draw_colors(count: int, strength: float, generator: torch.Generator) -> Tens
     drawn = torch.rand(4, count, generator=generator, device=generator.device) * 2 - 1
     angle, (saturation, contrast, gain) = drawn[0] * strength * math.pi, 1 + strength * drawn[1:]
     eye, grey = torch.eye(3, device=drawn.device), torch.full((3, 3), 1 / 3, device=drawn.device)
-    turn = eye.roll(1, 0)  # red to green to blue: made on the device, as a copy to it would wait for the step before
+    turn = eye.roll(1, 0)  # red to green to blue; made on the device, as a copy would wait for the previous step
     cross = (turn - turn.T) / math.sqrt(3)
     cosine, sine = angle.cos()[:, None, None], angle.sin()[:, None, None]
-    # Rodrigues' rotation about (1, 1, 1); its part beside the grey axis is what the saturation scales.
-    beside = cosine * (eye - grey) + sine * cross
-    matrix = (contrast * gain)[:, None, None] * (grey + saturation[:, None, None] * beside)
+    # Rodrigues' rotation about (1, 1, 1); saturation scales its part orthogonal to the grey axis.
+    orthogonal = cosine * (eye - grey) + sine * cross
+    matrix = (contrast * gain)[:, None, None] * (grey + saturation[:, None, None] * orthogonal)
     # Contrast is about mid-grey, which is 0 in -1..1; the gain is about black, which is -1.
     offset = (gain - 1)[:, None, None].expand(count, 3, 1)
     return torch.cat((matrix, offset), dim=2)
@@ -96,13 +96,13 @@ def make_batch(
         data: images and keypoints.
         pairs: int64, B x 2.
         sigma: of the heatmaps, pixels; None = impulses.
-        flip: bool, B; which pairs are mirrored, both images of a pair alike. None = none.
-        colors: B x 3 x 4 of `draw_colors`; both images of a pair alike. None = as they are.
+        flip: bool, B: the pairs to mirror, both images of a pair alike. None = no pair.
+        colors: B x 3 x 4 of `draw_colors`, for both images of a pair alike. None = no change.
     """
     images, keypoints = data.images[pairs.flatten()], data.keypoints[pairs.flatten()]
     height, width = images.shape[2:]
     if flip is not None:
-        # Bytes and points: an eighth of the work of mirroring floats and heatmaps.
+        # Mirroring bytes and points is an eighth of the work of mirroring floats and heatmaps.
         mirrored = torch.stack((flip, flip), dim=1).flatten()[:, None, None]
         images = torch.where(mirrored[..., None], images.flip(3), images)
         keypoints = torch.where(mirrored, flip_keypoints(keypoints, width), keypoints)

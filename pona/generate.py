@@ -1,7 +1,8 @@
-"""Generating images in batches: uint8 in, uint8 out."""
+"""Generates batches of images: uint8 in, uint8 out."""
 
 import copy
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -9,32 +10,32 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pona.data import to_float, to_uint8
 from pona.errors import PoNAError
-from pona.generator import PoNAGenerator
-from pona.keypoints import render_heatmaps
+from pona.interface import Generator
 
-DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}  # of convolutions and products
+DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}  # of convolutions and matrix products
 PRECISIONS = ("auto", *DTYPES)
 
+Network = TypeVar("Network", bound=nn.Module)
 
-def fold_norms(generator: PoNAGenerator) -> PoNAGenerator:
-    """A copy for generating only: every BN is folded into the convolution before it, the same images a fifth faster.
+
+def fold_norms(generator: Network) -> Network:
+    """Copies a generator for inference, with every BN folded into the convolution before it: a fifth faster.
 
     Args:
-        generator: unchanged; where it has IN, the copy has it too.
+        generator: unchanged. Other norms, and BN outside of an `nn.Sequential`, stay as they are.
     """
     folded = copy.deepcopy(generator).eval()
     for sequence in [module for module in folded.modules() if isinstance(module, nn.Sequential)]:
-        for place, (layer, norm) in enumerate(pairwise(list(sequence))):
-            if isinstance(norm, nn.BatchNorm2d):
-                transpose = isinstance(layer, nn.ConvTranspose2d)
-                sequence[place] = fuse_conv_bn_eval(layer, norm, transpose=transpose)  # type: ignore[type-var]
-                sequence[place + 1] = nn.Identity()
+        for index, (layer, norm) in enumerate(pairwise(list(sequence))):
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d):
+                sequence[index] = fuse_conv_bn_eval(layer, norm, transpose=isinstance(layer, nn.ConvTranspose2d))
+                sequence[index + 1] = nn.Identity()
     return folded
 
 
 @torch.inference_mode()
 def generate_images(
-    generator: PoNAGenerator,
+    generator: Generator,
     condition_images: Tensor,
     condition_keypoints: Tensor,
     target_keypoints: Tensor,
@@ -43,61 +44,71 @@ def generate_images(
     device: str | torch.device = "cpu",
     precision: str = "auto",
 ) -> Tensor:
-    """Paints persons in new poses.
+    """Generates images of persons in new poses.
 
-    Heatmaps have the sigma of `generator.config`. Dropout is off and BN uses its running statistics, so an image does
-    not depend on the others in its batch, but for rounding where torch picks another kernel for another batch size.
+    Dropout is off and BN uses its running statistics, so an image does not depend on the others in its batch, except
+    for rounding where torch picks another kernel for another batch size.
 
     Args:
-        generator: moved to `device` and set to eval mode if it is not.
+        generator: moved to `device` and set to eval mode.
         condition_images: uint8, B x 3 x H x W, RGB; with `of` any number of them.
         condition_keypoints: as many x 18 x 2, (x, y) in pixels, NaN = missing.
         target_keypoints: B x 18 x 2.
-        of: int64, B, where there are fewer condition images than target poses: the place of each pose's condition
-            image. Each is encoded once. None = one for each, in order.
+        of: int64, B: for each target pose the row of its condition image, which is encoded only once. None = one for
+            each, in order.
         device: where to compute.
-        precision: "fp32", "bf16", "fp16", or "auto" = bf16 where `prefers_bf16` says that it is faster.
+        precision: "fp32", "bf16", "fp16", or "auto" = bf16 where it is faster (`prefers_bf16`).
 
     Returns:
         uint8, B x 3 x H x W, on the CPU.
 
     Raises:
-        PoNAError: an unknown precision, or images whose height or width 4 does not divide.
+        PoNAError: an unknown precision, a height or width that is no multiple of `generator.size_multiple`, or a
+            generator that does not return what it was asked for.
     """
     if precision not in PRECISIONS:
         raise PoNAError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
     device = torch.device(device)
-    size = (condition_images.shape[2], condition_images.shape[3])
-    if size[0] % 4 or size[1] % 4:
-        raise PoNAError(f"images have {size[0]} x {size[1]} pixels (height x width), expected sides that 4 divides")
+    check_size(generator, (condition_images.shape[2], condition_images.shape[3]))
     generator = generator.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    sigma = generator.config.sigma
     images = to_float(condition_images.to(device)).contiguous(memory_format=torch.channels_last)
+    conditions, targets = condition_keypoints.to(device), target_keypoints.to(device)
     with autocast(device, precision):
-        codes = generator.encode(images)
-        poses = render_heatmaps(condition_keypoints.to(device), size, sigma)
-        if of is not None:
-            codes, poses = (codes[0][of.to(device)], codes[1][of.to(device)]), poses[of.to(device)]
-        targets = render_heatmaps(target_keypoints.to(device), size, sigma)
-        generated = generator.paint(codes[0], poses, targets, codes[1])
+        generated = generator.generate(images, conditions, targets, None if of is None else of.to(device))
+    expected = (len(targets), *images.shape[1:])
+    if generated.shape != expected:
+        raise PoNAError(
+            f"{type(generator).__name__}.generate returned {tuple(generated.shape)}, expected {expected}: an image for "
+            "each target pose"
+        )
     return to_uint8(generated).cpu()
 
 
+def check_size(generator: Generator, size: tuple[int, int]) -> None:
+    """Raises PoNAError for a size (height, width) that a generator does not take."""
+    height, width = size
+    if height % generator.size_multiple or width % generator.size_multiple:
+        raise PoNAError(
+            f"images have {height} x {width} pixels (height x width), expected sides that {generator.size_multiple} "
+            "divides"
+        )
+
+
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """The context of a precision, as in `generate_images`."""
+    """The autocast context of a precision, as in `generate_images`."""
     dtype = DTYPES[resolve_precision(device, precision)]
     return torch.autocast(device.type, dtype, enabled=dtype is not None)
 
 
 def resolve_precision(device: torch.device, precision: str) -> str:
-    """What "auto" means there; any other as it is."""
+    """Resolves "auto" for a device; other precisions stay as they are."""
     if precision != "auto":
         return precision
     return "bf16" if prefers_bf16(device) else "fp32"
 
 
 def prefers_bf16(device: torch.device) -> bool:
-    """Whether bf16 is faster than fp32: on GPUs and CPUs with the instructions for it (AMX, AVX-512 BF16)."""
+    """Whether bf16 is faster than fp32: on GPUs that support it, and on CPUs with AMX or AVX-512 BF16."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # not in every version of torch

@@ -1,12 +1,15 @@
 """The PoNA generator: two encoders, pose-guided non-local attention blocks, one decoder."""
 
 from dataclasses import asdict, dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from pona.attention import CrossAttention, SelfAttention
 from pona.errors import PoNAError
+from pona.interface import Generator
+from pona.keypoints import render_heatmaps
 from pona.layers import HalfDropout, initialise, norm_layer
 
 IMAGE_CHANNELS = 3
@@ -15,7 +18,7 @@ POSE_CHANNELS = 2 * 18  # condition and target heatmaps
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """What a generator is built from, and the heatmaps that it expects."""
+    """The architecture of a `PoNAGenerator`, and the heatmaps that it expects."""
 
     width: int = 64  # channels after the first convolution; a block has four times as many
     blocks: int = 3  # 1-5 in Table III of the paper
@@ -36,19 +39,22 @@ class GeneratorConfig:
             raise PoNAError(f"blocks is {self.blocks}, expected at least 1")
 
 
-class PoNAGenerator(nn.Module):
-    """Paints the person of the condition image in the target pose (Li et al., PoNA, IEEE TIP 2020, section III).
+class PoNAGenerator(Generator[GeneratorConfig]):
+    """Generates the person of the condition image in the target pose (Li et al., PoNA, IEEE TIP 2020, section III).
 
     Args:
         width: channels after the first convolution.
         blocks: number of PoNA blocks.
         norm: "batch" (the paper's choice for Market-1501) or "instance" (DeepFashion).
         fusion: where image and pose code are concatenated, see `PoNABlock`.
-        self_attention: whether the code that is fused passes self-attention.
-        cross_attention: whether the image code is moved by the pose code; without it the output cannot follow the pose.
-        block_norm: norm inside the blocks, None = `norm`. The authors' published code keeps "instance" there always.
+        self_attention: whether the fused code passes through self-attention.
+        cross_attention: whether the pose code moves the image code; without it the output does not depend on the pose.
+        block_norm: norm inside the blocks, None = `norm`. The authors' published code always has "instance" there.
         sigma: of the heatmaps that the generator expects, in pixels; None = one-pixel impulses.
     """
+
+    config_class = GeneratorConfig
+    size_multiple = 4
 
     def __init__(
         self,
@@ -75,8 +81,8 @@ class PoNAGenerator(nn.Module):
         self.apply(initialise)
 
     @classmethod
-    def from_config(cls, config: GeneratorConfig) -> "PoNAGenerator":
-        """A generator with fresh weights."""
+    def from_config(cls, config: GeneratorConfig) -> Self:
+        """Builds a generator with fresh weights."""
         return cls(**asdict(config))
 
     def forward(self, condition_image: Tensor, condition_heatmaps: Tensor, target_heatmaps: Tensor) -> Tensor:
@@ -90,20 +96,29 @@ class PoNAGenerator(nn.Module):
         Returns:
             B x 3 x H x W, -1..1.
         """
-        return self.paint(self.image_encoder(condition_image), condition_heatmaps, target_heatmaps)
+        return self._transfer(self.image_encoder(condition_image), None, condition_heatmaps, target_heatmaps)
 
-    def encode(self, condition_image: Tensor) -> tuple[Tensor, Tensor]:
-        """What no pose has a say in: B x 3 x H x W -> the image code, and what the first block makes of it alone.
-
-        `paint` takes the two for each pose of the person, and leaves that work out.
-        """
-        image_code = self.image_encoder(condition_image)
-        return image_code, self.blocks[0].update_image(image_code)  # type: ignore[operator]
-
-    def paint(
-        self, image_code: Tensor, condition_heatmaps: Tensor, target_heatmaps: Tensor, updated: Tensor | None = None
+    def generate(
+        self,
+        condition_images: Tensor,
+        condition_keypoints: Tensor,
+        target_keypoints: Tensor,
+        of: Tensor | None = None,
     ) -> Tensor:
-        """The rest of `forward`, from an image code on; `updated` is the second of what `encode` gives."""
+        """See `Generator.generate`. What does not depend on the target pose is computed once per condition image."""
+        size = (condition_images.shape[2], condition_images.shape[3])
+        image_code = self.image_encoder(condition_images)
+        updated = self.blocks[0].update_image(image_code)  # type: ignore[operator]
+        conditions = render_heatmaps(condition_keypoints, size, self.config.sigma)
+        if of is not None:
+            image_code, updated, conditions = image_code[of], updated[of], conditions[of]
+        targets = render_heatmaps(target_keypoints, size, self.config.sigma)
+        return self._transfer(image_code, updated, conditions, targets)
+
+    def _transfer(
+        self, image_code: Tensor, updated: Tensor | None, condition_heatmaps: Tensor, target_heatmaps: Tensor
+    ) -> Tensor:
+        """From the image code to the image; `updated` is the first block's `update_image`, where already computed."""
         pose_code = self.pose_encoder(torch.cat((condition_heatmaps, target_heatmaps), dim=1))
         for block in self.blocks:
             image_code, pose_code = block(image_code, pose_code, updated)
@@ -136,7 +151,7 @@ class PoNABlock(nn.Module):
     def forward(self, image_code: Tensor, pose_code: Tensor, updated: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Two B x C x H x W codes -> the new image code and the new pose code, B x C x H x W each.
 
-        `updated` is `update_image(image_code)` where that is there already.
+        `updated` is `update_image(image_code)`, where already computed.
         """
         pose_code = self._update_pose(image_code, pose_code)
         image_code = self.update_image(image_code) if updated is None else updated
@@ -145,7 +160,7 @@ class PoNABlock(nn.Module):
         return image_code, pose_code
 
     def update_image(self, image_code: Tensor) -> Tensor:
-        """The image path before cross attention, which no pose has a say in: B x C x H x W -> the same."""
+        """The image path before cross attention; it does not depend on the poses. B x C x H x W -> the same."""
         image_code = image_code + self.image_conv1(image_code)
         return image_code + self.image_conv2(image_code)
 

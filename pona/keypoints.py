@@ -1,4 +1,4 @@
-"""The 18 OpenPose joints, and heatmaps rendered from them on the device, per batch, never stored."""
+"""The 18 OpenPose joints, and heatmaps of them, rendered on the device for each batch and never stored."""
 
 import torch
 from torch import Tensor
@@ -46,18 +46,18 @@ LIMBS = (
     (15, 17),
 )
 
-# The joint that takes the place of joint i when the image is mirrored.
+# Joint i of a mirrored image is joint FLIP[i] of the original.
 FLIP = (0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16)
 
 
 def flip_keypoints(keypoints: Tensor, width: int) -> Tensor:
-    """Mirrors keypoints left to right, as the mirrored image shows them: right and left joints change places.
+    """Mirrors keypoints left to right, and swaps right and left joints.
 
     Args:
         keypoints: ... x 18 x 2, (x, y) in pixels, NaN = missing.
         width: width of the image in pixels; x becomes width - 1 - x.
     """
-    # Not an index of numbers: that is sent to the device, and training would wait for it.
+    # Not indexed by a list: it would be copied to the device, and training would wait for it.
     flipped = torch.stack([keypoints[..., joint, :] for joint in FLIP], dim=-2)
     flipped[..., 0] = width - 1 - flipped[..., 0]
     return flipped
@@ -68,8 +68,8 @@ def render_heatmaps(keypoints: Tensor, size: tuple[int, int] = (128, 64), sigma:
 
     The value at distance d from the joint is exp(-d^2 / (2 sigma^2)), as the authors' code computes it; eq. 1 of the
     paper (Li et al., PoNA, IEEE TIP 2020) prints exp(-d^2 / sigma^2). With `sigma=None` a joint is a one-pixel impulse
-    at its rounded place: the authors' DeepFashion code stores heatmaps as integers, so that only the peak survives (and
-    nothing of a joint between pixels, which the public files do not hold: their keypoints are whole numbers).
+    at its rounded position: the authors' DeepFashion code stores heatmaps as integers, so that only the peak remains
+    (and nothing of a joint between pixels, but the keypoints of the public files are whole numbers).
 
     Args:
         keypoints: ... x 18 x 2 (or an array of that shape), (x, y) in pixels, NaN = missing.
@@ -90,7 +90,7 @@ def render_heatmaps(keypoints: Tensor, size: tuple[int, int] = (128, 64), sigma:
     height, width = size
     x = _profile(keypoints[..., 0], width, sigma)
     y = _profile(keypoints[..., 1], height, sigma)
-    # A Gaussian is the product of its profiles; NaN marks a missing joint and must not reach the network.
+    # A Gaussian is the product of its profiles. Those of a missing joint are NaN, and become 0.
     return torch.nan_to_num(y.unsqueeze(-1) * x.unsqueeze(-2), nan=0.0)
 
 

@@ -1,4 +1,4 @@
-"""Starting the processes of a training run: on one device, on several, under torchrun or SLURM."""
+"""Starts the processes of a training run: on one device, on several, under torchrun or SLURM."""
 
 import atexit
 import inspect
@@ -31,26 +31,27 @@ from pona.processes import Processes
 def launch(config: TrainConfig, device: str = "auto", devices: int | None = None) -> Processes:
     """Starts and connects the processes of a run, one per device.
 
-    Under torchrun, or in an srun step of several tasks, the processes are there already. Else, for several devices,
-    lightning-fabric starts the others by running this program's own command line once more for each, with `LOCAL_RANK`
-    set; they run up to this very call and go on from here like the first one. So a program calls it once.
+    Under torchrun, or in an srun step of several tasks, the processes have already been started. Otherwise, for several
+    devices, lightning-fabric starts the others by running the current program again for each, with the same arguments
+    and `LOCAL_RANK` set; they run up to this call and continue from here as the first one does. So call it only once.
 
     Args:
-        config: decides the precision, and its batch is what the processes share.
+        config: decides the precision; its batch is shared by the processes.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        devices: processes on this machine; None = as many as torchrun or SLURM started, else one. On CPUs they talk
-            over gloo, on GPUs over NCCL.
+        devices: processes on this machine; None = as many as torchrun or SLURM started, else one. They communicate
+            over gloo on CPUs and over NCCL on GPUs.
 
     Raises:
-        PoNAError: for a device that is not there, more devices than there are, or a batch that they cannot share.
+        PoNAError: for an unknown or missing device, more devices than the machine has, or a batch that they cannot
+            share.
     """
     kind, index = _resolve(device)
     try:
         local, nodes, environment = _layout(devices)
-    except (KeyError, ValueError, RuntimeError) as error:  # what fabric and the environment get wrong
-        raise PoNAError(f"the processes of this run cannot be told from the environment: {error}") from None
+    except (KeyError, ValueError, RuntimeError) as error:  # of fabric, or a wrong variable
+        raise PoNAError(f"the environment does not say which processes this run has: {error}") from None
     _check(config, kind, index, local, local * nodes, environment)
-    # The plugin instead of its name, because for a name fabric prints a line.
+    # The plugin and not its name, for which fabric prints a line.
     name = resolve_precision(torch.device(kind), config.precision)
     precision = {
         "fp32": Precision,
@@ -59,30 +60,30 @@ def launch(config: TrainConfig, device: str = "auto", devices: int | None = None
     }[name]()
     if local * nodes == 1:
         chosen = [index] if index is not None else 1
-        # The environment is given, as in a SLURM job fabric would look for other tasks.
+        # The environment is given, because in a SLURM job fabric would wait for other tasks.
         return Processes(Fabric(accelerator=kind, devices=chosen, plugins=[precision, environment]))
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets with four lines
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it logs four lines at the start
     strategy = DDPStrategy(**_ddp_options(config))
     fabric = Fabric(
         accelerator=kind, devices=local, num_nodes=nodes, strategy=strategy, plugins=[precision, environment]
     )
     fabric.launch()
-    # Fabric does so for NCCL alone; threads of gloo that outlive Python now and then abort a process that is done.
+    # Fabric does so for NCCL only. Threads of gloo that outlive Python sometimes abort a finished process.
     atexit.register(_disconnect)
     return Processes(fabric)
 
 
 def is_first_process() -> bool:
-    """Whether this process is the one that speaks, as far as the environment tells before `launch`."""
+    """Whether this process is the one that reports, also before `launch`, from the environment."""
     return not getattr(rank_zero_only, "rank", 0)
 
 
 @contextmanager
 def said_once() -> Iterator[None]:
-    """Around what fails in every process alike before they are connected: only the first says it.
+    """A context for what fails in every process alike before they are connected: only the first raises the error.
 
     Raises:
-        StoppedElsewhere: in the others.
+        StoppedElsewhere: in the other processes.
     """
     try:
         yield
@@ -93,12 +94,12 @@ def said_once() -> Iterator[None]:
 
 
 def precision_name(fabric: Fabric, config: TrainConfig) -> str:
-    """What a run computes in: "fp32", "bf16" or "fp16"."""
+    """The precision of a run: "fp32", "bf16" or "fp16"."""
     return resolve_precision(fabric.device, config.precision)
 
 
 def _resolve(device: str) -> tuple[str, int | None]:
-    """("cpu" or "cuda", which one or None)."""
+    """("cpu" or "cuda", index or None)."""
     kind, _, index = device.partition(":")
     known = kind in ("auto", "cpu", "cuda") and (not index or (kind == "cuda" and index.isdigit()))
     if not known or (kind == "cuda" and not torch.cuda.is_available()):
@@ -121,7 +122,7 @@ def _layout(devices: int | None) -> tuple[int, int, ClusterEnvironment]:
     else:
         return devices or 1, 1, LightningEnvironment()
     if devices not in (None, local):
-        raise PoNAError(f"{devices} devices asked for where {local} processes were started: leave --devices away")
+        raise PoNAError(f"{devices} devices asked for where {local} processes were started: leave devices out")
     return local, world // local, environment
 
 
@@ -131,11 +132,11 @@ def _disconnect() -> None:
 
 
 def _ddp_options(config: TrainConfig) -> dict[str, Any]:
-    # Buffers are not copied before each forward: a discriminator has two before its backward, which would find BN's
-    # statistics changed. The trainer makes them equal itself. Newer versions of torch have another name for it.
+    # Buffers are not copied before each forward pass: a discriminator has two before its backward pass, which would
+    # find BN's statistics changed. The trainer averages them itself. Newer versions of torch have another name for it.
     names = inspect.signature(DistributedDataParallel).parameters
     buffers = "forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers"
-    # Without cross-attention the pose path leads nowhere.
+    # Without cross attention the weights of the pose path get no gradient.
     return {buffers: False, "find_unused_parameters": not config.cross_attention}
 
 
@@ -144,17 +145,19 @@ def _check(
 ) -> None:
     if local < 1:
         raise PoNAError(f"devices is {local}, expected at least 1")
-    there = torch.cuda.device_count() if kind == "cuda" else os.cpu_count() or 1
+    available = torch.cuda.device_count() if kind == "cuda" else os.cpu_count() or 1
     what = "GPUs" if kind == "cuda" else "CPU cores"
-    if local > there and isinstance(environment, SLURMEnvironment) and kind == "cuda":
+    if local > available and isinstance(environment, SLURMEnvironment) and kind == "cuda":
         raise PoNAError(
-            f"each of the {local} tasks on this machine sees {there} GPUs and must see all: "
+            f"each of the {local} tasks on this machine sees {available} GPUs and must see all: "
             f"`srun --gpus-per-node {local}`, without --gpus-per-task"
         )
-    if local > 1 and local > there:
-        raise PoNAError(f"{local} devices asked for and this machine has {there} {what}: ask for at most {there}")
-    if index is not None and (local > 1 or index >= there):
-        raise PoNAError(f"device is cuda:{index} for {local} processes on {there} GPUs: give --device cuda")
+    if local > 1 and local > available:
+        raise PoNAError(
+            f"{local} devices asked for and this machine has {available} {what}: ask for at most {available}"
+        )
+    if index is not None and (local > 1 or index >= available):
+        raise PoNAError(f"device is cuda:{index} for {local} processes on {available} GPUs: give device 'cuda'")
     if config.batch_size % world:
         near = max(1, round(config.batch_size / world)) * world
         raise PoNAError(

@@ -1,4 +1,4 @@
-"""Layers that generator and discriminators share."""
+"""Layers of the generator and the discriminators, and their first weights."""
 
 import torch
 import torch.nn.functional as F
@@ -8,11 +8,11 @@ from torch import Tensor, nn
 class HalfDropout(nn.Module):
     """Dropout with probability 0.5.
 
-    On a CPU torch draws one random number per element in one thread, a fifth of a training step of a small generator.
-    Half is a special case: every byte of a random 64-bit number decides one element.
+    On a CPU torch draws a random number per element in one thread, which takes a fifth of a training step of a small
+    generator. For a half, one byte of a random 64-bit number decides an element.
     """
 
-    enabled = True  # a short training of the generator does without
+    enabled = True  # a short training of the generator switches it off
 
     def forward(self, x: Tensor) -> Tensor:
         """B x C x H x W -> B x C x H x W."""
@@ -23,23 +23,30 @@ class HalfDropout(nn.Module):
         batch, channels, height, width = x.shape
         words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
         kept = words.view(torch.int8)[: x.numel()] < 0
-        scale = kept.to(x.dtype).mul_(2).view(batch, height, width, channels)  # channels last, as x is in training
+        scale = kept.to(x.dtype).mul_(2).view(batch, height, width, channels)  # channels last, as x
         return x * scale.permute(0, 3, 1, 2)
 
 
 def norm_layer(norm: str, channels: int) -> nn.Module:
-    """BN with weights for "batch", IN without (affine=False, no running statistics) for "instance", or "none"."""
+    """BN with weights for "batch", IN without weights or running statistics for "instance", nothing for "none"."""
     if norm == "none":
         return nn.Identity()
     return nn.BatchNorm2d(channels) if norm == "batch" else nn.InstanceNorm2d(channels)
 
 
 def initialise(module: nn.Module) -> None:
-    """Convolutions N(0, 0.02) with zero bias, BN weight N(1, 0.02) and zero bias, as in the authors' code."""
+    """The authors' first weights of a generator: convolutions N(0, 0.02), BN weights N(1, 0.02), BN biases 0.
+
+    Biases of convolutions keep torch's default. The authors do not initialise their discriminators.
+    """
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
+        nn.init.zeros_(module.bias)
+
+
+def zero_biases(module: nn.Module) -> None:
+    """Sets the bias of a convolution to 0."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.bias is not None:
         nn.init.zeros_(module.bias)

@@ -10,7 +10,7 @@ from pona.progress import TrainProgress
 
 
 class Log:
-    """Grows by one line per report.
+    """A file that grows by one line per report.
 
     Args:
         path: the file; its folder must exist.
@@ -20,18 +20,18 @@ class Log:
         self.path = path
 
     def begin(self) -> None:
-        """Makes it empty."""
+        """Empties the file."""
         self.path.write_text("")
 
     def add(self, report: TrainProgress, seconds: float) -> None:
-        """A line with everything but the images, and the seconds of training so far."""
+        """Appends a report without its images, with the seconds of training so far."""
         line = asdict(report) | {"seconds": round(seconds, 1)}
         del line["samples"]
         with self.path.open("a") as log:
             log.write(json.dumps(line) + "\n")
 
     def cut(self, iteration: int) -> None:
-        """Drops what a killed run logged after its last state, and a line that it did not finish."""
+        """Removes the lines after `iteration`, which a killed run logged after its last state, and unfinished ones."""
         lines = self.path.read_text(errors="replace").splitlines() if self.path.exists() else []
         kept = "".join(f"{line}\n" for line in lines if _logged_at(line) <= iteration)
         write_whole(self.path, lambda file: file.write(kept.encode()))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pona.errors import PoNAError
 
 VGG_FILE = "vgg19-dcbb9e9d.pth"  # torchvision's name for its VGG-19 weights
-LAST_OF_VGG19 = "features.34.weight"  # of its last convolution; VGG-16 and smaller ones end before
+LAST_OF_VGG19 = "features.34.weight"  # of its last convolution, which VGG-16 and smaller networks lack
 
 
 def adversarial_loss(score: Tensor, real: bool, kind: str = "bce") -> Tensor:
@@ -18,7 +18,7 @@ def adversarial_loss(score: Tensor, real: bool, kind: str = "bce") -> Tensor:
 
     Args:
         score: logits of any shape.
-        real: which label the scores are held against.
+        real: the label to compare with.
         kind: "bce" (binary cross entropy after a sigmoid; Market-1501) or "lsgan" (mean square; DeepFashion).
 
     Raises:
@@ -35,9 +35,9 @@ def adversarial_loss(score: Tensor, real: bool, kind: str = "bce") -> Tensor:
 class PerceptualLoss(nn.Module):
     """Mean absolute difference of VGG-19 relu1_2 features (eq. 11; the paper finds conv1_2 good enough).
 
-    Two layouts of weights are known, told apart by their names. torchvision's VGG-19 takes images with ImageNet's mean
-    and deviation removed. The normalised VGG-19 (`vgg_normalised_conv2_1.pth`) brings a first 1 x 1 convolution that
-    does its own normalisation, pads by reflection and has features of another scale. `kind` says which one is in use.
+    It reads two layouts of weights, recognised by their names. torchvision's VGG-19 takes images normalised by
+    ImageNet's mean and deviation. The normalised VGG-19 (`vgg_normalised_conv2_1.pth`) normalises images by a 1 x 1
+    convolution of its own, pads by reflection and has features of another scale. `kind` says which one is in use.
 
     Args:
         path: a file of weights, read with `weights_only=True`.
@@ -54,7 +54,7 @@ class PerceptualLoss(nn.Module):
             self.layers = _convolutions("zeros")
             names = {"1": "features.0", "3": "features.2"}
             mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-            # The normalisation is a 1 x 1 convolution too, so that both layouts are one network.
+            # The normalisation as a 1 x 1 convolution, so that both layouts have the same layers.
             first = {"weight": torch.diag(1 / deviation)[:, :, None, None], "bias": -mean / deviation}
         elif {"0.weight", "2.weight", "5.weight"} <= weights.keys():
             self.kind = "vgg19-normalised"
@@ -70,8 +70,8 @@ class PerceptualLoss(nn.Module):
             )
         state = {f"0.{name}": value for name, value in first.items()}
         try:
-            for own, theirs in names.items():
-                state |= {f"{own}.{part}": weights[f"{theirs}.{part}"] for part in ("weight", "bias")}
+            for ours, theirs in names.items():
+                state |= {f"{ours}.{part}": weights[f"{theirs}.{part}"] for part in ("weight", "bias")}
             self.layers.load_state_dict(state)
         except (KeyError, RuntimeError):
             raise PoNAError(f"{path} has the names but not the shapes of VGG-19 weights: give the right file") from None
@@ -80,8 +80,8 @@ class PerceptualLoss(nn.Module):
     def forward(self, generated: Tensor, target: Tensor) -> Tensor:
         """B x 3 x H x W images, -1..1 -> a scalar."""
         with torch.no_grad():
-            wanted = self.features(target)
-        return (self.features(generated) - wanted).abs().mean(dtype=torch.float32)
+            target_features = self.features(target)
+        return (self.features(generated) - target_features).abs().mean(dtype=torch.float32)
 
     def features(self, image: Tensor) -> Tensor:
         """B x 3 x H x W, -1..1 -> relu1_2 features, B x 64 x H x W."""
@@ -89,7 +89,7 @@ class PerceptualLoss(nn.Module):
 
 
 def find_vgg_weights(path: Path | None = None) -> Path | None:
-    """The weights file given, else torchvision's if it lies in torch's cache, else None. Never downloads."""
+    """The given file, else that of torchvision in torch's cache, else None. Never downloads."""
     if path is not None:
         return path
     cached = Path(torch.hub.get_dir()) / "checkpoints" / VGG_FILE
@@ -111,7 +111,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise PoNAError(f"VGG weights {path} do not exist: give a file, or train without the perceptual loss") from None
-    except Exception:  # torch raises half a dozen kinds here, with pages of text
+    except Exception:  # torch raises many kinds here, with long messages
         raise PoNAError(f"VGG weights {path} cannot be read: expected a torch file of plain tensors") from None
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
         raise PoNAError(f"VGG weights {path} hold no state dict: expected names and tensors")

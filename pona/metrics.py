@@ -1,4 +1,4 @@
-"""How near a generated image comes to the true one: L1, PSNR and the SSIM family, as the field's tables are made."""
+"""Distances of generated from true images: L1, PSNR and the SSIM family, as in published tables."""
 
 import numpy as np
 import torch
@@ -9,11 +9,11 @@ from torch import Tensor
 
 from pona.errors import PoNAError
 
-WINDOW = 11  # pixels; the Gaussian window that scikit-image makes of sigma 1.5
+WINDOW = 11  # pixels; scikit-image's Gaussian window for sigma 1.5
 WIDE_WINDOW = 51  # pixels; the flat window of `ssim_win51`
 RADIUS = 4  # pixels; half the width of a limb, and the radius of a joint
 
-# The trunk is filled by four of these: hip to hip, shoulder to hip on both sides, and neck to both hips.
+# Hip to hip, shoulder to hip on both sides, and neck to both hips together fill the trunk.
 MASK_LIMBS = (
     (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13),
     (1, 0), (0, 14), (14, 16), (0, 15), (15, 17), (1, 16), (1, 17), (8, 11), (11, 5), (8, 2), (16, 17),
@@ -57,10 +57,11 @@ def psnr(generated: Tensor, target: Tensor) -> Tensor:
 
 
 def psnr_wrapped(generated: Tensor, target: Tensor) -> Tensor:
-    """PSNR with differences and squares that wrap at 256, as uint8 arithmetic gives it: no measure of quality.
+    """PSNR of differences and squares in uint8 arithmetic, which wraps at 256: no measure of quality.
 
     For comparison with published figures only: the paper's 28.2 dB on Market-1501 fits this and not `psnr`, which lies
-    near 14 dB there. Any two images that differ have some 28 dB.
+    near 14 dB there. That it was computed so is a guess: no published code does it. Any two different images have
+    about 28 dB.
 
     Args:
         generated: uint8, N x 3 x H x W.
@@ -82,10 +83,10 @@ def _decibel(squared: Tensor) -> Tensor:
 
 
 def ssim(generated: Tensor, target: Tensor) -> Tensor:
-    """SSIM (Wang et al., IEEE TIP 2004, doi:10.1109/TIP.2003.819861) of each image, as the tables of PATN and PoNA.
+    """SSIM (Wang et al., IEEE TIP 2004, doi:10.1109/TIP.2003.819861) of each image, as in the tables of PATN and PoNA.
 
-    Gaussian window of sigma 1.5, on RGB, with the range of the generated image's own values as data range. The tables
-    were made with a window of 13 taps (scikit-image 0.14), newer versions take 11. `ssim_win51` is another scale.
+    Gaussian window of sigma 1.5, on RGB; the data range is that of the generated image's values. The published values
+    have a window of 13 taps (scikit-image 0.14), newer versions one of 11. `ssim_win51` has another scale.
 
     Args:
         generated: uint8, N x 3 x H x W; H and W of at least 11.
@@ -102,7 +103,7 @@ def ssim(generated: Tensor, target: Tensor) -> Tensor:
 
 
 def ssim_win51(generated: Tensor, target: Tensor) -> Tensor:
-    """SSIM of each image as the tables of GFLA (Ren et al., CVPR 2020) and PIDM: flat window of 51, values 0..1.
+    """SSIM of each image as in the tables of GFLA (Ren et al., CVPR 2020) and PIDM: flat window of 51, values 0..1.
 
     Args:
         generated: uint8, N x 3 x H x W; H and W of at least 51.
@@ -123,7 +124,7 @@ def ssim_win51(generated: Tensor, target: Tensor) -> Tensor:
 
 
 def mask_ssim(generated: Tensor, target: Tensor, target_keypoints: Tensor) -> Tensor:
-    """SSIM of each image with everything but the person blacked out in both (Ma et al., NeurIPS 2017).
+    """SSIM of each image with all but the person black in both images (Ma et al., NeurIPS 2017).
 
     Args:
         generated: uint8, N x 3 x H x W.
@@ -131,8 +132,8 @@ def mask_ssim(generated: Tensor, target: Tensor, target_keypoints: Tensor) -> Te
         target_keypoints: N x 18 x 2, (x, y) in pixels, NaN = missing.
 
     Returns:
-        float64, N; -1 to 1 (equal), NaN for a pose without joints. Most of an image is black, so that figures lie far
-        above those of `ssim`.
+        float64, N; -1 to 1 (equal), NaN for a pose without joints. Most of an image is black, so values are far higher
+        than those of `ssim`.
 
     Raises:
         PoNAError: for other shapes or types, or smaller images.
@@ -146,7 +147,7 @@ def mask_ssim(generated: Tensor, target: Tensor, target_keypoints: Tensor) -> Te
 
 
 def pose_mask(keypoints: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The places that belong to a person: bars for limbs, discs for joints, holes closed (PATN's mask).
+    """The pixels of a person: bars for limbs, discs for joints, small holes closed (PATN's mask).
 
     Args:
         keypoints: (18, 2), (x, y) in pixels, NaN = missing.
@@ -157,17 +158,17 @@ def pose_mask(keypoints: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """
     mask = np.zeros(size, dtype=bool)
     points = keypoints[:, ::-1].astype(np.float64)  # (row, column)
-    seen = np.asarray(np.isfinite(points).all(axis=1))
+    visible = np.asarray(np.isfinite(points).all(axis=1))
     for start, end in MASK_LIMBS:
         along = points[start] - points[end]
         length = float(np.hypot(along[0], along[1]))
-        if seen[start] and seen[end] and length:
+        if visible[start] and visible[end] and length:
             across = RADIUS * np.array([-along[1], along[0]]) / length
             corners = np.stack(
                 [points[start] + across, points[start] - across, points[end] - across, points[end] + across]
             )
             mask[tuple(polygon(corners[:, 0], corners[:, 1], shape=size))] = True
-    for joint in points[seen]:
+    for joint in points[visible]:
         mask[disk(tuple(joint), RADIUS, shape=size)] = True
     square = np.ones((5, 5), dtype=bool)
     return np.asarray(erosion(dilation(mask, square), square))

@@ -1,4 +1,4 @@
-"""Whether a generated person stands as the target pose says: PCKh, counted as the paper's tables are."""
+"""Whether a generated person has the target pose: PCKh, counted as in the paper's tables."""
 
 from dataclasses import dataclass
 
@@ -6,14 +6,14 @@ import numpy as np
 
 from pona.errors import PoNAError
 
-HEAD = (0, 1, 14, 15, 16, 17)  # nose, neck, eyes, ears: what spans the head box
+HEAD = (0, 1, 14, 15, 16, 17)  # nose, neck, eyes, ears; they span the head box
 
 
 @dataclass(frozen=True, eq=False)
 class PoseCounts:
-    """Joints of each image; of some images together the share is `right.sum() / visible.sum()`."""
+    """Counts of joints, image by image."""
 
-    right: np.ndarray  # (N,) int64, joints found near enough
+    right: np.ndarray  # (N,) int64, joints close enough to the target's
     visible: np.ndarray  # (N,) int64, joints of the target; 0 for an image without a head box, which does not count
 
     @property
@@ -24,18 +24,18 @@ class PoseCounts:
 
 
 def count_right_joints(found_keypoints: np.ndarray, target_keypoints: np.ndarray) -> PoseCounts:
-    """Compare the joints found in generated images with the target poses (after Andriluka et al., CVPR 2014).
+    """Compares the joints found in generated images with the target poses (after Andriluka et al., CVPR 2014).
 
-    The head box is that of the target's visible head joints; an image with fewer than two does not count. A joint is
-    right where it lies less than half the box's width and less than half its height from the target's (the original
-    measures the length of the head instead). A joint that was not found is wrong.
+    The head box spans the target's visible head joints; an image with fewer than two does not count. A joint is right
+    if it is less than half the box's width and less than half its height away from the target's (the original takes
+    the length of the head instead). A joint that was not found is wrong.
 
     Args:
         found_keypoints: (N, 18, 2), (x, y) in pixels, NaN = not found.
         target_keypoints: (N, 18, 2), NaN = missing.
 
     Returns:
-        How many joints are right, and how many are visible, image by image.
+        The numbers of right and of visible joints.
 
     Raises:
         PoNAError: for other shapes, or two that differ.
@@ -50,5 +50,5 @@ def count_right_joints(found_keypoints: np.ndarray, target_keypoints: np.ndarray
     counts = visible[:, HEAD].sum(axis=1) >= 2
     half = np.full((len(target_keypoints), 1, 2), np.nan)
     half[counts, 0] = (np.nanmax(head[counts], axis=1) - np.nanmin(head[counts], axis=1)) / 2
-    near = (np.abs(found_keypoints - target_keypoints) < half).all(axis=2)  # NaN is near nothing
+    near = (np.abs(found_keypoints - target_keypoints) < half).all(axis=2)  # false for NaN
     return PoseCounts((near & visible).sum(axis=1), np.where(counts, visible.sum(axis=1), 0))

@@ -1,21 +1,29 @@
-"""What a training run is: one frozen dataclass, and the three presets."""
+"""The configuration of a training run, and three presets."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
 
+from pona.architectures import ARCHITECTURES
 from pona.errors import PoNAError
 from pona.generate import PRECISIONS
-from pona.generator import GeneratorConfig
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """Everything that decides a training run; the defaults are the paper's for Market-1501 (section III-G).
 
+    What the paper leaves open follows the authors' code: first weights, the learning rate of each epoch (constant for
+    499, then 200/201 of it in epoch 500, and 0 in epoch 700), and `gan_weight` in the discriminators' losses too.
+
     Raises:
         PoNAError: for values that no run can have.
     """
 
     preset: str = "market"  # where the values come from, for the record
+    architecture: str = "PoNAGenerator"  # generator: a name in pona.architectures
     width: int = 64  # generator: channels after its first convolution
     blocks: int = 3  # generator: 1-5 in Table III
     norm: str = "batch"  # generator and discriminators: "batch" or "instance"
@@ -23,19 +31,20 @@ class TrainConfig:
     self_attention: bool = True  # generator (Table IV)
     cross_attention: bool = True  # generator (Table IV)
     dropout: bool = True  # in the generator's blocks, 0.5 while it trains; no part of its architecture
-    sigma: float | None = 6.0  # heatmaps, pixels; None = one-pixel impulses, as the authors' DeepFashion code has them
+    sigma: float | None = 6.0  # heatmaps, pixels; None = one-pixel impulses, as in the authors' DeepFashion code
     discriminator_width: int = 64  # channels after the first convolution; 0 = no discriminators
     discriminator_variant: str = "code"  # "code" (spectral norm, ReLU) or "paper" (self-attention, LeakyReLU 0.2)
     discriminator_norm: str | None = None  # "batch", "instance" or "none"; None = as in the generator
     adversarial: str = "bce"  # "bce" or "lsgan"
-    gan_weight: float = 5.0  # eq. 8, lambda 1; of the mean of the two discriminators' terms
+    gan_weight: float = 5.0  # eq. 8, lambda 1: for the mean of the two discriminators' terms, and for their own losses
     l1_weight: float = 10.0  # eq. 8, lambda 2; images -1..1
     perceptual_weight: float = 10.0  # eq. 8, lambda 3
-    perceptual: str = "required"  # "required", "optional" (goes without where there are no VGG weights) or "none"
+    perceptual: str = "required"  # "required", "optional" (left out if there are no VGG weights) or "none"
     batch_size: int = 32  # pairs per iteration
     iterations: int | None = 87_500  # 700 epochs of 4,000 pairs; None = `minutes` alone ends the run
     minutes: float | None = None  # time budget; with both, what comes first ends the run
-    decay: float = 200 / 700  # last share of the run in which the learning rate falls linearly to 0
+    decay: float = 201 / 700  # last share of the run, in which the learning rate falls linearly to 0
+    rate_steps: int | None = 700  # equal parts of the run (epochs) with a constant learning rate each; None = no parts
     learning_rate: float = 2e-4  # Adam
     attention_rate: float = 1.0  # learning rate of the generator's gammas and betas, times `learning_rate`
     beta1: float = 0.5  # Adam
@@ -45,6 +54,7 @@ class TrainConfig:
     color_jitter: float = 0.0  # 0..1: change hue, saturation, contrast and brightness (both images alike)
     ema: float = 0.0  # decay of the generator's moving average per iteration; 0 = save the last weights
     precision: str = "auto"  # "fp32", "bf16", "fp16" (losses scaled), or "auto" = bf16 where it is faster
+    initialisation: str = "code"  # "code" (as the authors': `pona.layers.initialise`) or "normal" (see `Discriminator`)
     seed: int = 0  # of weights, pairs and dropout
     half: bool = False  # store the weights in half precision
     log_every: int = 50  # iterations
@@ -52,9 +62,12 @@ class TrainConfig:
     validation_pairs: int = 256  # evenly spaced among the held-out pairs
 
     def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            raise PoNAError(f"architecture is {self.architecture!r}, expected one of {', '.join(ARCHITECTURES)}")
         self.generator_config()
         positive = ("batch_size", "log_every", "validate_every", "validation_pairs", "learning_rate")
-        for name in (*positive, *(name for name in ("iterations", "minutes") if getattr(self, name) is not None)):
+        optional = [name for name in ("iterations", "minutes", "rate_steps") if getattr(self, name) is not None]
+        for name in (*positive, *optional):
             if not getattr(self, name) > 0:
                 raise PoNAError(f"{name} is {getattr(self, name)}, expected more than 0")
         if self.iterations is None and self.minutes is None:
@@ -66,6 +79,7 @@ class TrainConfig:
             "precision": PRECISIONS,
             "adversarial": ("bce", "lsgan"),
             "discriminator_variant": ("code", "paper"),
+            "initialisation": ("code", "normal"),
             "discriminator_norm": (None, "batch", "instance", "none"),
         }
         for name, allowed in choices.items():
@@ -76,17 +90,11 @@ class TrainConfig:
         if not 0 <= self.color_jitter <= 1:
             raise PoNAError(f"color_jitter is {self.color_jitter}, expected 0 (none) to 1 (any hue)")
 
-    def generator_config(self) -> GeneratorConfig:
-        """The architecture that this run trains."""
-        return GeneratorConfig(
-            width=self.width,
-            blocks=self.blocks,
-            norm=self.norm,
-            fusion=self.fusion,
-            self_attention=self.self_attention,
-            cross_attention=self.cross_attention,
-            sigma=self.sigma,
-        )
+    def generator_config(self) -> "DataclassInstance":
+        """The configuration of the generator to train: fields of the same name are taken from this one."""
+        config_class = ARCHITECTURES[self.architecture].config_class
+        shared = {field.name for field in fields(config_class)} & {field.name for field in fields(self)}
+        return config_class(**{name: getattr(self, name) for name in shared})
 
 
 _MARKET = TrainConfig()
@@ -102,23 +110,25 @@ PRESETS: dict[str, TrainConfig] = {
         l1_weight=1.0,
         perceptual_weight=1.0,
         batch_size=7,
-        iterations=400_000,  # the same 700 epochs of 4,000 pairs
+        iterations=400_400,  # 700 epochs of 572; in the authors' code the last batch of an epoch has 3 pairs
         pool_size=0,
     ),
-    # For two CPU cores and an hour or so. What differs from the paper does so for speed, or because the run is short.
+    # For about an hour on two CPU cores. Differences from the paper are for speed, or because the run is short.
     "mini": replace(
         _MARKET,
         preset="mini",
         width=24,
         discriminator_width=16,
-        discriminator_norm="none",  # with BN (see Discriminator) it still guesses after 1,000 iterations
+        discriminator_norm="none",  # with BN (see `Discriminator`) they still guess after 1,000 iterations
         gan_weight=1.0,  # such discriminators learn fast: at 5 they drive the generator away from the true image
         perceptual="optional",
         batch_size=16,
         iterations=4_000,
-        dropout=False,  # with it, a quarter more iterations for the same L1 on unseen people
+        dropout=False,  # which would take a quarter more iterations for the same L1 on unseen people
         decay=0.5,
-        attention_rate=20.0,  # the paper's 87,500 iterations give gammas time to grow, a short run does not
+        rate_steps=None,
+        initialisation="normal",  # with which the values here were chosen
+        attention_rate=20.0,  # gammas grow slowly: 87,500 iterations are enough for them, a short run is not
         flip=True,
         ema=0.998,
         half=True,

@@ -1,13 +1,13 @@
-"""The processes of one training run, one per device: what they share, and how an error in one ends all of them.
+"""The processes of one training run, one per device: how they agree, and how an error in one ends all of them.
 
-lightning-fabric starts and connects them and its DDP averages the gradients. What stands here is only what a run needs
-beside the gradients: one clock, one log, one writer of files.
+lightning-fabric starts and connects them, and its DDP averages the gradients. This module adds what else a run needs:
+one clock, and one process that writes the files.
 """
 
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -16,52 +16,54 @@ from torch import Tensor
 
 from pona.errors import PoNAError, StoppedElsewhere
 
-PATIENCE = 10.0  # seconds that processes started here are given to leave
+PATIENCE = 10.0  # seconds that child processes have to end
 
 Result = TypeVar("Result")
 
 
 class Processes:
-    """This process and its fellows; with one device all of this is a plain function call.
+    """This process and the others of its run; with one device every method is a plain function call.
 
-    As a context manager it leaves no process behind that `launch` has started.
+    As a context manager it waits for the processes that `launch` has started, and ends them if need be.
 
-    Beside the device's own way to talk (NCCL between GPUs) there is one over the network's sockets (gloo), so that no
-    word between the processes makes the host wait for its GPU, and a process that ends is noticed by all at once.
+    Besides the device's own backend (NCCL between GPUs) the processes are connected by gloo, over sockets: messages do
+    not make the host wait for its GPU, and all processes notice at once when one ends.
 
     Args:
-        fabric: launched.
+        fabric: already launched.
     """
 
     def __init__(self, fabric: Fabric) -> None:
         self.fabric = fabric
         self.rank, self.count = fabric.global_rank, fabric.world_size
-        self._group: Any = dist.new_group(backend="gloo") if self.count > 1 else None
+        group = dist.new_group(backend="gloo") if self.count > 1 else None
+        self._group = cast("dist.ProcessGroup | None", group)
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the one that writes and speaks."""
+        """Whether this process is the one that writes and reports."""
         return self.rank == 0
 
     def first(self, work: Callable[[], Result]) -> Result:
-        """Does `work` in the first process, while the others wait for its result (plain values), or for its error.
+        """Calls `work` in the first process, while the others wait for its result (plain values) or error.
 
         Raises:
-            StoppedElsewhere: in the others, where it failed.
+            StoppedElsewhere: in the others, if it failed.
         """
         if self.count == 1:
             return work()
         result, error = _attempt(work) if self.is_first else (None, None)
-        told = [(result, error is not None)]
-        dist.broadcast_object_list(told, src=0, group=self._group)
+        outcome = [(result, error is not None)]
+        dist.broadcast_object_list(outcome, src=0, group=self._group)
         if error is not None:
             raise error
-        if told[0][1]:
+        result, failed = outcome[0]
+        if failed:
             raise StoppedElsewhere("the first process of this run has stopped")
-        return told[0][0]  # type: ignore[return-value]
+        return result  # type: ignore[return-value]
 
     def every(self, work: Callable[[], Result]) -> Result:
-        """Does `work` in every process; where it fails in one, it fails in all, and the first says why.
+        """Calls `work` in every process; if it fails in one, it fails in all, and the first raises the reason.
 
         Raises:
             PoNAError: in the first process, for an error in another.
@@ -70,31 +72,32 @@ class Processes:
         if self.count == 1:
             return work()
         result, error = _attempt(work)
-        messages: list[Any] = [None] * self.count
-        own = None if error is None else str(error) or type(error).__name__
-        dist.all_gather_object(messages, own, group=self._group)
-        failed = [rank for rank, message in enumerate(messages) if message is not None]
+        messages: list[str | None] = [None] * self.count
+        message = None if error is None else str(error) or type(error).__name__
+        dist.all_gather_object(messages, message, group=self._group)
+        failed = [(rank, message) for rank, message in enumerate(messages) if message is not None]
         if not failed:
             return result  # type: ignore[return-value]
+        rank, message = failed[0]
         if not self.is_first:
-            raise StoppedElsewhere(messages[failed[0]])
-        raise error or PoNAError(f"process {failed[0]}: {messages[failed[0]]}")
+            raise StoppedElsewhere(message)
+        raise error or PoNAError(f"process {rank}: {message}")
 
     def agree(self, seconds: float, stop: bool) -> tuple[float, bool]:
-        """The first process's clock for all, and whether any was asked to stop."""
+        """Returns the first process's clock to all, and whether any process was asked to stop."""
         if self.count == 1:
             return seconds, stop
-        told = torch.tensor([seconds if self.is_first else -torch.inf, float(stop)], dtype=torch.float64)
-        dist.all_reduce(told, dist.ReduceOp.MAX, group=self._group)
-        return float(told[0]), bool(told[1])
+        shared = torch.tensor([seconds if self.is_first else -torch.inf, float(stop)], dtype=torch.float64)
+        dist.all_reduce(shared, dist.ReduceOp.MAX, group=self._group)
+        return float(shared[0]), bool(shared[1])
 
-    def gather(self, own: Any) -> list[Any]:
-        """What each process has, in their order, in the first one; nothing in the others."""
+    def gather(self, value: Result) -> list[Result]:
+        """Returns the values of all processes, in their order, to the first one, and an empty list to the others."""
         if self.count == 1:
-            return [own]
-        gathered: list[Any] | None = [None] * self.count if self.is_first else None
-        dist.gather_object(own, gathered, dst=0, group=self._group)
-        return gathered or []
+            return [value]
+        gathered: list[Result | None] | None = [None] * self.count if self.is_first else None
+        dist.gather_object(value, gathered, dst=0, group=self._group)
+        return gathered or []  # type: ignore[return-value]
 
     def mean_(self, tensors: Sequence[Tensor]) -> None:
         """Replaces tensors on the device by their means over the processes."""
@@ -108,10 +111,10 @@ class Processes:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Around the work: the end of another process becomes one line.
+        """A context for the whole run: a connection that is lost, as another process ended, becomes one line.
 
         Raises:
-            PoNAError: in the first process, where another has ended.
+            PoNAError: in the first process.
             StoppedElsewhere: in the others.
         """
         try:
@@ -122,8 +125,8 @@ class Processes:
             if not self.is_first:
                 raise StoppedElsewhere("another process of this run has ended") from None
             raise PoNAError(
-                "another process of this run has ended, its own message says why: "
-                "run the same command again to go on from what was last saved"
+                "another process of this run has ended, and its own message says why: "
+                "start the run again to resume from what was last saved"
             ) from None
 
     def __enter__(self) -> "Processes":
@@ -140,7 +143,7 @@ class Processes:
 def _attempt(work: Callable[[], Result]) -> tuple[Result | None, Exception | None]:
     try:
         return work(), None
-    except Exception as error:  # whatever it is: the others are waiting for word
+    except Exception as error:  # of any kind: the other processes are waiting for this one
         return None, error
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pona.checkpoint import read_torch, save_checkpoint, write_torch
 from pona.errors import PoNAError, StoppedElsewhere, is_out_of_memory, out_of_memory
-from pona.generator import PoNAGenerator
+from pona.interface import Generator
 from pona.launch import precision_name
 from pona.log import Log
 from pona.progress import Losses, TrainProgress
@@ -25,8 +25,8 @@ from pona.trainer import Trainer
 from pona.validation import Samples, Validation
 
 STATE_FORMAT = "pona-training-state"
-LEAST_LOSS_SCALE = 2**-10  # from 2**16, halved by every step that is not taken
-SAVE_SECONDS = 300  # of training that a kill may cost at most, where validations are farther apart
+LEAST_LOSS_SCALE = 2**-10  # from 2**16, halved by every skipped step
+SAVE_SECONDS = 300  # of training that a kill may lose at most, where validations are further apart
 
 
 class Run:
@@ -45,7 +45,7 @@ class Run:
         self.processes = trainer.processes
         self.trained_on, self.protocol, self.origin, self.progress = trained_on, protocol, origin, progress
         self.validation: Validation | None = None
-        self.last_validation: dict[str, Any] | None = None
+        self.last_validation: dict[str, float | None] | None = None
         self.best: dict[str, float] | None = None  # iteration and validation l1 of the best weights so far
         self.best_path = out.with_name(f"{out.stem}.best{out.suffix}")
         self.state_path = out.with_name(out.name + ".last")
@@ -55,15 +55,15 @@ class Run:
         self._saved_at = 0.0  # seconds of training in the newest state
 
     def start(self, resume: bool) -> None:
-        """Takes up `<out>.last` or begins a new log; finds out now whether the folder can be written."""
+        """Resumes from `<out>.last`, or begins a new log and checks that the folder can be written."""
         if self.processes.first(lambda: resume and self.state_path.exists()):
-            self.processes.every(self._take_up)
+            self.processes.every(self._resume)
             self.processes.first(lambda: self.log.cut(self.trainer.iteration))
             return
         self._save_state()
         self.processes.first(self.log.begin)
 
-    def _take_up(self) -> None:
+    def _resume(self) -> None:
         state = read_torch(self.state_path)
         self._check_same_run(state)
         self.trainer.load_state_dict(state["state"])
@@ -82,7 +82,7 @@ class Run:
             ended = self._fraction() >= 1
             stopped = stopped and not ended
             if stopped:
-                self._save_state()  # who stops a run may not wait for its validation
+                self._save_state()  # at once: it may be killed before its validation ends
             due = trainer.iteration % config.validate_every == 0 or ended or stopped
             if due or trainer.iteration % config.log_every == 0:
                 now = time.monotonic()
@@ -101,13 +101,14 @@ class Run:
                 self._save_state()
             if stopped:
                 raise KeyboardInterrupt if self.processes.is_first else StoppedElsewhere("interrupted")
-        # What a finished run leaves is the checkpoint and its log.
+        # A finished run leaves only the checkpoint and its log.
         self.processes.first(lambda: self.state_path.unlink(missing_ok=True))
 
     def _step(self) -> dict[str, Tensor]:
         config = self.config
         try:
-            return self.trainer.step(config.learning_rate * rate_factor(min(1.0, self._fraction()), config.decay))
+            factor = rate_factor(min(1.0, self._fraction()), config.decay, config.rate_steps)
+            return self.trainer.step(config.learning_rate * factor)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -132,11 +133,11 @@ class Run:
             raise self._diverged(f"loss {', '.join(wrong)} is")
 
     def _check_weights(self) -> None:
-        """What the optimizers made of the last losses shows in no loss yet."""
+        """Checks the result of the last step, which no loss shows yet."""
         wrong = self.trainer.not_finite()
         if wrong:
             raise self._diverged(f"weights of the {', '.join(wrong)} are")
-        if self.trainer.loss_scale() < LEAST_LOSS_SCALE:  # fp16 takes no step whose gradients are not finite
+        if self.trainer.loss_scale() < LEAST_LOSS_SCALE:  # fp16 skips steps whose gradients are not finite
             raise self._diverged("gradients are")
 
     def _diverged(self, what: str) -> PoNAError:
@@ -153,12 +154,12 @@ class Run:
         shown: list[Samples] = []
         precision = precision_name(fabric, self.config)
         self.last_validation = self.validation(self._saved(), fabric.device, precision, shown.append)
-        self.trainer.generator.train()  # generating has put it in eval mode where no average is kept
+        self.trainer.generator.train()  # `generate_images` sets eval mode
         self._samples = shown[0]
         return self.last_validation
 
-    def _saved(self) -> Any:
-        """The generator that is saved."""
+    def _saved(self) -> Generator:
+        """The generator to save: the moving average, if there is one."""
         return self.trainer.average or self.trainer.generator.module
 
     def _report(self, losses: dict[str, float], speed: float, measured: dict[str, float | None] | None) -> None:
@@ -176,21 +177,19 @@ class Run:
             self.progress(replace(report, samples=self._samples if measured else None))
 
     def _save(self, finished: bool) -> None:
-        """The weights, the best ones under a name of their own, and the state to go on from; in this order."""
+        """Writes the best weights, the last ones, and the state to resume from, in this order."""
         self.processes.first(lambda: self._save_generators(finished))
         if not finished:
             self._save_state()
 
     def _save_generators(self, finished: bool) -> None:
-        generator, measured = self._saved(), self.last_validation
-        if measured is not None and (self.best is None or measured["l1"] < self.best["l1"]):
-            self.best = {"iteration": self.trainer.iteration, "l1": measured["l1"]}
+        generator, l1 = self._saved(), (self.last_validation or {}).get("l1")
+        if l1 is not None and (self.best is None or l1 < self.best["l1"]):
+            self.best = {"iteration": self.trainer.iteration, "l1": l1}
             self._save_weights(self.best_path, generator, finished, selected_on="validation l1")
         self._save_weights(self.out, generator, finished)
 
-    def _save_weights(
-        self, path: Path, generator: PoNAGenerator, finished: bool, selected_on: str | None = None
-    ) -> None:
+    def _save_weights(self, path: Path, generator: Generator, finished: bool, selected_on: str | None = None) -> None:
         training = self._training(finished) | {"selected_on": selected_on}
         save_checkpoint(path, generator, generator.config, training, half=self.config.half)
 
@@ -210,20 +209,20 @@ class Run:
 
     def _check_same_run(self, state: Any) -> None:
         if not isinstance(state, dict) or state.get("format") != STATE_FORMAT:
-            raise PoNAError(f"{self.state_path} is no training state: delete it to start anew")
+            raise PoNAError(f"{self.state_path} is no training state: delete it to start again")
         changed = differences(self.config, self.origin, self.trained_on.get("fingerprint"), state)
         if (devices := 1 + len(state["state"].get("others", []))) != self.processes.count:
             changed.append(f"devices {devices} -> {self.processes.count}")
-        kind, own = "cuda" if "cuda_random" in state["state"] else "cpu", self.trainer.fabric.device.type
-        if kind != own:
-            changed.append(f"device {kind} -> {own}")
+        kind, ours = "cuda" if "cuda_random" in state["state"] else "cpu", self.trainer.fabric.device.type
+        if kind != ours:
+            changed.append(f"device {kind} -> {ours}")
         if changed:
             raise PoNAError(
                 f"{self.state_path} is of another run ({', '.join(changed)}): "
-                f"use its settings, give another output, or delete {self.state_path.name} to start anew"
+                f"use its settings, give another output, or delete {self.state_path.name} to start again"
             )
 
-    def _training(self, finished: bool) -> dict[str, Any]:
+    def _training(self, finished: bool) -> dict[str, object]:
         trainer = self.trainer
         return {
             "preset": self.config.preset,
@@ -253,11 +252,15 @@ class Run:
         }
 
 
-def rate_factor(fraction: float, decay: float) -> float:
+def rate_factor(fraction: float, decay: float, steps: int | None = None) -> float:
     """Learning rate as a share of its start: 1, then over the last `decay` of the run linearly to 0.
 
     Args:
         fraction: share of the run that is over, 0..1.
         decay: share of the run with a falling rate, 0..1.
+        steps: number of equal parts of the run; within a part the rate is constant, that of the part's end, so it is 0
+            in the last one. None = the rate falls with every iteration.
     """
+    if steps is not None:
+        fraction = min(1.0, (math.floor(fraction * steps + 1e-9) + 1) / steps)  # 1e-9, as rounding may give 3.999...
     return 1.0 if fraction <= 1 - decay else (1 - fraction) / decay

@@ -1,4 +1,4 @@
-"""Whether a file is of the very run that is asked for."""
+"""Whether a saved state or checkpoint belongs to the run that is asked for."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -6,10 +6,10 @@ from typing import Any
 
 from pona.presets import TrainConfig
 
-# What changes neither the weights nor what the record means: the best weights are the best of those looked at, and
-# whether VGG-19 was in use tells its file's digest.
-FREE = ("log_every", "validate_every", "perceptual")
-# What an input is called that is another.
+# Fields that may differ. How often a run is looked at does not change its weights, and which VGG-19 weights it uses is
+# compared by their digest.
+IGNORED = ("log_every", "validate_every", "perceptual")
+# How a message calls an input whose digest differs.
 INPUTS = {
     "initial": "another generator to start from",
     "vgg": "other VGG-19 weights",
@@ -21,19 +21,18 @@ INPUTS = {
 def differences(
     config: TrainConfig, origin: Mapping[str, str | None], fingerprint: str | None, recorded: Mapping[str, Any]
 ) -> list[str]:
-    """What makes a recorded run another one than this; empty where it is this very run.
+    """Lists in words how a recorded run differs from this one; empty if it is the same run.
 
     Args:
         config: of this run.
         origin: digests of the inputs of this run, by name.
         fingerprint: of the training images of this run.
-        recorded: "config", "origin" and "fingerprint" of the other run. A field younger than the record had its default
-            then, and an input whose digest the record lacks is taken for the same.
+        recorded: "config", "origin" and "fingerprint" of the other run, as a checkpoint or a state holds them.
     """
-    theirs, own = asdict(TrainConfig()) | recorded.get("config", {}), asdict(config)
-    changed = [name for name in own if name not in FREE and theirs[name] != own[name]]
-    inputs = dict(origin) | recorded.get("origin", {})
-    found = [f"{name} {theirs[name]} -> {own[name]}" for name in changed]
+    theirs, ours = recorded.get("config", {}), asdict(config)
+    changed = [name for name in ours if name not in IGNORED and theirs.get(name) != ours[name]]
+    found = [f"{name} {theirs.get(name)} -> {ours[name]}" for name in changed]
     if recorded.get("fingerprint") != fingerprint:
         found.append("other training images")
-    return found + [INPUTS[name] for name in origin if inputs[name] != origin[name]]
+    inputs = recorded.get("origin", {})
+    return found + [INPUTS[name] for name in origin if inputs.get(name) != origin[name]]

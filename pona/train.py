@@ -1,4 +1,4 @@
-"""Training a generator: from images in memory to a checkpoint, with a log, validation and exact resume."""
+"""Trains a generator: from images in memory to a checkpoint, with a log, validation and exact resume."""
 
 import hashlib
 import signal
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -45,33 +46,34 @@ def train(
 ) -> Path:
     """Trains a generator and writes it to `out`.
 
-    Beside `out` lie `<out>.jsonl`, one line per report, and while the run lasts `<out>.last`, from which the same call
-    goes on after it was stopped or killed: on the CPU to the same weights as if it had never stopped. `out` itself is
-    written at every validation, so that a run that is cut leaves a generator that can be used. Ctrl-C and SIGTERM save,
-    then raise KeyboardInterrupt; a kill costs `pona.run.SAVE_SECONDS` at most.
+    It also writes `<out>.jsonl`, one line per report, `<out stem>.best<suffix>`, the weights with the best validation
+    L1, and during the run `<out>.last`: after a stop or a kill the same call resumes from it, on the CPU to the same
+    weights as without the stop. `out` itself is written at every validation, so that a stopped run leaves a usable
+    generator. Ctrl-C and SIGTERM save, then raise KeyboardInterrupt; a kill loses at most `pona.run.SAVE_SECONDS`.
 
     On several devices (`pona.launch.launch`) every process calls this with the same arguments. Each holds all images in
-    memory; `config.batch_size` stays the number of pairs per iteration, of which each device takes its part; the first
-    process validates and writes, and its clock counts; the state goes on with the same number of devices only. See
-    `Trainer` for what differs from one device.
+    memory; `config.batch_size` is still the number of pairs per iteration, and each device takes its part of them; the
+    first process validates, writes and keeps the time. A run resumes only on the same number of devices. See `Trainer`
+    for the differences from one device.
 
     Args:
         data: training images.
         config: the run; see `PRESETS`.
         out: the checkpoint; its folder must exist.
-        validation: held-out identities, None = no validation; only the first process's counts.
+        validation: held-out identities, None = no validation; used by the first process only.
         trained_on: for the record: "fingerprint", "names", "portion".
         protocol: for the record: "paper" (all training images) or "strict" (the kept images of a study).
-        vgg_weights: VGG-19 weights for the perceptual loss; None = torchvision's, where they lie in torch's cache.
+        vgg_weights: VGG-19 weights for the perceptual loss; None = torchvision's, if they are in torch's cache.
         device: "auto", "cpu", "cuda" or "cuda:N".
         progress: called every `log_every` iterations.
-        resume: go on from `<out>.last`, and do nothing where `out` is this very run, finished; False = start anew.
+        resume: continue from `<out>.last`, and do nothing if `out` is the finished generator of this run; False = start
+            again.
         initial: a checkpoint whose weights the generator starts from, None = random ones. The names that it was trained
-            on join this run's record: what a generator has once seen, it has seen.
-        processes: who works on this run, already launched; `device` is then not looked at. None = this process alone,
-            or as many as torchrun or SLURM started.
-        compiled: use torch.compile, where `pona.compiler.why_not_compile` knows no reason against; the first step then
-            takes minutes, and results differ by rounding.
+            on are added to this run's record.
+        processes: the launched processes of this run; `device` is then ignored. None = this process alone, or as many
+            as torchrun or SLURM started.
+        compiled: use torch.compile (see `pona.compiler.why_not_compile`); the first step then takes minutes, and
+            results differ by rounding.
 
     Returns:
         `out`.
@@ -80,7 +82,7 @@ def train(
         PoNAError: for missing VGG weights, files that cannot be written, an output of another run, or divergence.
     """
     out, trained_on = Path(out), dict(trained_on)
-    own = processes or launch(config, device)
+    processes = processes or launch(config, device)
 
     def prepare() -> tuple[Checkpoint | None, PerceptualLoss | None, dict[str, str | None]]:
         check_plain(trained_on, "trained_on")
@@ -98,26 +100,30 @@ def train(
         }
         return start, perceptual, origin
 
-    with own.together():
-        start, perceptual, origin = own.every(prepare)
-        if own.first(lambda: resume and _is_done(out, config, trained_on, origin)):
+    with processes.together():
+        start, perceptual, origin = processes.every(prepare)
+        if processes.first(lambda: resume and _is_done(out, config, trained_on, origin)):
             return out
-        cuda = [own.fabric.device] if own.fabric.device.type == "cuda" else []
+        cuda = [processes.fabric.device] if processes.fabric.device.type == "cuda" else []
         with torch.random.fork_rng(devices=cuda), _interrupts() as interrupted:
             torch.manual_seed(config.seed)
-            trainer = Trainer(own, config, data, perceptual, compiled)
+            trainer = Trainer(processes, config, data, perceptual, compiled)
             if start is not None:
-                own.every(partial(trainer.start_from, start.generator))
+                processes.every(partial(trainer.start_from, start.generator))
             run = Run(trainer, out, trained_on, protocol, origin, progress)
-            if validation is not None and own.is_first:
+            if validation is not None and processes.is_first:
                 run.validation = Validation(validation, data.images, config.validation_pairs)
             run.start(resume)
             run.loop(interrupted)
     return out
 
 
-def _is_done(out: Path, config: TrainConfig, trained_on: Mapping[str, Any], origin: Mapping[str, Any]) -> bool:
-    """Whether `out` is this run, finished. One of another run is hours of work and is not overwritten."""
+def _is_done(out: Path, config: TrainConfig, trained_on: Mapping[str, Any], origin: Mapping[str, str | None]) -> bool:
+    """Whether `out` is the finished generator of this run.
+
+    Raises:
+        PoNAError: where it is that of another run: it took hours, and is not overwritten.
+    """
     if not out.exists() or out.with_name(out.name + ".last").exists():
         return False
     training = load_checkpoint(out).training
@@ -128,7 +134,7 @@ def _is_done(out: Path, config: TrainConfig, trained_on: Mapping[str, Any], orig
     if changed:
         raise PoNAError(
             f"{out} is the finished generator of another run ({', '.join(changed)}): "
-            f"give another output, or delete {out.name} to start anew"
+            f"give another output, or delete {out.name} to start again"
         )
     return True
 
@@ -142,7 +148,7 @@ def _digest(*tensors: torch.Tensor) -> str:
 
 
 def _file_digest(path: Path | None) -> str | None:
-    """SHA-256 of a file that a run hangs on."""
+    """SHA-256 of an input file."""
     try:
         return None if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except OSError as error:
@@ -150,30 +156,29 @@ def _file_digest(path: Path | None) -> str | None:
 
 
 def choose_vgg(config: TrainConfig, path: Path | None) -> Path | None:
-    """The file of VGG-19 weights that a run takes: the given one, else torch's cache's; None = it goes without.
+    """The file of VGG-19 weights for a run: the given one, else that in torch's cache; None = no perceptual loss.
 
     Raises:
-        PoNAError: the run needs one and there is none, or has one and no use for it.
+        PoNAError: for a run that needs the weights and has none, or has them and no use for them.
     """
     if config.perceptual == "none" or not config.perceptual_weight:
         if path is not None:
-            raise PoNAError(f"{path} is given to a run without perceptual loss (--perceptual none): leave one away")
+            raise PoNAError(f"{path} is given to a run without perceptual loss (perceptual 'none'): leave one out")
         return None
     found = find_vgg_weights(path)
     if found is None and config.perceptual == "required":
         raise PoNAError(
-            "the perceptual loss needs VGG-19 weights and none lie in torch's cache: "
-            f"give --vgg-weights FILE (https://download.pytorch.org/models/{VGG_FILE}), or --perceptual none to train "
-            "without"
+            "the perceptual loss needs VGG-19 weights and torch's cache has none: give vgg_weights "
+            f"(https://download.pytorch.org/models/{VGG_FILE}), or perceptual 'none' to train without"
         )
     return found
 
 
 @contextmanager
 def _interrupts() -> Iterator[threading.Event]:
-    """Turns Ctrl-C and SIGTERM into an event that the loop looks at between steps; a second Ctrl-C acts at once.
+    """Turns Ctrl-C and SIGTERM into an event that the loop checks between steps; a second Ctrl-C acts at once.
 
-    SIGTERM is what SLURM sends at a time limit, half a minute or so before it kills; more than one may come.
+    SLURM sends SIGTERM at a time limit, about half a minute before it kills, and possibly more than once.
     """
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -181,7 +186,7 @@ def _interrupts() -> Iterator[threading.Event]:
         return
     previous = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
 
-    def note(signum: int, frame: Any) -> None:
+    def note(signum: int, frame: FrameType | None) -> None:
         event.set()
         if signum == signal.SIGINT:
             signal.signal(signum, previous[signal.SIGINT])

@@ -9,12 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pona.architectures import ARCHITECTURES, architecture_of
 from pona.data import Batch, PoseImages, draw_colors, draw_pairs, make_batch
 from pona.discriminator import APPEARANCE_CHANNELS, POSE_CHANNELS, Discriminator
 from pona.errors import PoNAError
-from pona.generator import PoNAGenerator
+from pona.generate import check_size
 from pona.image_pool import ImagePool
-from pona.layers import HalfDropout
+from pona.interface import Generator
+from pona.layers import HalfDropout, zero_biases
 from pona.losses import PerceptualLoss, adversarial_loss
 from pona.presets import TrainConfig
 from pona.processes import Processes
@@ -23,17 +25,23 @@ from pona.processes import Processes
 class Trainer:
     """Networks, optimisers and random states of one run.
 
-    Several devices share each batch. All draw the same pairs and each takes its part, so which pairs are seen does not
-    depend on their number; gradients are averaged. Dropout and image pools (each of `pool_size`) are every device's
-    own. On GPUs BN normalises by the whole batch (torch's SyncBatchNorm), as on one device. On CPUs torch has no such
-    layer: each process normalises by its part, and the running statistics are the mean over the processes.
+    PoNA's repository has no training code: what the paper leaves open is as in that of PATN (Zhu et al., CVPR 2019),
+    on which it is built.
+
+    Several devices share each batch: all draw the same pairs and each takes its part, so the pairs do not depend on the
+    number of devices. Gradients are averaged; each device has its own dropout and image pools (of `pool_size` each). On
+    GPUs BN normalises by the whole batch (torch's SyncBatchNorm), as on one device. torch has no such layer for CPUs:
+    each process normalises by its part, and the running statistics are the mean over the processes.
 
     Args:
-        processes: device, precision, and who else works on this run.
+        processes: of this run; they decide device and precision.
         config: the run.
         data: training images, the same in every process; moved to the device.
         perceptual: the perceptual loss, moved to the device; None = without.
         compiled: pass generator and discriminators through torch.compile.
+
+    Raises:
+        PoNAError: for images of a size that the generator does not take.
     """
 
     def __init__(
@@ -49,13 +57,16 @@ class Trainer:
         fabric = self.fabric
         self.data = data.to(fabric.device)
         self.iteration = 0
-        self.seconds = 0.0  # of training before this moment, over all resumed parts
-        generator = PoNAGenerator.from_config(config.generator_config())
+        self.seconds = 0.0  # of training so far, including earlier parts of a resumed run
+        generator = ARCHITECTURES[config.architecture].from_config(config.generator_config())
+        check_size(generator, (data.images.shape[2], data.images.shape[3]))
+        if config.initialisation == "normal":
+            generator.apply(zero_biases)
         for module in generator.modules():
             if isinstance(module, HalfDropout):
                 module.enabled = config.dropout
-        self.generator, self.generator_optimizer = self._set_up(generator)
-        self.average: PoNAGenerator | None = None
+        self.generator, self.generator_optimizer = self._set_up(generator, config.attention_rate)
+        self.average: Generator | None = None
         if config.ema:
             self.average = copy.deepcopy(self.generator.module).eval().requires_grad_(False)
         self.discriminators: dict[str, Any] = {}
@@ -63,19 +74,21 @@ class Trainer:
         self.pools: dict[str, ImagePool] = {}
         if config.discriminator_width and config.gan_weight:
             norm = config.discriminator_norm or config.norm
-            for place, (name, channels) in enumerate((("appearance", APPEARANCE_CHANNELS), ("pose", POSE_CHANNELS))):
-                network = Discriminator(channels, config.discriminator_width, norm, config.discriminator_variant)
+            for index, (name, channels) in enumerate((("appearance", APPEARANCE_CHANNELS), ("pose", POSE_CHANNELS))):
+                network = Discriminator(
+                    channels, config.discriminator_width, norm, config.discriminator_variant, config.initialisation
+                )
                 self.discriminators[name], self.discriminator_optimizers[name] = self._set_up(network)
-                self.pools[name] = ImagePool(config.pool_size, seed=config.seed + place + 2 * processes.rank)
+                self.pools[name] = ImagePool(config.pool_size, seed=config.seed + index + 2 * processes.rank)
         self.perceptual = None
         if perceptual is not None:
             self.perceptual = perceptual.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.random = torch.Generator(device=fabric.device).manual_seed(config.seed)
-        if not processes.is_first:  # the weights are drawn, now each its own dropout
+        if not processes.is_first:  # the weights are drawn: from here on each process draws its own dropout
             torch.manual_seed(config.seed + processes.rank)
 
-    def start_from(self, generator: PoNAGenerator) -> None:
-        """Takes over the weights of a trained generator of the same architecture.
+    def start_from(self, generator: Generator) -> None:
+        """Copies the weights of a trained generator of the same architecture.
 
         Raises:
             PoNAError: for another architecture.
@@ -89,12 +102,12 @@ class Trainer:
         """One iteration: the generator first, then the discriminators, on the same batch.
 
         Returns:
-            the losses, detached, on the device.
+            The losses, detached, on the device.
         """
         for optimizer in (self.generator_optimizer, *self.discriminator_optimizers.values()):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * group["relative_rate"]
-        batch = self._draw()
+        batch = self.draw_batch()
         generated, losses = self._step_generator(batch)
         for name in self.discriminators:
             losses |= self._step_discriminator(name, batch, generated)
@@ -102,25 +115,26 @@ class Trainer:
         self.iteration += 1
         return losses
 
-    def _draw(self) -> Batch:
+    def draw_batch(self) -> Batch:
+        """This process's part of the next batch."""
         count = self.config.batch_size
         pairs = draw_pairs(self.data, count, self.random)
         flip = colors = None
         share = count // self.processes.count
-        own = slice(self.processes.rank * share, (self.processes.rank + 1) * share)
+        part = slice(self.processes.rank * share, (self.processes.rank + 1) * share)
         if self.config.flip:
-            flip = (torch.rand(count, generator=self.random, device=pairs.device) < 0.5)[own]
+            flip = (torch.rand(count, generator=self.random, device=pairs.device) < 0.5)[part]
         if self.config.color_jitter:
-            colors = draw_colors(count, self.config.color_jitter, self.random)[own]
-        return make_batch(self.data, pairs[own], self.config.sigma, flip, colors)
+            colors = draw_colors(count, self.config.color_jitter, self.random)[part]
+        return make_batch(self.data, pairs[part], self.config.sigma, flip, colors)
 
     def _step_generator(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
         generated = self.generator(batch.condition_image, batch.condition_heatmaps, batch.target_heatmaps)
         losses = {"l1": F.l1_loss(generated, batch.target_image)}
         total = config.l1_weight * losses["l1"]
-        # The discriminators only pass gradients through here: their own are not needed, and their wrappers, which would
-        # reduce them over devices, are passed by.
+        # The discriminators' weights get no gradient here, so they are called without their wrappers, which would
+        # average it over devices.
         with self.fabric.autocast():
             if self.discriminators:
                 terms = []
@@ -146,7 +160,7 @@ class Trainer:
         kind = self.config.adversarial
         loss = 0.5 * (adversarial_loss(real, True, kind) + adversarial_loss(fake, False, kind))
         optimizer.zero_grad(set_to_none=True)
-        self.fabric.backward(loss)
+        self.fabric.backward(self.config.gan_weight * loss)
         optimizer.step()
         return {f"discriminator_{name}": loss.detach()}
 
@@ -156,13 +170,13 @@ class Trainer:
             self.processes.mean_([b for b in self.generator.module.buffers() if b.is_floating_point()])
         if self.average is None:
             return
-        # A young average would mostly be the random start: follow fast at first.
+        # At first the average follows fast: it would otherwise be mostly the random start.
         decay = min(self.config.ema, (1 + self.iteration) / (10 + self.iteration))
         average, current = _floats(self.average), _floats(self.generator.module)
         torch._foreach_lerp_(average, current, 1 - decay)
 
     def not_finite(self) -> list[str]:
-        """Which networks hold a weight or a running statistic that is no finite number."""
+        """The names of the networks with a weight or a running statistic that is not finite."""
         networks = {"generator": self.generator.module}
         networks |= {f"{name} discriminator": network.module for name, network in self.discriminators.items()}
         if self.average is not None:
@@ -170,19 +184,19 @@ class Trainer:
         return [name for name, network in networks.items() if not _all_finite(_floats(network))]
 
     def loss_scale(self) -> float:
-        """What fp16 multiplies its losses by, for all gradients to be numbers."""
+        """The factor that fp16 multiplies its losses by, to keep gradients in range; 1 for other precisions."""
         return float(self.fabric.strategy.precision.state_dict().get("scale", 1.0))
 
-    def _set_up(self, network: nn.Module) -> tuple[Any, Any]:
+    def _set_up(self, network: nn.Module, attention_rate: float = 1.0) -> tuple[Any, Any]:
         network = network.to(memory_format=torch.channels_last)
         if self._syncs_norms():
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
         if self.compiled:
             network.compile()  # in place: the names of the weights stay
-        # Adam moves a weight by about its rate per step, whatever the gradient: gammas, which start at 0 and are all
-        # that lets the pose through, would stay near 0 for thousands of steps.
+        # Adam moves a weight by about the learning rate per step, whatever the gradient. Gammas start at 0, and the
+        # pose has no effect without them: at the common rate they would stay near 0 for thousands of steps.
         is_scalar = {name: name.endswith(("gamma", "beta")) for name, _ in network.named_parameters()}
-        rates = {False: 1.0, True: self.config.attention_rate if isinstance(network, PoNAGenerator) else 1.0}
+        rates = {False: 1.0, True: attention_rate}
         groups = [
             {
                 "params": [p for name, p in network.named_parameters() if is_scalar[name] == scalar],
@@ -200,10 +214,10 @@ class Trainer:
     def state_dict(self) -> dict[str, Any]:
         """Everything that decides the rest of the run, random states included; all processes must call it.
 
-        Only the first process's is whole: under "others" it holds what the other processes have of their own.
+        Only that of the first process is complete: its "others" are the local states of the other processes.
         """
-        own, *others = self.processes.gather(self._own_state()) or [self._own_state()]
-        return self._common_state() | own | ({"others": others} if others else {})
+        local, *others = self.processes.gather(self._local_state()) or [self._local_state()]
+        return self._common_state() | local | ({"others": others} if others else {})
 
     def _common_state(self) -> dict[str, Any]:
         return {
@@ -214,12 +228,12 @@ class Trainer:
             "generator_optimizer": self.generator_optimizer.state_dict(),
             "discriminators": {name: network.state_dict() for name, network in self.discriminators.items()},
             "discriminator_optimizers": {name: o.state_dict() for name, o in self.discriminator_optimizers.items()},
-            "loss_scale": self.fabric.strategy.precision.state_dict(),  # empty but for fp16
+            "loss_scale": self.fabric.strategy.precision.state_dict(),  # empty except for fp16
             "pair_random": self.random.get_state(),
         }
 
-    def _own_state(self) -> dict[str, Any]:
-        """What each process has for itself."""
+    def _local_state(self) -> dict[str, Any]:
+        """What differs between the processes."""
         state: dict[str, Any] = {
             "pools": {name: pool.state_dict() for name, pool in self.pools.items()},
             "torch_random": torch.get_rng_state(),
@@ -229,8 +243,8 @@ class Trainer:
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes up a state of the same configuration and number of processes."""
-        own = state if self.processes.is_first else state["others"][self.processes.rank - 1]
+        """Restores a state of the same configuration and number of processes."""
+        local = state if self.processes.is_first else state["others"][self.processes.rank - 1]
         self.iteration, self.seconds = state["iteration"], state["seconds"]
         self.generator.load_state_dict(state["generator"])
         if self.average is not None:
@@ -239,18 +253,19 @@ class Trainer:
         for name in self.discriminators:
             self.discriminators[name].load_state_dict(state["discriminators"][name])
             self.discriminator_optimizers[name].load_state_dict(state["discriminator_optimizers"][name])
-            self.pools[name].load_state_dict(own["pools"][name], self.fabric.device)
-        self.fabric.strategy.precision.load_state_dict(state.get("loss_scale", {}))
+            self.pools[name].load_state_dict(local["pools"][name], self.fabric.device)
+        self.fabric.strategy.precision.load_state_dict(state["loss_scale"])
         self.random.set_state(state["pair_random"])
-        torch.set_rng_state(own["torch_random"])
+        torch.set_rng_state(local["torch_random"])
         if self.fabric.device.type == "cuda":
-            torch.cuda.set_rng_state(own["cuda_random"], self.fabric.device)
+            torch.cuda.set_rng_state(local["cuda_random"], self.fabric.device)
 
 
-def check_architecture(config: TrainConfig, start: PoNAGenerator) -> None:
-    """Raises PoNAError where a run cannot start from the weights of `start`, as it trains another architecture."""
-    own, theirs = asdict(config.generator_config()), asdict(start.config)
-    different = [f"{name} {theirs[name]} -> {own[name]}" for name in own if own[name] != theirs[name]]
+def check_architecture(config: TrainConfig, start: Generator) -> None:
+    """Raises PoNAError for weights that a run cannot start from, as it trains another architecture."""
+    theirs = {"architecture": architecture_of(start)} | asdict(start.config)
+    ours = {"architecture": config.architecture} | asdict(config.generator_config())
+    different = [f"{name} {theirs.get(name)} -> {ours[name]}" for name in ours if ours[name] != theirs.get(name)]
     if different:
         raise PoNAError(f"the generator to start from has another architecture: {', '.join(different)}")
 

@@ -1,4 +1,4 @@
-"""How far generated images of unseen persons are from the true ones, against two guesses that cost nothing."""
+"""Compares generated images of held-out identities with the true ones, and with two trivial guesses."""
 
 import math
 from collections.abc import Callable
@@ -10,16 +10,16 @@ from torch import Tensor
 from pona.data import PoseImages
 from pona.errors import PoNAError
 from pona.generate import generate_images
-from pona.generator import PoNAGenerator
+from pona.interface import Generator
 from pona.metrics import l1, mask_ssim, ssim
 
 CHUNK = 32
-SAMPLES = 12  # pairs in a training picture
+SAMPLES = 12  # pairs to look at
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What a person looks at while a generator learns: always the same pairs of held-out identities."""
+    """Images to look at during training: always the same pairs of held-out identities."""
 
     condition_images: Tensor  # uint8, K x 3 x H x W
     target_keypoints: Tensor  # K x 18 x 2, (x, y) in pixels, NaN = missing
@@ -57,7 +57,7 @@ class Validation:
 
     def __call__(
         self,
-        generator: PoNAGenerator,
+        generator: Generator,
         device: torch.device,
         precision: str = "auto",
         show: Callable[[Samples], None] | None = None,
@@ -70,7 +70,7 @@ class Validation:
             generator: set to eval mode.
             device: where to generate.
             precision: as in `generate_images`.
-            show: gets some of the images.
+            show: called with `SAMPLES` of the images.
         """
         generated = self.generate(generator, device, precision)
         if show is not None:
@@ -79,7 +79,7 @@ class Validation:
             show(Samples(conditions, self.target_keypoints[rows], generated[rows], self.targets[rows]))
         return self._measure(generated, "") | self._guesses
 
-    def generate(self, generator: PoNAGenerator, device: torch.device, precision: str = "auto") -> Tensor:
+    def generate(self, generator: Generator, device: torch.device, precision: str = "auto") -> Tensor:
         """The generated images, uint8, count x 3 x H x W."""
         images, keypoints = self.data.images, self.data.keypoints
         parts = [

@@ -1,29 +1,30 @@
-"""A look inside a generator: its features after each block, and where its cross attention looks (Figure 13)."""
+"""Features of a PoNA generator after each block, and the maps of its cross attention (Figure 13 of the paper)."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pona.errors import PoNAError
 from pona.generate import generate_images
-from pona.generator import PoNAGenerator
+from pona.generator import PoNABlock, PoNAGenerator
+from pona.interface import Generator
 
-STRIDE = 4  # pixels from place to place of a code: place i lies on pixel 4 i, after two convolutions of stride 2
+STRIDE = 4  # pixels between positions of a code: position i lies on pixel 4 i, after two convolutions of stride 2
+
+Calls = Mapping[nn.Module, tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]  # module -> (inputs, outputs)
 
 
 @dataclass(frozen=True)
 class BlockView:
-    """One block. Features are the mean of |activations| over channels, B x H/4 x W/4.
+    """The outputs of one block. Features are the mean of |activations| over channels, B x H/4 x W/4."""
 
-    What enters a block is what the block before, or the encoder, gave.
-    """
-
-    pose: Tensor  # the new pose code
-    image: Tensor  # the new image code, before cross attention moves it
-    moved_image: Tensor  # what the block gives; the same where there is no cross attention
+    pose: Tensor  # the pose code
+    image: Tensor  # the image code before cross attention
+    moved_image: Tensor  # the image code after it; the same without cross attention
     attention: Tensor | None  # B x P x H/4 x W/4, 0..1, each map sums to 1; None without cross attention
     gamma: float | None  # its learnt weight: at 0 the attention does nothing
     change: Tensor  # B, mean |what attention adds| over mean |image code before|; 0 without cross attention
@@ -31,7 +32,7 @@ class BlockView:
 
 @dataclass(frozen=True)
 class GeneratorView:
-    """What a generator did, on the CPU."""
+    """A generated batch and the features behind it, on the CPU."""
 
     generated_images: Tensor  # uint8, B x 3 x H x W
     pose: Tensor  # B x H/4 x W/4, features of the pose encoder
@@ -41,7 +42,7 @@ class GeneratorView:
 
 @torch.inference_mode()
 def look_inside(
-    generator: PoNAGenerator,
+    generator: Generator,
     condition_images: Tensor,
     condition_keypoints: Tensor,
     target_keypoints: Tensor,
@@ -49,22 +50,23 @@ def look_inside(
     *,
     device: str | torch.device = "cpu",
 ) -> GeneratorView:
-    """Paints in fp32 as `generate_images` does, and keeps what passes by (section IV-C.4 of the paper).
+    """Generates in fp32 as `generate_images` does, and keeps features and attention (section IV-C.4 of the paper).
 
-    The attention of a point is the softmax of its query over all places. Only in the first block are these places those
-    of the condition image: a later block looks at a code that the one before it has already moved.
+    The attention of a point is the softmax of its query over all positions. Only in the first block these are positions
+    of the condition image: later blocks see a code that the blocks before have already moved.
 
     Args:
-        generator: as `generate_images` leaves it; hooks are taken off again, also after an error.
+        generator: as `generate_images` leaves it; its hooks are removed, also after an error.
         condition_images: uint8, B x 3 x H x W, RGB.
         condition_keypoints: B x 18 x 2, (x, y) in pixels, NaN = missing.
         target_keypoints: B x 18 x 2.
-        points: B x P x 2, whole (x, y) in pixels of the target image; the nearest place of the code asks.
+        points: B x P x 2, whole (x, y) in pixels of the target image; the nearest position of the code is the query.
         device: where to compute.
 
     Raises:
-        PoNAError: a point outside of the image, or points where there is no cross attention.
+        PoNAError: another architecture than PoNA's, a point outside of the image, or points without cross attention.
     """
+    generator = require_pona(generator)
     height, width = condition_images.shape[2:]
     if points is None:
         points = torch.empty((len(condition_images), 0, 2), dtype=torch.int64)
@@ -75,52 +77,69 @@ def look_inside(
             f"point {x},{y} is outside of the image; expected x from 0 to {width - 1} and y from 0 to {height - 1}"
         )
     if points.shape[1] and not generator.config.cross_attention:
-        raise PoNAError("this generator has no cross attention, so its points look nowhere: leave the points away")
-    seen: dict[Any, tuple[Any, Any]] = {}  # module -> (inputs, output)
+        raise PoNAError("this generator has no cross attention, so points have no maps: leave the points out")
+    calls: dict[nn.Module, tuple[tuple[Tensor, ...], tuple[Tensor, ...]]] = {}
+
+    def keep(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor | tuple[Tensor, ...]) -> None:
+        calls[module] = (inputs, output if isinstance(output, tuple) else (output,))
+
     with ExitStack() as hooks:
-        for module in _watched(generator):
-            hooks.enter_context(module.register_forward_hook(lambda *call: seen.update({call[0]: call[1:]})))
+        for module in _hooked_modules(generator):
+            hooks.enter_context(module.register_forward_hook(keep))
         generated = generate_images(
             generator, condition_images, condition_keypoints, target_keypoints, device=device, precision="fp32"
         )
-    (image, pose, *_), _ = seen[generator.blocks[0]]
-    blocks = tuple(_view_block(block, seen, points) for block in generator.blocks)
-    return GeneratorView(generated, _strength(pose), _strength(image), blocks)
+    blocks = _blocks(generator)
+    (image, pose, *_), _ = calls[blocks[0]]
+    views = tuple(_view_block(block, calls, points) for block in blocks)
+    return GeneratorView(generated, _strength(pose), _strength(image), views)
 
 
-def _watched(generator: PoNAGenerator) -> list[Any]:
-    blocks: list[Any] = list(generator.blocks)
+def require_pona(generator: Generator) -> PoNAGenerator:
+    """Returns a generator of PoNA's architecture; raises PoNAError for another, which has no such blocks."""
+    if not isinstance(generator, PoNAGenerator):
+        raise PoNAError(f"the generator is a {type(generator).__name__}: only a PoNAGenerator has blocks to look into")
+    return generator
+
+
+def _blocks(generator: PoNAGenerator) -> list[PoNABlock]:
+    return [cast(PoNABlock, block) for block in generator.blocks]
+
+
+def _hooked_modules(generator: PoNAGenerator) -> list[nn.Module]:
+    blocks = _blocks(generator)
     attentions = [block.cross_attention for block in blocks if block.cross_attention is not None]
-    return [*blocks, *attentions, *(layer for each in attentions for layer in (each.query, each.key))]
+    layers = [layer for attention in attentions for layer in (attention.query, attention.key)]
+    return [*blocks, *attentions, *layers]
 
 
-def _view_block(block: Any, seen: dict[Any, tuple[Any, Any]], points: Tensor) -> BlockView:
-    moved, pose = seen[block][1]
+def _view_block(block: PoNABlock, calls: Calls, points: Tensor) -> BlockView:
+    moved, pose = calls[block][1]
     attention = block.cross_attention
     if attention is None:
         return BlockView(_strength(pose), _strength(moved), _strength(moved), None, None, torch.zeros(len(moved)))
-    (image, _), _ = seen[attention]
-    query, key = seen[attention.query][1], seen[attention.key][1]
+    (image, _), _ = calls[attention]
+    (query,), (key,) = calls[attention.query][1], calls[attention.key][1]
     maps = attention_maps(query, key, points.to(query.device)).cpu()
     change = (moved - image).abs().mean(dim=(1, 2, 3)) / image.abs().mean(dim=(1, 2, 3)).clamp(min=1e-12)
     return BlockView(_strength(pose), _strength(image), _strength(moved), maps, float(attention.gamma), change.cpu())
 
 
 def attention_maps(query: Tensor, key: Tensor, points: Tensor) -> Tensor:
-    """Where chosen queries look: softmax(q k^T) without 1/sqrt(d) (eqs. 4-5), for these rows only.
+    """Attention maps of chosen queries: rows of softmax(q k^T), without 1/sqrt(d) (eqs. 4-5 of the paper).
 
     Args:
         query: B x D x h x w.
         key: B x D x h x w.
-        points: B x P x 2, (x, y) in pixels of the image, four times as large as the code.
+        points: B x P x 2, (x, y) in pixels of the image, which is four times as large as the code.
 
     Returns:
         B x P x h x w, each map sums to 1.
     """
     height, width = query.shape[2:]
     x, y = ((points + STRIDE // 2) // STRIDE).unbind(dim=-1)
-    places = y.clamp(max=height - 1) * width + x.clamp(max=width - 1)
-    queries = query.flatten(2).gather(2, places[:, None].expand(-1, query.shape[1], -1))
+    rows = y.clamp(max=height - 1) * width + x.clamp(max=width - 1)
+    queries = query.flatten(2).gather(2, rows[:, None].expand(-1, query.shape[1], -1))
     weights = torch.bmm(queries.transpose(1, 2), key.flatten(2)).softmax(dim=-1)
     return weights.unflatten(2, (height, width))
 

@@ -1,4 +1,4 @@
-"""Augmentation of a whole batch on its device, with draws of its own for every sample."""
+"""Augmentation of a whole batch on its device, with separate random draws for each sample."""
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def normalise(images: torch.Tensor) -> torch.Tensor:
-    """Turns (B, 3, H, W) uint8 into float32 with ImageNet's mean and deviation, channels last in memory."""
+    """Turns (B, 3, H, W) uint8 into float32 with ImageNet's mean and standard deviation, channels last in memory."""
     mean = torch.tensor(IMAGENET_MEAN, device=images.device).mul(255).view(3, 1, 1)
     std = torch.tensor(IMAGENET_STD, device=images.device).mul(255).view(3, 1, 1)
     return images.to(torch.float32, memory_format=torch.channels_last).sub(mean).div_(std)
@@ -25,7 +25,7 @@ def augment(images: torch.Tensor, recipe: Recipe, generator: torch.Generator) ->
         generator: on the CPU, so that the draws are the same on every device.
 
     Returns:
-        (B, 3, H, W) float32, normalised; padding is black, as in the paper's baseline; erased boxes are of mean colour.
+        (B, 3, H, W) float32, normalised; padding is black, as in the paper's baseline; erased boxes are mean colour.
     """
     normalised = normalise(_crop_and_flip(images, recipe.padding, recipe.flip, generator))
     return _erase(normalised, recipe.erasing, generator) if recipe.erasing else normalised

@@ -1,4 +1,4 @@
-"""Convolutions as products of matrices, where that is faster: in bfloat16 on a CPU."""
+"""Convolutions as matrix products, where that is faster: in bfloat16 on a CPU."""
 
 from typing import Any
 
@@ -7,18 +7,18 @@ import torch.nn.functional as F
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-# With several taps, a product is faster from so many output channels on, and up to so many output pixels.
+# A convolution with more than one tap is faster as a product from this many output channels, up to this many pixels.
 WIDE, FEW_PIXELS = 512, 32
 
 
 class MatrixConv2d(nn.Conv2d):
-    """A convolution that multiplies matrices under a CPU's bfloat16 autocast, and is torch's own elsewhere.
+    """A convolution that is a matrix product under a CPU's bfloat16 autocast, and that of torch elsewhere.
 
-    With one tap, a map in channels-last memory is a matrix already. With several, what each output pixel sees is
-    gathered into a row of one, if the layer is wide and its map small. Without AMX, oneDNN's bfloat16 convolutions
-    reach there a third to three quarters of the speed of its products; with AMX it was not measured.
+    With one tap, a map in channels-last memory already is a matrix. With more, and if the layer is wide and its map
+    small, the inputs of each output pixel are gathered into a row (im2col). On CPUs without AMX, oneDNN's bfloat16
+    convolutions reach a third to three quarters of the speed of its products there; with AMX it was not measured.
 
-    Square kernels and strides, neither groups nor dilation.
+    Only for convolutions that `multiply_matrices` changes.
     """
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -32,11 +32,28 @@ class MatrixConv2d(nn.Conv2d):
         if one_tap:
             rows = pixels[:, ::stride, ::stride]
         else:
-            rows = _Gather.apply(pixels, self.kernel_size[0], stride, int(self.padding[0]))
+            rows = Im2Col.apply(pixels, self.kernel_size[0], stride, int(self.padding[0]))
         flat = rows.flatten(0, 2)
         matrix = self.weight.permute(0, 2, 3, 1).flatten(1).t()
-        found = flat @ matrix if self.bias is None else torch.addmm(self.bias, flat, matrix)
-        return found.unflatten(0, rows.shape[:3]).permute(0, 3, 1, 2)
+        product = flat @ matrix if self.bias is None else torch.addmm(self.bias, flat, matrix)
+        return product.unflatten(0, rows.shape[:3]).permute(0, 3, 1, 2)
+
+
+def multiply_matrices(network: nn.Module) -> None:
+    """Turns a network's convolutions into `MatrixConv2d`, all but those that it cannot compute.
+
+    It can with one group, no dilation, zero padding, and kernel, stride and padding equal in height and width.
+    """
+    for layer in network.modules():
+        if type(layer) is nn.Conv2d and _is_a_product(layer):
+            layer.__class__ = MatrixConv2d
+
+
+def _is_a_product(layer: nn.Conv2d) -> bool:
+    if isinstance(layer.padding, str) or layer.padding_mode != "zeros":
+        return False
+    square = all(height == width for height, width in (layer.kernel_size, layer.stride, layer.padding))
+    return square and layer.groups == 1 and layer.dilation == (1, 1)
 
 
 def _in_bfloat16(device: torch.device) -> bool:
@@ -44,8 +61,8 @@ def _in_bfloat16(device: torch.device) -> bool:
     return on and torch.get_autocast_dtype("cpu") == torch.bfloat16
 
 
-class _Gather(torch.autograd.Function):
-    """(B, H, W, C) -> (B, H', W', taps * C): what each output pixel of a square kernel sees."""
+class Im2Col(torch.autograd.Function):
+    """(B, H, W, C) -> (B, H', W', taps * C): the inputs of each output pixel under a square kernel."""
 
     @staticmethod
     def forward(ctx: Any, pixels: torch.Tensor, kernel: int, stride: int, padding: int) -> torch.Tensor:
@@ -65,13 +82,6 @@ class _Gather(torch.autograd.Function):
 
 
 def _taps(padded: torch.Tensor, kernel: int, stride: int) -> list[torch.Tensor]:
-    """Views of what each tap sees, (B, H', W', C)."""
+    """For each tap a view of its inputs, (B, H', W', C)."""
     height, width = (length - kernel + 1 for length in padded.shape[1:3])
     return [padded[:, y : y + height : stride, x : x + width : stride] for y in range(kernel) for x in range(kernel)]
-
-
-def multiply_matrices(network: nn.Module) -> None:
-    """Makes a `MatrixConv2d` of each convolution of a network, all of which must be such as it describes."""
-    for layer in network.modules():
-        if type(layer) is nn.Conv2d:
-            layer.__class__ = MatrixConv2d

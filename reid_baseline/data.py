@@ -1,4 +1,4 @@
-"""Images from files into one tensor: decoded once, kept as uint8 (Market-1501's training set at 128 x 64: 318 MB)."""
+"""Images from files in one tensor: decoded once, kept as uint8 (318 MB for Market-1501's training set at 128 x 64)."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ def load_images(
     Args:
         paths: image files.
         size: (height, width) in pixels.
-        progress: called with (images done, images in all).
+        progress: called with (images done, all images).
 
     Returns:
         (N, 3, H, W) uint8 with channels last in memory, in the order of ``paths``.

@@ -1,4 +1,4 @@
-"""The errors that this package raises for what a caller can mend."""
+"""The errors that this package raises for what a caller can fix."""
 
 
 class ReIDError(ValueError):
@@ -6,4 +6,4 @@ class ReIDError(ValueError):
 
 
 class StateError(ReIDError):
-    """The file of an unfinished training is broken or of another one; without it the training starts anew."""
+    """The file of an unfinished training is broken or of another training; without it the training starts again."""

@@ -1,4 +1,4 @@
-"""How long a training and a test will take, from a few steps of it."""
+"""How long a training and its test will take, from timing a few steps."""
 
 import functools
 import statistics
@@ -16,7 +16,7 @@ from reid_baseline.recipe import Recipe
 from reid_baseline.sampling import steps_per_epoch
 from reid_baseline.train import Objective, train_step, training_precision
 
-TIMED_STEPS = 3  # after one that is not timed
+TIMED_STEPS = 3  # after one untimed step
 
 
 def estimate_seconds(
@@ -29,17 +29,17 @@ def estimate_seconds(
     device: str | torch.device = "auto",
     precision: str = "auto",
 ) -> float:
-    """Times a few steps on random images and extrapolates to a whole training and the features of its test images.
+    """Times a few steps on random images and extrapolates to a whole training and to the features of its test images.
 
-    Costs a few seconds for ``quick``, up to half a minute for ``paper`` on a small CPU. Reading images and ranking are
-    not counted: they take seconds.
+    Takes a few seconds for ``quick``, up to half a minute for ``paper`` on a small CPU. Reading images and ranking,
+    which take seconds, are not counted.
 
     Args:
         recipe: the settings.
         images: training images.
         num_classes: training identities.
         test_images: query and gallery images together.
-        arch: "resnet50" or "resnet18".
+        arch: a name in `reid_baseline.BACKBONES`.
         device: "auto", "cpu", "cuda" or "cuda:N".
         precision: "auto", "fp32" or "bf16".
     """
@@ -53,7 +53,7 @@ def estimate_seconds(
 def _paces(
     recipe: Recipe, batch_size: int, num_classes: int, arch: str, device: torch.device, precision: str
 ) -> tuple[float, float]:
-    """Seconds of a training step, and of the features of as many images; timed once in a process."""
+    """Seconds of a training step and of the features of one batch; timed once per process."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         model = build_model(
             arch, num_classes, embedding=recipe.embedding, last_stride=recipe.last_stride, neck=recipe.neck

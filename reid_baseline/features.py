@@ -1,4 +1,4 @@
-"""Features of images, as the baseline is tested."""
+"""Features of images, by which a baseline is tested."""
 
 import copy
 from collections.abc import Callable
@@ -10,12 +10,13 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from reid_baseline.augmentation import normalise
+from reid_baseline.convolution import MatrixConv2d
 from reid_baseline.device import autocast, choose_precision, pick_device
 from reid_baseline.errors import ReIDError
 from reid_baseline.model import BaselineNet
 from reid_baseline.recipe import Recipe
 
-CACHE_PIXELS = 2**18  # of a batch on a CPU: larger ones fall out of its caches, a ResNet-50 is up to 1.4 times as slow
+CACHE_PIXELS = 2**18  # in a batch on a CPU: larger batches do not fit its caches, a ResNet-50 is up to 1.4 x slower
 
 
 @torch.inference_mode()
@@ -29,7 +30,7 @@ def extract_features(
     batch_size: int | None = None,
     precision: str = "auto",
 ) -> torch.Tensor:
-    """Returns f(image) + f(mirrored image), or as the recipe says f(image) alone, scaled to length 1.
+    """Returns f(image) + f(mirrored image), or f(image) alone if the recipe says so, scaled to length 1.
 
     The model is moved to ``device`` and put into evaluation mode.
 
@@ -38,8 +39,8 @@ def extract_features(
         images: (N, 3, H, W) uint8 of the recipe's size.
         recipe: the one that the model was trained by.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        progress: called with (images done, images in all) after each batch.
-        batch_size: images at once; None = what is fast. Changes the features by rounding at most.
+        progress: called with (images done, all images) after each batch.
+        batch_size: None = one that is fast. Changes the features by rounding at most.
         precision: "auto", "fp32" or "bf16".
 
     Returns:
@@ -60,21 +61,24 @@ def extract_features(
     for start in range(0, len(images), batch_size):
         batch = normalise(images[start : start + batch_size].to(device))
         with autocast(device, precision):
-            found = model.neck(backbone(batch)).float()
+            feature = model.neck(backbone(batch)).float()
             if recipe.flip_test:
-                found = found + model.neck(backbone(batch.flip(3))).float()
-        features.append(F.normalize(found).cpu())
+                feature = feature + model.neck(backbone(batch.flip(3))).float()
+        features.append(F.normalize(feature).cpu())
         if progress:
             progress(min(start + batch_size, len(images)), len(images))
     return torch.cat(features)
 
 
 def _folded(backbone: nn.Module) -> nn.Module:
-    """A copy whose BN is folded into the convolution before it, for networks in evaluation mode."""
+    """A copy in which BN is folded into the convolution defined before it, for networks in evaluation mode.
+
+    Subclasses of either, which may do more than that, stay as they are.
+    """
     folded = copy.deepcopy(backbone)
     for module in list(folded.modules()):
         for (name, layer), (norm_name, norm) in pairwise(list(module.named_children())):
-            if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            if (type(layer) is nn.Conv2d or type(layer) is MatrixConv2d) and type(norm) is nn.BatchNorm2d:
                 setattr(module, name, fuse_conv_bn_eval(layer, norm))
                 setattr(module, norm_name, nn.Identity())
     return folded

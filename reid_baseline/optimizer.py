@@ -1,7 +1,6 @@
-"""The optimizer of the baseline, and its learning rate over time."""
+"""The optimizer of a baseline, and its learning rates over time."""
 
 import math
-from typing import Any
 
 import torch
 
@@ -10,15 +9,15 @@ from reid_baseline.recipe import Recipe
 
 
 def make_optimizer(model: BaselineNet, recipe: Recipe) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum, or Adam; the head and the backbone have learning rates of their own (``base_lr``).
+    """SGD with Nesterov momentum, or Adam; head and backbone have separate learning rates (``base_lr``).
 
-    The network must lie in memory as it is to be trained (``BaselineNet.lay_out``), and stay there. A step takes the
-    gradients out of the network, and the next ``zero_grad`` frees them. It is meant for ``zero_grad``, ``backward`` and
-    ``step()`` in this order: without a closure or a gradient scaler, which would not see the network's gradients.
+    Call `BaselineNet.lay_out` first, and do not move the weights in memory afterwards. A step takes the gradients out
+    of the network, and the next ``zero_grad`` frees them. Call ``zero_grad``, ``backward`` and ``step()`` in this
+    order; closures and gradient scalers do not work, as they would not see the network's gradients.
     """
     head = [*model.reduce.parameters(), *model.norm.parameters(), *model.classifier.parameters()]
     pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
-    groups: list[dict[str, Any]] = []
+    groups: list[dict[str, object]] = []
     for weights, rate in ((model.backbone.parameters(), recipe.lr_backbone), (head, recipe.lr_head)):
         views = [(weight, _in_memory_order(weight)) for weight in weights]
         pairs += views
@@ -36,7 +35,7 @@ def make_optimizer(model: BaselineNet, recipe: Recipe) -> torch.optim.Optimizer:
             fused=True,
         )
 
-    def take_gradients(*_: Any) -> None:
+    def take_gradients(*_: object) -> None:
         for weight, view in pairs:
             if view.data_ptr() != weight.data_ptr():
                 raise RuntimeError("the weights have moved in memory since the optimizer was made")
@@ -48,7 +47,7 @@ def make_optimizer(model: BaselineNet, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def rate_factor(done: float, recipe: Recipe) -> float:
-    """Returns what the learning rates are multiplied by when the fraction ``done`` (in [0, 1)) of the steps is done."""
+    """Returns the factor of the learning rates after a fraction ``done`` (in [0, 1)) of all steps."""
     if done < recipe.warmup:
         if recipe.warmup_start:
             return recipe.warmup_start + (1 - recipe.warmup_start) * done / recipe.warmup
@@ -59,6 +58,6 @@ def rate_factor(done: float, recipe: Recipe) -> float:
 
 
 def _in_memory_order(tensor: torch.Tensor) -> torch.Tensor:
-    """A view whose elements stand as they do in memory: on a CPU torch's fused optimizers copy others in each step."""
+    """A view in the order of memory: on a CPU torch's fused optimizers copy any other tensor in each step."""
     last = tensor.ndim == 4 and not tensor.is_contiguous()
     return tensor.detach().permute(0, 2, 3, 1) if last else tensor.detach()

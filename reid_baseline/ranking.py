@@ -1,10 +1,10 @@
-"""Retrieval scores of re-identification: mAP (both conventions), mINP and CMC, exactly and without sorting a gallery.
+"""Retrieval scores of re-identification: mAP (both conventions), mINP and CMC, exact and without sorting the gallery.
 
-Only the ranks of the right gallery items matter, and such a rank is the number of items above it. So each query costs
-one row of the score matrix and a count per right item; memory stays at one block of rows.
+Only the ranks of the right gallery items matter, and the rank of an item is the number of items above it. So each query
+costs one row of the score matrix and one count per right item; memory holds one block of rows.
 
-Sources: the Market-1501 protocol (Zheng et al., ICCV 2015) for what counts; its evaluation code for the trapezoid AP;
-Ye et al., TPAMI 2021, for mINP.
+Sources: the Market-1501 protocol (Zheng et al., ICCV 2015) for what is ranked; its evaluation code for the trapezoid
+AP; Ye et al., TPAMI 2021, for mINP.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,28 +17,28 @@ from reid_baseline.similarity import Array, checked_arrays, similarity_blocks
 
 Ids = Sequence[int] | np.ndarray
 Distances = Callable[[np.ndarray, np.ndarray], Iterable[np.ndarray]]
-"""From the features of Q queries and of G gallery items without junk, rows of length 1: the (Q, G) distances, as
-blocks of consecutive rows."""
+"""Takes the features of Q queries and of G gallery items without junk, with rows of length 1; returns the (Q, G)
+distances as blocks of consecutive rows."""
 
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
     """Scores of one query set against one gallery. All scores are fractions, means are over the counted queries.
 
-    A query that has no right gallery item counts nowhere: it is NaN in the per-query arrays.
+    A query without a right gallery item is not counted: it is NaN in the per-query arrays.
     """
 
     mean_ap: float  # plain AP: mean of k / rank of the k-th right item (torchreid, fast-reid, scikit-learn)
     mean_ap_trapezoid: float  # AP of the official Market-1501 code; never above the plain one
     mean_inp: float  # mean of (number of right items) / (rank of the last right item)
-    cmc: np.ndarray  # (gallery items that are no junk,): cmc[0] is rank-1; float64
+    cmc: np.ndarray  # (gallery items without junk,) float64; cmc[0] is rank-1
     average_precision: np.ndarray  # (all queries,) float64
     average_precision_trapezoid: np.ndarray  # (all queries,) float64
     queries: int  # counted queries
     queries_without_match: int  # not counted
 
     def rank(self, k: int) -> float:
-        """Returns the CMC at rank ``k`` (from 1), also where the gallery holds fewer than ``k`` items."""
+        """Returns the CMC at rank ``k`` (from 1), also if the gallery has fewer than ``k`` items."""
         if k < 1:
             raise ReIDError(f"rank {k} does not exist: ranks start at 1")
         return float(self.cmc[min(k, len(self.cmc)) - 1])
@@ -56,8 +56,8 @@ def evaluate_ranking(
 ) -> Ranking:
     """Ranks the gallery for each query by cosine similarity, or by given distances, and scores the order.
 
-    For a query, gallery items of its pid and its camera are left out, as is junk (pid < 0) for all. Every other pid is
-    ordinary, so distractors are simply wrong. Equally similar (or equally far) items keep their gallery order.
+    Gallery items of the query's pid and camera are left out, and so is junk (pid < 0). Every other pid is ordinary:
+    distractors are simply wrong. Equally similar (or equally far) items keep their gallery order.
 
     Args:
         query_features: (Q, D) floats, tensor or array, any device; need not be normalised. float64 is kept, any other
@@ -67,12 +67,12 @@ def evaluate_ranking(
         gallery_pids: (G,) integers.
         query_camids: (Q,) integers.
         gallery_camids: (G,) integers.
-        distances: gives the distances to rank by, such as `reid_baseline.reranked_distances`; it gets the features
-            scaled to length 1, the gallery's without junk. None = cosine.
+        distances: computes the distances to rank by, such as `reid_baseline.reranked_distances`, from the features
+            scaled to length 1, without junk. None = cosine.
 
     Raises:
-        ReIDError: shapes that do not fit, ids that are no integers, features or distances that are not finite, or no
-            query that has a right gallery item.
+        ReIDError: shapes that do not fit, ids that are not integers, features or distances that are not finite, or no
+            query with a right gallery item.
     """
     query, gallery, query_pids, gallery_pids, query_camids, gallery_camids = checked_arrays(
         query_features, gallery_features, query_pids, gallery_pids, query_camids, gallery_camids
@@ -108,7 +108,7 @@ def evaluate_ranking(
 
 
 def check_matches(query_pids: Ids, gallery_pids: Ids, query_camids: Ids, gallery_camids: Ids) -> None:
-    """Raises ReIDError, with the reason, where no query has a right gallery item: before hours of work, say.
+    """Raises ReIDError, with the reason, if no query has a right gallery item. Useful before hours of work.
 
     Args:
         query_pids: (Q,) integers.
@@ -140,30 +140,30 @@ def check_matches(query_pids: Ids, gallery_pids: Ids, query_camids: Ids, gallery
 
 
 def _negated(distances: Distances, query: np.ndarray, gallery: np.ndarray) -> Iterator[np.ndarray]:
-    """Yields blocks of scores, the higher the nearer, whose rows are one for each query."""
+    """Yields blocks of scores, higher for nearer items, with one row for each query."""
     rows = 0
     for block in distances(query, gallery):
         rows += len(block)
         if block.ndim != 2 or block.shape[1] != len(gallery) or rows > len(query):
             raise ReIDError(
-                f"a block of distances ends at row {rows} and has shape {block.shape}: {_wanted(query, gallery)}"
+                f"a block of distances ends at row {rows} and has shape {block.shape}: {_expected(query, gallery)}"
             )
         if not np.isfinite(block).all():
-            raise ReIDError(f"distances up to row {rows} are not all finite: the order would mean nothing")
+            raise ReIDError(f"distances up to row {rows} are not all finite: they give no order")
         yield 0.0 - block
     if rows < len(query):
-        raise ReIDError(f"the distances end after {rows} rows: {_wanted(query, gallery)}")
+        raise ReIDError(f"the distances end after {rows} rows: {_expected(query, gallery)}")
 
 
-def _wanted(query: np.ndarray, gallery: np.ndarray) -> str:
-    return f"expected {len(query)} rows of {len(gallery)}, one for each gallery item that is no junk"
+def _expected(query: np.ndarray, gallery: np.ndarray) -> str:
+    return f"expected {len(query)} rows of {len(gallery)}, one for each gallery item without junk"
 
 
 def _ranks(row: np.ndarray, right: np.ndarray, same_pid: np.ndarray) -> np.ndarray:
     """Returns the 0-based ranks of the right items, ascending; ``row`` is overwritten where the pid is the query's."""
     order = np.argsort(-row[right], kind="stable")
     right, values = right[order], row[right[order]]
-    row[same_pid] = -np.inf  # neither right items nor left-out ones are wrong ones
+    row[same_pid] = -np.inf  # these are right or left out, so not wrong
     wrong_above = [
         np.count_nonzero(row[:index] >= value) + np.count_nonzero(row[index:] > value)
         for index, value in zip(right.tolist(), values, strict=True)

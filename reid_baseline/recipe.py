@@ -2,34 +2,33 @@
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any
 
 from reid_baseline.errors import ReIDError
 
-MIXTURE_ERROR = 0.2  # by which the share of real images may differ from what was asked, as images are whole
+MIXTURE_ERROR = 0.2  # allowed relative error of the share of real images, which comes in whole images
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings of one training; the defaults are the paper's baseline (PoNA, TIP 2020, and the code that it trains)."""
+    """Settings of one training; the defaults are the paper's baseline (PoNA, TIP 2020, and the code that it uses)."""
 
     name: str
     size: tuple[int, int] = (256, 128)  # (height, width) in pixels
     epochs: int = 60
     batch_size: int = 32
-    identities: int = 0  # persons in a batch, each with batch_size / identities images; 0 = images drawn one by one
+    identities: int = 0  # persons in a batch, batch_size / identities images of each; 0 = images are drawn one by one
     optimizer: str = "sgd"  # "sgd" (Nesterov) or "adam"
     lr_head: float = 0.05  # neck and classifier
     lr_backbone: float = 0.005
     momentum: float = 0.9  # Nesterov
     weight_decay: float = 5e-4
     schedule: str = "step"  # "step" (x0.1 at each of decay_at) or "cosine" (to 0)
-    decay_at: tuple[float, ...] = (40 / 60,)  # fractions of the training, so that they follow a change of epochs
+    decay_at: tuple[float, ...] = (40 / 60,)  # fractions of the training, so they hold for any epochs
     warmup: float = 0.0  # fraction of the training in which the rate rises linearly from 0
-    warmup_start: float = 0.0  # of the warm-up, as a share of the full rate
+    warmup_start: float = 0.0  # rate at its start, as a share of the full rate
     label_smoothing: float = 0.0
-    triplet_margin: float = 0.0  # batch-hard triplet loss on the features before the neck; 0 = without
-    center_weight: float = 0.0  # center loss on the same features; 0 = without
+    triplet_margin: float = 0.0  # batch-hard triplet loss on the features before the neck; 0 = none
+    center_weight: float = 0.0  # centre loss on the same features; 0 = none
     center_lr: float = 0.5  # of the centres, SGD
     padding: int = 10  # black pixels on each side before the random crop
     flip: float = 0.5  # probability
@@ -37,11 +36,11 @@ class Recipe:
     neck: str = "bottleneck"  # "bottleneck" (Linear and BN) or "bn" (BN without shift on the pooled features)
     embedding: int = 512  # width of the bottleneck's feature
     dropout: float = 0.5  # between feature and classifier
-    last_stride: int = 2  # of the last ResNet stage
+    last_stride: int = 2  # of the backbone's last stage
     flip_test: bool = True  # add the feature of the mirrored image
     synthetic_weight: float = 1.0  # of a generated image in the losses; a real one counts 1
-    synthetic_smoothing: float = 0.0  # label smoothing of generated images, where larger than the recipe's
-    real_per_synthetic: float = 0.0  # real images for each generated one in a batch, or of a person; 0 = as they come
+    synthetic_smoothing: float = 0.0  # label smoothing of generated images, if larger than the recipe's
+    real_per_synthetic: float = 0.0  # real images per generated one in a batch, or of a person; 0 = as they come
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
@@ -63,14 +62,14 @@ class Recipe:
             and 0 <= self.real_per_synthetic < math.inf
         ):
             raise ReIDError(
-                "synthetic_smoothing must lie in [0, 1), weight and real images per synthetic one at 0 or above, finite"
+                "expected synthetic_smoothing in [0, 1), synthetic_weight and real_per_synthetic finite and at least 0"
             )
         if self.real_per_synthetic:
             real, synthetic = self.mixture()
             if not 1 - MIXTURE_ERROR <= real / synthetic / self.real_per_synthetic <= 1 + MIXTURE_ERROR:
                 where = f"the {real + synthetic} images of a {'person in a batch' if self.identities else 'batch'}"
                 raise ReIDError(
-                    f"{self.real_per_synthetic:g} real images per synthetic one cannot be had among {where} of recipe "
+                    f"{self.real_per_synthetic:g} real images per synthetic one are impossible among {where} of recipe "
                     f"{self.name}: the nearest is {real / synthetic:.3g} ({real} and {synthetic})"
                 )
         if 0 < self.synthetic_smoothing <= self.label_smoothing:
@@ -86,16 +85,16 @@ class Recipe:
         return real, size - real
 
     def differences(self) -> dict[str, object]:
-        """What is not the default: names the recipe in records, also when fields are added later."""
+        """The fields that are not the defaults: they name the recipe in records, also when fields are added later."""
         return {name: value for name, default in DEFAULTS.items() if (value := getattr(self, name)) != default}
 
     def care(self) -> dict[str, float]:
-        """How generated images are treated otherwise than real ones."""
+        """How generated images are treated differently from real ones."""
         return {name: getattr(self, name) for name in CARE if getattr(self, name) != DEFAULTS[name]}
 
 
-CARE = ("synthetic_weight", "synthetic_smoothing", "real_per_synthetic")  # fields that touch generated images only
-DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(Recipe)}
+CARE = ("synthetic_weight", "synthetic_smoothing", "real_per_synthetic")  # fields that concern generated images only
+DEFAULTS: dict[str, object] = {field.name: field.default for field in fields(Recipe)}
 
 PAPER = Recipe("paper")
 

@@ -1,13 +1,13 @@
-"""k-reciprocal re-ranking: distances that also ask whose neighbours two images have in common.
+"""k-reciprocal re-ranking: distances that also depend on the neighbours that two images share.
 
 Zhong, Zheng, Cao and Li, "Re-ranking Person Re-identification with k-reciprocal Encoding", CVPR 2017; k1 = 20, k2 = 6
-and weight (their lambda) = 0.3 are theirs. Where paper and published code differ, the code's rule is taken, since all
-published figures are made with it: each image stands in its own list as one more neighbour, a candidate joins if
-*more* than 2/3 (paper: at least) of its own neighbours are shared, and distances are divided by the greatest of their
-row. Half of k1 is rounded as in the Python code, to even.
+and weight (their lambda) = 0.3 are theirs. Where paper and published code differ, this follows the code, since all
+published results come from it: an image is one more neighbour of itself, a candidate is added if *more* than 2/3
+(paper: at least) of its neighbours are shared, and distances are divided by the greatest in their row. Half of k1 is
+rounded to even, as in the Python code.
 
-The authors compute all N x N distances and encodings of the N = Q + G images densely (four such arrays). Here the
-distances pass in blocks and the encodings, in which a row has some dozen entries, are sparse.
+The authors compute all N x N distances and encodings of the N = Q + G images densely (four such arrays). Here
+distances are computed in blocks, and the encodings, with some dozen entries in a row, are sparse.
 """
 
 from collections.abc import Iterator
@@ -26,17 +26,17 @@ def reranked_distances(
 ) -> Iterator[np.ndarray]:
     """Computes (1 - weight) * Jaccard distance + weight * original distance, as `evaluate_ranking` takes it.
 
-    Queries and gallery together are the images among which neighbours are sought, so each item of the gallery counts.
-    Leave out junk, as torchreid and fast-reid do at loading (the authors' MATLAB code ranks it too);
-    ``evaluate_ranking(..., distances=reranked_distances)`` does. Equally near neighbours stand in their given order,
-    queries first; an image is always its own first one.
+    Neighbours are searched among queries and gallery together, so every gallery item has an effect. Leave out junk, as
+    torchreid and fast-reid do when loading (the authors' MATLAB code ranks it too) and as
+    ``evaluate_ranking(..., distances=reranked_distances)`` does. Equally near neighbours keep their order, queries
+    first; an image is always its own first neighbour.
 
     Args:
         query_features: (Q, D) floats, tensor or array, any device; need not be normalised. float64 is kept, any other
             type is computed in float32.
         gallery_features: (G, D) floats.
-        k1: neighbours of an image beside itself.
-        k2: neighbours, itself among them, over which encodings are averaged; 1 = no averaging.
+        k1: neighbours of an image, besides itself.
+        k2: neighbours, including itself, over which encodings are averaged; 1 = no averaging.
         weight: share of the original distance, 0 to 1.
 
     Returns:
@@ -60,7 +60,7 @@ def reranked_distances(
 def _distance_blocks(
     query: np.ndarray, gallery: np.ndarray, greatest: np.ndarray, encoding: sparse.csr_matrix, weight: float
 ) -> Iterator[np.ndarray]:
-    inverted = encoding[len(query) :].T.tocsr()  # (Q + G, G): for each image, the gallery items that have it encoded
+    inverted = encoding[len(query) :].T.tocsr()  # (Q + G, G): for each image, the gallery items whose encoding has it
     for number, similarity in enumerate(similarity_blocks(query, gallery)):
         start = number * BLOCK_ROWS
         original = _squared_distance(similarity) / greatest[start : start + len(similarity), None]
@@ -72,23 +72,23 @@ def _distance_blocks(
         ).astype(query.dtype, copy=False)
 
 
-def _jaccard_distance(own: sparse.csr_matrix, inverted: sparse.csr_matrix) -> np.ndarray:
-    """1 - (sum of minima) / (sum of maxima) of one encoding with each of the gallery: equation 10 of the paper.
+def _jaccard_distance(encoding: sparse.csr_matrix, inverted: sparse.csr_matrix) -> np.ndarray:
+    """1 - (sum of minima) / (sum of maxima) of one encoding with those of the gallery: equation 10 of the paper.
 
-    Encodings sum to 1, so the maxima sum to 2 less the minima.
+    Encodings sum to 1, so the maxima sum to 2 minus the minima.
     """
-    shared = inverted[own.indices]
-    smaller = np.minimum(shared.data, np.repeat(own.data, np.diff(shared.indptr)))
+    shared = inverted[encoding.indices]
+    smaller = np.minimum(shared.data, np.repeat(encoding.data, np.diff(shared.indptr)))
     minima = np.bincount(shared.indices, smaller, minlength=inverted.shape[1])
     return 1 - minima / (2 - minima)
 
 
 def _neighbours(images: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns each image's nearest ones, itself first, and its distance to the farthest.
+    """Returns the nearest images of each image, itself first, and its distance to the farthest one.
 
     Args:
         images: (N, D), rows of length 1.
-        count: how many; at most N are given.
+        count: how many; at most N are returned.
 
     Returns:
         (N, count) int32 indices, nearest first, and (N,) squared distances above 0.
@@ -96,14 +96,14 @@ def _neighbours(images: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]
     count = min(count, len(images))
     nearest, greatest = np.empty((len(images), count), dtype=np.int32), np.empty(len(images), dtype=images.dtype)
     for number, similarity in enumerate(similarity_blocks(images, images)):
-        own = np.arange(len(similarity))
-        rows = number * BLOCK_ROWS + own
+        local = np.arange(len(similarity))
+        rows = number * BLOCK_ROWS + local
         greatest[rows] = _squared_distance(similarity.min(axis=1))
-        similarity[own, rows] = np.inf
+        similarity[local, rows] = np.inf
         least = np.partition(similarity, len(images) - count, axis=1)[:, len(images) - count]
-        row, column = np.nonzero(similarity >= least[:, None])  # more than `count` where the last ones are equal
-        order = np.lexsort((-similarity[row, column], row))  # stable: equal ones keep their order
-        first = np.searchsorted(row, own)
+        row, column = np.nonzero(similarity >= least[:, None])  # more than `count` if the last ones are equal
+        order = np.lexsort((-similarity[row, column], row))  # stable: ties keep their order
+        first = np.searchsorted(row, local)
         nearest[rows] = column[order][first[:, None] + np.arange(count)]
     return nearest, np.maximum(greatest, np.finfo(images.dtype).tiny)
 
@@ -113,13 +113,13 @@ def _expanded(neighbours: np.ndarray, k1: int) -> sparse.csr_matrix:
     reciprocal = _reciprocal(neighbours[:, : k1 + 1])
     half = _reciprocal(neighbours[:, : round(k1 / 2) + 1])
     shared = reciprocal.multiply(reciprocal @ half.T).tocoo()  # for each image and candidate: common neighbours
-    joins = 3 * shared.data > 2 * np.diff(half.indptr)[shared.col]
-    candidates = sparse.csr_matrix((shared.data[joins], (shared.row[joins], shared.col[joins])), shape=half.shape)
+    added = 3 * shared.data > 2 * np.diff(half.indptr)[shared.col]
+    candidates = sparse.csr_matrix((shared.data[added], (shared.row[added], shared.col[added])), shape=half.shape)
     return (reciprocal + candidates @ half).tocsr()
 
 
 def _reciprocal(neighbours: np.ndarray) -> sparse.csr_matrix:
-    """Returns R(p, k): row p has a 1 for each of its neighbours that has p among its own."""
+    """Returns R(p, k): row p has a 1 for each of its neighbours that has p as a neighbour."""
     forward = _rows_to_matrix(neighbours, np.dtype(np.int32))
     return forward.multiply(forward.T).tocsr()
 

@@ -1,4 +1,4 @@
-"""The state of an unfinished training in a file: a kill costs a minute and an epoch at most, and changes no result."""
+"""The state of an unfinished training in a file: a kill costs at most a minute and an epoch, and changes no result."""
 
 import hashlib
 import os
@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from reid_baseline.errors import ReIDError, StateError
 from reid_baseline.recipe import Recipe
 
 KIND = "reid_baseline training state"
-FORMAT = f"{KIND} 3"  # changes with what the parts of a state hold
+FORMAT = f"{KIND} 3"  # changes with the content of a state
+
+Parts = Mapping[str, nn.Module | torch.optim.Optimizer]
 
 
 def source_digest() -> str:
-    """Eight digits of the source of this package: between two releases its arithmetic may change."""
+    """Eight hexadecimal digits of the source of this package, whose arithmetic may change between two releases."""
     files = sorted(Path(__file__).parent.glob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:8]
 
@@ -31,7 +34,7 @@ def fingerprint(
     seed: int,
     arithmetic: str,
 ) -> str:
-    """Returns a SHA-256 over all that decides the result of a training; of a file of weights its content counts."""
+    """Returns a SHA-256 of all that the result of a training depends on, including the content of a file of weights."""
     if Path(weights).is_file():
         weights = hashlib.sha256(Path(weights).read_bytes()).hexdigest()
     build = (torch.__version__, source_digest())
@@ -44,15 +47,15 @@ def fingerprint(
     return digest.hexdigest()
 
 
-def write_state(path: Path, identity: str, parts: Mapping[str, Any], epochs_done: int, seconds: float) -> None:
+def write_state(path: Path, identity: str, parts: Parts, epochs_done: int, seconds: float) -> None:
     """Writes the file whole or not at all.
 
     Args:
         path: the file.
         identity: of the training, by `fingerprint`.
         parts: networks and optimizers by name.
-        epochs_done: how far the training is.
-        seconds: that it took, interruptions left out.
+        epochs_done: epochs that are finished.
+        seconds: that they took, without interruptions.
 
     Raises:
         ReIDError: the folder is absent or cannot be written, or the disk is full.
@@ -67,8 +70,8 @@ def write_state(path: Path, identity: str, parts: Mapping[str, Any], epochs_done
     write_whole(path, state)
 
 
-def write_whole(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes a torch file beside `path`, then renames it.
+def write_whole(path: Path, content: Mapping[str, object]) -> None:
+    """Writes a torch file next to `path`, then renames it.
 
     Raises:
         ReIDError: the folder is absent or cannot be written, or the disk is full.
@@ -87,8 +90,8 @@ def write_whole(path: Path, content: Mapping[str, Any]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def read_state(path: Path, identity: str, parts: Mapping[str, Any]) -> tuple[int, float]:
-    """Loads the state into the parts that `write_state` took and returns the epochs done and their seconds.
+def read_state(path: Path, identity: str, parts: Parts) -> tuple[int, float]:
+    """Loads the state into the parts given to `write_state`; returns the finished epochs and their seconds.
 
     Raises:
         StateError: the file is unreadable, or of another training.
@@ -97,7 +100,7 @@ def read_state(path: Path, identity: str, parts: Mapping[str, Any]) -> tuple[int
     if state["identity"] != identity:
         raise StateError(
             f"{path} is of a training with other images, settings or versions, or on another kind of device: remove it "
-            "to start anew"
+            "to start again"
         )
     for name, part in parts.items():
         part.load_state_dict(state[name])
@@ -105,7 +108,7 @@ def read_state(path: Path, identity: str, parts: Mapping[str, Any]) -> tuple[int
 
 
 def training_seconds(path: Path) -> float:
-    """What the training whose state a file holds has taken so far, interruptions left out.
+    """The time that the training of this state has taken so far, without interruptions.
 
     Raises:
         StateError: the file is unreadable.
@@ -119,7 +122,7 @@ def _load(path: Path) -> dict[str, Any]:
         if not state["format"].startswith(KIND):
             raise ValueError(state["format"])
     except Exception as error:  # torch.load raises a dozen kinds for a broken, foreign or unsafe file
-        raise StateError(f"{path} is no state of a baseline training: remove it to start anew") from error
+        raise StateError(f"{path} is no state of a baseline training: remove it to start again") from error
     if state["format"] != FORMAT:
-        raise StateError(f"{path} is the state of another version of this program: remove it to start anew")
+        raise StateError(f"{path} is the state of another version of this program: remove it to start again")
     return state

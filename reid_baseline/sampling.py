@@ -1,4 +1,4 @@
-"""Which images stand in which batch of an epoch."""
+"""The batches of an epoch: by image, by person, with a fixed share of real images."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from reid_baseline.recipe import Recipe
 
 
 def steps_per_epoch(images: int, recipe: Recipe) -> int:
-    """Returns the whole batches in an epoch; the odd images at its end are left out, as in the paper's baseline.
+    """Returns the number of full batches in an epoch; the last partial one is dropped, as in the paper's baseline.
 
     Batches by identity are drawn until too few persons have images left, which gives about as many.
     """
@@ -18,11 +18,11 @@ def steps_per_epoch(images: int, recipe: Recipe) -> int:
 
 
 def count_steps(pids: Sequence[int], recipe: Recipe) -> float:
-    """Steps in an epoch; where batches are drawn by identity the mean of a few draws, as their number varies.
+    """Steps in an epoch; for batches by identity, whose number varies, the mean of a few draws.
 
     Args:
         pids: the person of each training image.
-        recipe: decides how batches are drawn.
+        recipe: says how batches are drawn.
     """
     if not recipe.identities:
         return float(steps_per_epoch(len(pids), recipe))
@@ -32,16 +32,16 @@ def count_steps(pids: Sequence[int], recipe: Recipe) -> float:
 
 
 def draw_batches(labels: Tensor, synthetic: Tensor | None, recipe: Recipe, generator: torch.Generator) -> list[Tensor]:
-    """The batches of one epoch, as rows of the training set.
+    """Returns the batches of one epoch, as indices into the training set.
 
     Args:
         labels: (N,) int64.
         synthetic: (N,) bool, which images are generated; None = none.
         recipe: its ``batch_size``, ``identities`` and ``real_per_synthetic`` are used.
-        generator: of the draws.
+        generator: of the random draws.
 
     Raises:
-        ReIDError: a fixed share of real images of a training set that has one kind only.
+        ReIDError: a fixed share of real images in a training set of one kind only.
     """
     mixed = None if synthetic is None or not recipe.real_per_synthetic else synthetic
     if mixed is not None and (mixed.all() or not mixed.any()):
@@ -55,36 +55,36 @@ def draw_batches(labels: Tensor, synthetic: Tensor | None, recipe: Recipe, gener
 
 
 def _by_identity(labels: Tensor, mixed: Tensor | None, recipe: Recipe, generator: torch.Generator) -> list[Tensor]:
-    """Batches of P persons with K images, as the bag of tricks draws them (Luo et al., CVPRW 2019).
+    """Batches of P persons with K images each, as in the bag of tricks (Luo et al., CVPRW 2019).
 
-    A person with fewer than K images is filled up with repeated ones; in an epoch no image comes twice otherwise. With
-    a share of real images asked for, each person who has both kinds shows that share, if need be with repeated ones.
+    If a person has fewer than K images, some are repeated; otherwise no image is drawn twice in an epoch. If the recipe
+    sets a share of real images, each person with both kinds has that share, with repeated images if necessary.
     """
-    persons, each = recipe.identities, recipe.batch_size // recipe.identities
-    waiting: list[list[Tensor]] = []
+    persons, size = recipe.identities, recipe.batch_size // recipe.identities
+    waiting: list[list[Tensor]] = []  # groups of K images, by person
     for label in labels.unique():
         rows = torch.nonzero(labels == label)[:, 0]
         if mixed is not None and mixed[rows].any() and not mixed[rows].all():
-            waiting.append(list(_mixture(mixed, rows, max(1, len(rows) // each), recipe, generator)))
+            waiting.append(list(_mixture(mixed, rows, max(1, len(rows) // size), recipe, generator)))
             continue
-        if len(rows) < each:
-            rows = rows[torch.randint(len(rows), (each,), generator=generator)]
+        if len(rows) < size:
+            rows = rows[torch.randint(len(rows), (size,), generator=generator)]
         rows = rows[torch.randperm(len(rows), generator=generator)]
-        waiting.append(list(rows[: len(rows) // each * each].view(-1, each)))
+        waiting.append(list(rows[: len(rows) // size * size].view(-1, size)))
     persons = min(persons, len(waiting))
     batches = []
     while len(waiting) >= persons:
         chosen = torch.randperm(len(waiting), generator=generator)[:persons].tolist()
-        batches.append(torch.cat([waiting[place].pop() for place in chosen]))
-        waiting = [parts for parts in waiting if parts]
+        batches.append(torch.cat([waiting[index].pop() for index in chosen]))
+        waiting = [groups for groups in waiting if groups]
     return batches
 
 
 def _mixture(synthetic: Tensor, rows: Tensor, groups: int, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """(groups, size) of some rows, each group with the recipe's share of real images; the scarcer kind comes again."""
+    """Draws (groups, size) of some rows, each group with the recipe's share of real images; the rarer kind repeats."""
     parts = []
-    for kind, each in zip((rows[~synthetic[rows]], rows[synthetic[rows]]), recipe.mixture(), strict=True):
-        wanted = each * groups
+    for kind, count in zip((rows[~synthetic[rows]], rows[synthetic[rows]]), recipe.mixture(), strict=True):
+        wanted = count * groups
         rounds = [kind[torch.randperm(len(kind), generator=generator)] for _ in range(-(-wanted // len(kind)))]
         parts.append(torch.cat(rounds)[:wanted].view(groups, -1))
     return torch.cat(parts, dim=1)

@@ -1,4 +1,4 @@
-"""Cosine similarities of features, block of rows by block of rows, with equal features kept equal."""
+"""Cosine similarities of features in blocks of rows, equal for equal features."""
 
 from collections.abc import Iterator
 
@@ -7,23 +7,23 @@ import torch
 
 from reid_baseline.errors import ReIDError
 
-BLOCK_ROWS = 128  # queries per block: 10 MB of scores against 19,732 gallery items, and as fast as one whole product
+BLOCK_ROWS = 128  # queries per block: 10 MB of scores with 19,732 gallery items, as fast as one product
 
 Array = np.ndarray | torch.Tensor
 
 
 def similarity_blocks(rows: np.ndarray, columns: np.ndarray, block: int = BLOCK_ROWS) -> Iterator[np.ndarray]:
-    """Yields the (block, C) products of some rows with all columns, in buffers that the caller may change.
+    """Yields the (block, C) products of rows with all columns, in arrays that the caller may change.
 
     Args:
-        rows: (R, D) features, as `unit_features` gives them.
+        rows: (R, D) features from `unit_features`.
         columns: (C, D) features.
         block: rows in a block; the last one may have fewer.
     """
     copies, originals = _repeated_rows(columns)
     for start in range(0, len(rows), block):
         product = rows[start : start + block] @ columns.T
-        # A BLAS may sum different columns in different orders, and so split ties between equal features by a last bit.
+        # A BLAS may sum columns in different orders, so that equal features differ in the last bit.
         product[:, copies] = product[:, originals]
         yield product
 
@@ -60,10 +60,10 @@ def checked_arrays(
     query_camids: Array,
     gallery_camids: Array,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The six arrays of a ranking, in this order: features as `unit_features`, ids as `integer_ids` gives them.
+    """Returns the six arrays in this order: features from `unit_features`, ids from `integer_ids`.
 
     Raises:
-        ReIDError: as these two.
+        ReIDError: as in these two.
     """
     query, gallery = unit_features(query_features, gallery_features)
     return (
@@ -99,7 +99,7 @@ def integer_ids(ids: Array, name: str, count: int) -> np.ndarray:
     """Returns (count,) int64.
 
     Raises:
-        ReIDError: another shape, or no integers.
+        ReIDError: another shape, or ids that are not integers.
     """
     if isinstance(ids, torch.Tensor):
         ids = ids.detach().cpu().numpy()

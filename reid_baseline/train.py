@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -19,24 +18,24 @@ from reid_baseline.losses import CenterLoss, identification_loss, triplet_loss
 from reid_baseline.model import BaselineNet, build_model
 from reid_baseline.optimizer import make_optimizer, rate_factor
 from reid_baseline.recipe import Recipe
-from reid_baseline.resume import fingerprint, read_state, write_state
+from reid_baseline.resume import Parts, fingerprint, read_state, write_state
 from reid_baseline.sampling import draw_batches, steps_per_epoch
 
-REPORT_SECONDS = 1.0  # at most one report in this time, besides the one at the end of each epoch
-SAVE_SECONDS = 60.0  # at most one checkpoint in this time, besides the one at the end
+REPORT_SECONDS = 1.0  # between two reports, except for the one at the end of each epoch
+SAVE_SECONDS = 60.0  # between two checkpoints, except for the one at the end
 
 
 @dataclass(frozen=True)
 class TrainProgress:
-    """Where a training stands; loss and accuracy are means over the epoch so far."""
+    """How far a training is; loss and accuracy are means over the epoch so far."""
 
     epoch: int  # from 1
     epochs: int
-    iteration: int  # done, in all
+    iteration: int  # finished so far, over all epochs
     iterations: int
     loss: float
-    accuracy: float  # fraction of augmented training images put to their identity
-    images_per_second: float  # since this run began
+    accuracy: float  # fraction of augmented training images that are classified correctly
+    images_per_second: float  # since the start or the last resumption
     seconds_left: float
 
 
@@ -54,21 +53,20 @@ def train_baseline(
     checkpoint: Path | None = None,
     progress: Callable[[TrainProgress], None] | None = None,
 ) -> BaselineNet:
-    """Trains a baseline; the same arguments on the same machine give the same network; on a GPU up to rounding.
+    """Trains a baseline; the same arguments on the same machine give the same network, on a GPU up to rounding.
 
     Args:
         images: (N, 3, H, W) uint8 of the recipe's size, on any device.
         labels: (N,) int64, classes 0 to C - 1.
         recipe: the settings.
-        synthetic: (N,) bool, which images are generated, for recipes that treat these in their own way; None = none.
-        arch: "resnet50" or "resnet18".
-        weights: "imagenet", "none" or a file, see ``build_model``.
-        seed: of initial weights, order, augmentation and dropout.
+        synthetic: (N,) bool, which images are generated, for recipes that treat them differently; None = none.
+        arch: a name in `reid_baseline.BACKBONES`.
+        weights: "imagenet", "none" or a file, see `build_model`.
+        seed: of the first weights, order, augmentation and dropout.
         device: "auto", "cpu", "cuda" or "cuda:N".
         precision: "auto", "fp32" or "bf16".
-        checkpoint: file that is written at the end of epochs, at most once a minute, and at the end of all; where it
-            exists, the training goes on from it, with the result that it would have had without the interruption. The
-            caller removes it.
+        checkpoint: file that is written after an epoch, at most once a minute, and after the last one. If it exists,
+            the training resumes from it, with the same result as without the interruption. The caller removes it.
         progress: called about once a second and at the end of each epoch.
 
     Returns:
@@ -81,7 +79,7 @@ def train_baseline(
     num_classes = _check_labels(labels, len(images))
     device = pick_device(device)
     precision = training_precision(device, precision, recipe)
-    with _own_randomness(device):
+    with _isolated_randomness(device):
         torch.manual_seed(seed)
         model = build_model(
             arch,
@@ -93,7 +91,8 @@ def train_baseline(
             neck=recipe.neck,
         ).lay_out(device, precision)
         objective = Objective(model, recipe, num_classes).to(device)
-        parts = {"model": model, "optimizer": make_optimizer(model, recipe), **objective.parts()}
+        optimizer = make_optimizer(model, recipe)
+        parts: Parts = {"model": model, "optimizer": optimizer, **objective.parts()}
         identity = ""
         if checkpoint:
             arithmetic = f"{device.type} {precision}"
@@ -102,7 +101,7 @@ def train_baseline(
         if checkpoint and checkpoint.exists():
             first_epoch, seconds = read_state(checkpoint, identity, parts)
         data = (images, labels, synthetic)
-        run = _Run(objective, parts["optimizer"], recipe, data, device, precision, seed, progress, first_epoch)
+        run = _Run(objective, optimizer, recipe, data, device, precision, seed, progress, first_epoch)
         saved = run.began
         for epoch in range(first_epoch, recipe.epochs):
             run.epoch(epoch)
@@ -115,7 +114,7 @@ def train_baseline(
 
 @dataclass
 class _Run:
-    """One call of ``train_baseline``: what its epochs share."""
+    """What the epochs of one call of `train_baseline` share."""
 
     objective: "Objective"
     optimizer: torch.optim.Optimizer
@@ -130,7 +129,7 @@ class _Run:
     reported: float = -math.inf
 
     def epoch(self, epoch: int) -> None:
-        """Trains one epoch, whose draws depend on nothing but the seed and its number."""
+        """Trains one epoch, whose random draws depend on the seed and the number of the epoch alone."""
         epoch_seed = self.seed * 1_000_003 + epoch
         generator = torch.Generator().manual_seed(epoch_seed)
         torch.manual_seed(epoch_seed)  # dropout
@@ -171,7 +170,7 @@ class _Run:
 
 
 class Objective(nn.Module):
-    """A network with the losses that its recipe trains it by.
+    """A network and the losses of its recipe.
 
     Args:
         model: the network.
@@ -187,8 +186,8 @@ class Objective(nn.Module):
             self.centers = CenterLoss(num_classes, model.backbone_width)
             self.center_optimizer = torch.optim.SGD(self.centers.parameters(), lr=recipe.center_lr)
 
-    def parts(self) -> dict[str, Any]:
-        """What a resumed training needs besides the network and its optimizer."""
+    def parts(self) -> Parts:
+        """What a resumed training needs, besides the network and its optimizer."""
         return {} if self.centers is None else {"centers": self.centers, "center_optimizer": self.center_optimizer}
 
     def forward(
@@ -213,7 +212,7 @@ class Objective(nn.Module):
         return loss, logits
 
     def move_centers(self) -> None:
-        """Takes the centres' step, which does not hang on the weight of their loss."""
+        """Takes the centres' step, which does not depend on the weight of their loss."""
         if self.centers is not None and self.centers.centers.grad is not None:
             self.centers.centers.grad /= self.recipe.center_weight
             self.center_optimizer.step()
@@ -229,11 +228,11 @@ def train_step(
     factor: float,
     precision: str,
 ) -> torch.Tensor:
-    """Takes one step with all learning rates times ``factor``; returns (2,): loss and accuracy of the batch."""
+    """Takes one step with all learning rates times ``factor``; returns (2,), loss and accuracy of the batch."""
     for group in optimizer.param_groups:
         group["lr"] = group["base_lr"] * factor
     loss, logits = objective(images, labels, synthetic, precision)
-    optimizer.zero_grad()  # not earlier: the memory that it frees goes to the system unless the backward pass takes it
+    optimizer.zero_grad()  # as late as this, so that the backward pass reuses the memory that it frees
     loss.backward()
     optimizer.step()
     objective.move_centers()
@@ -243,8 +242,8 @@ def train_step(
 def training_precision(device: torch.device, precision: str, recipe: Recipe) -> str:
     """Returns "fp32" or "bf16"; see `reid_baseline.device.autocast`.
 
-    ``auto`` trains small images in float32: the outer taps of a kernel see nothing but padding in a map one pixel wide,
-    and oneDNN's bfloat16 gives their weights garbage as gradients.
+    ``auto`` trains small images in float32: in a map one pixel wide the outer taps of a kernel see padding alone, and
+    oneDNN's bfloat16 kernels compute garbage as the gradients of their weights.
     """
     return choose_precision(device, "fp32" if precision == "auto" and min(recipe.size) < 64 else precision)
 
@@ -262,8 +261,8 @@ def _check_labels(labels: torch.Tensor, images: int) -> int:
 
 
 @contextmanager
-def _own_randomness(device: torch.device) -> Iterator[None]:
-    """Leaves torch's random state, and on a GPU cuDNN's settings, as they were; inside, cuDNN is deterministic."""
+def _isolated_randomness(device: torch.device) -> Iterator[None]:
+    """Restores torch's random state and, on a GPU, cuDNN's settings afterwards; inside, cuDNN is deterministic."""
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=[device] if device.type == "cuda" else []))
         if device.type == "cuda":

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from reid_baseline import RECIPES
-from reidaug.datasets.keypoints import write_annotations
-from reidaug.datasets.market1501 import ANNOTATION_FILES, ROOT_NAME, SPLIT_FOLDERS
+from reidaug.datasets.keypoints import FILES, write_annotations
+from reidaug.datasets.layouts import open_dataset
+from reidaug.datasets.market1501 import ROOT_NAME, SPLIT_FOLDERS
 from reidaug.study.folder import Study
-from reidaug.study.shrink import ShrinkConfig, shrink
+from reidaug.study.request import ShrinkConfig
+from reidaug.study.shrink import shrink
 from tests.factories import STANDING, names_of, write_picture
 
 TRAIN_IDS, TEST_IDS, IMAGES = range(1, 7), range(101, 105), 6
@@ -45,7 +47,7 @@ def tiny_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         keypoints[random.random_sample((len(names), 18)) < 0.02] = np.nan
         for row, joints in HIDDEN.items():
             keypoints[row, joints] = np.nan
-        write_annotations(root / ANNOTATION_FILES[split], names, keypoints)
+        write_annotations(root / FILES[split], names, keypoints)
     return root
 
 
@@ -69,7 +71,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def study(own_folder: Path, tiny_root: Path) -> Study:
     """The study of the working folder: p = 0.4 of `tiny_root`."""
     study = Study(own_folder / "study")
-    shrink(tiny_root, study, ShrinkConfig(0.4))
+    shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
     return study
 
 

@@ -1,19 +1,29 @@
 """Makers that tests share: pictures, names, checkpoints, small training data, result rows."""
 
+import signal
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
+import pytest
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 import pona
-import pona.run
-import pona.trainer
 from pona import PoseImages, load_checkpoint
-from pona.train import PRESETS
+from pona.checkpoint import read_torch
+from pona.train import PRESETS, TrainConfig, train
+from reidaug.datasets.dataset import Dataset, Image
+from reidaug.datasets.keypoints import Annotations
+from reidaug.datasets.layouts import open_dataset, open_posed_images
+from reidaug.datasets.market1501 import market_set, parse_name, split_folder
+from reidaug.datasets.pairs import make_pairs
+from reidaug.datasets.posed_images import PosedImages
+from reidaug.evaluation.results import Result
+from reidaug.study.training_sets import Provenance
 
 # A person that stands upright in 64 x 128 pixels, seen from the front: (x, y) of the 18 joints.
 STANDING = np.array(
@@ -39,7 +49,7 @@ RECORD: dict[str, Any] = {"fingerprint": "abc", "names": ["a.jpg"], "portion": 0
 
 def write_picture(path: Path, random: np.random.RandomState, size: tuple[int, int] = (128, 64)) -> None:
     coarse = random.randint(0, 256, (8, 4, 3)).astype(np.uint8)
-    Image.fromarray(coarse).resize((size[1], size[0]), Image.Resampling.BICUBIC).save(path, "JPEG", quality=90)
+    PIL.Image.fromarray(coarse).resize((size[1], size[0]), PIL.Image.Resampling.BICUBIC).save(path, "JPEG", quality=90)
 
 
 def names_of(pid: int, images: range) -> list[str]:
@@ -84,6 +94,18 @@ def torchvision_layout() -> dict[str, Tensor]:
     return state | {f"{name}.bias": torch.randn(shape[0], generator=generator) for name, shape in shapes.items()}
 
 
+def train_tiny(out: Path, config: TrainConfig = TINY, **options: Any) -> Path:
+    defaults: dict[str, Any] = {"data": small_data(), "trained_on": RECORD, "device": "cpu"}
+    return train(config=config, out=out, **(defaults | options))
+
+
+def interrupted(out: Path, config: TrainConfig = TINY) -> dict[str, Any]:
+    """The state that a run leaves which is interrupted in its first step."""
+    with pytest.raises(KeyboardInterrupt):
+        train_tiny(out, config, progress=lambda _: signal.raise_signal(signal.SIGINT))
+    return read_torch(out.with_name(out.name + ".last"))
+
+
 def weights(path: Path) -> dict[str, torch.Tensor]:
     return load_checkpoint(path).generator.state_dict()
 
@@ -92,11 +114,50 @@ def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
-def row(name: str, portion: float, trapezoid: float, seed: int = 0, **more: Any) -> dict[str, Any]:
+def make_result(name: str = "none", portion: float = 0.4, trapezoid: float = 0.5, seed: int = 0, **more: Any) -> Result:
+    """A result of a set; `missing`, `seen_missing` and the like become its provenance."""
+    origin = {field: more.pop(field) for field in ("missing", "copied", "seen_missing", "protocol") if field in more}
+    generator = more.pop("generator", {})
     values = {
         **{"key": f"{name}{portion}{seed}", "set": name, "portion": portion, "recipe": "paper", "arch": "resnet50"},
-        **{"weights": "imagenet", "epochs": 60, "seed": seed, "mean_ap": trapezoid + 0.008, "test_fingerprint": "t"},
-        **{"mean_ap_trapezoid": trapezoid, "mean_inp": 0.2, "rank1": 0.8, "rank5": 0.9, "rank10": 0.95},
-        **{"images": 100, "identities": 10, "synthetic": 0, "queries_without_match": 0},
+        **{"weights": "imagenet", "epochs": 60, "trained_epochs": 60, "care": {}, "seed": seed},
+        **{"images": 100, "identities": 10, "synthetic": 0, "training_fingerprint": "a", "test_fingerprint": "t"},
+        **{"configuration": {}, "mean_ap": min(1.0, trapezoid + 0.008), "mean_ap_trapezoid": trapezoid},
+        **{"mean_inp": 0.2, "rank1": 0.8, "rank5": 0.9, "rank10": 0.95, "queries": 10, "queries_without_match": 0},
+        **{"versions": {"torch": "2"}, "device": "cpu", "precision": "fp32", "processor": "a CPU", "threads": 2},
+        **{"time": "now", "command": "reidaug evaluate", "seconds": 1.0},
     }
-    return {**values, **more}
+    if origin:
+        whole = {"missing": 0, "copied": 0, "seen_missing": None, "protocol": None, **origin}
+        values["provenance"] = Provenance(**whole, generator=generator)
+    return Result(**{**values, **more})
+
+
+def image_named(name: str, folder: Path = Path()) -> Image:
+    """The image of a Market-1501 name; there need be no file."""
+    return Image(folder / name, *parse_name(name), name)
+
+
+def all_pairs(annotations: Annotations) -> np.ndarray:
+    """The pairs of images with Market-1501 names."""
+    return make_pairs(annotations, {name: parse_name(name)[0] for name in annotations.names})
+
+
+def posed_images_of(path: Path) -> PosedImages:
+    """The images with keypoints of the data set at a path."""
+    return open_posed_images(open_dataset(path))
+
+
+def images_in(folder: Path, names: Iterable[str] | None = None) -> list[Image]:
+    """Images of a folder under whatever names; all that end in .jpg where none are named."""
+    wanted = sorted(path.name for path in folder.glob("*.jpg")) if names is None else names
+    return [Image(folder / name, 1, 1, name) for name in wanted]
+
+
+def copied_set(folder: Path, **splits: list[str]) -> Dataset:
+    """A Market-1501 root with empty files of some names."""
+    for split, names in splits.items():
+        split_folder(folder, split).mkdir(parents=True)
+        for name in names:
+            (split_folder(folder, split) / name).touch()
+    return market_set(folder)

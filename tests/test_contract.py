@@ -19,7 +19,7 @@ import reid_baseline
 from pona.data import to_uint8
 from reid_baseline import RECIPES
 from reidaug.cli.app import app
-from reidaug.datasets.market1501 import ROOT_NAME, scan_split
+from reidaug.datasets.market1501 import ROOT_NAME
 from reidaug.evaluation.results import result_key
 from reidaug.study.folder import Study
 from reidaug.synthesis.painter import shipped_checkpoint
@@ -106,11 +106,11 @@ def test_files_of_a_study(study: Study, small_quick: None, tmp_path: Path) -> No
     small = ["--recipe", "quick", "--arch", "resnet18", "--epochs", "1", "--device", "cpu", "--save-models"]
     keys = [row["key"] for row in json.loads(runner.invoke(app, ["evaluate", *small, "--json"]).stdout)["rows"]]
     found = {str(path.relative_to(study.path)) for path in study.path.rglob("*") if path.is_symlink() or path.is_file()}
-    shown = {path for path in found if not any(part.startswith(".") for part in Path(path).parts)} - {"study.toml"}
+    shown = {path for path in found if not any(part.startswith(".") for part in Path(path).parts)}
     files = ["market-annotation-test.csv", "market-annotation-train.csv", "manifest.csv"]
     files += ["query", "bounding_box_test"]  # links
     sets = {f"p0.40/{name}/{ROOT_NAME}/{file}" for name in ("none", "pona") for file in files}
-    images = [image.name for image in scan_split(study.data_of(0.4), "train")]
+    images = [image.name for image in study.data_of(0.4).images("train")]
     kept = [line.split(",")[0] for line in study.plan_path(0.4).read_text().splitlines() if line.endswith(",keep")]
     for name, members in (("none", kept), ("pona", images)):
         sets |= {f"p0.40/{name}/{ROOT_NAME}/bounding_box_train/{image}" for image in members}

@@ -1,6 +1,7 @@
 """The walls of the house: who may import whom, who may print, and what the command line may load before it works."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("core", "datasets", "study", "synthesis", "evaluation", "reports", "scoring", "demo", "cli")  # bottom up
-HEAVY = ("torch", "torchvision", "lightning_fabric", "skimage", "sklearn", "scipy", "transformers")
+HEAVY = ("torch", "torchvision", "lightning_fabric", "skimage", "sklearn", "scipy", "transformers", "numpy", "PIL")
 KEYPOINTS = "datasets/keypoints.py"
 LIBRARY_USERS = {  # where the two libraries may be used: folders, or files
     "pona": (
@@ -90,3 +91,10 @@ def test_the_libraries_are_used_in_few_places(library: str) -> None:
 def test_help_loads_nothing_heavy() -> None:
     code = f"import sys, reidaug.cli.app; sys.exit(sum(name in sys.modules for name in {HEAVY!r}))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_pona_knows_no_command_and_no_option_of_one() -> None:
+    slurm = {"--gpus-per-node", "--gpus-per-task"}  # srun's own
+    for path in files_of("pona"):
+        text = path.read_text()
+        assert not set(re.findall(r"--[A-Za-z][\w-]*", text)) - slurm and "reidaug" not in text, path

@@ -31,7 +31,7 @@ app = typer.Typer(
         "Give a person re-identification training set the images that it lacks, and measure what they are worth.\n\n"
         "The main job is three commands, each going on where an earlier run stopped:\n\n"
         "    reidaug shrink --portion 0.4        # keep 40 %, plan the missing images\n\n"
-        "    reidaug synthesize --ckpt pona.pt   # paint the missing images\n\n"
+        "    reidaug synthesize --ckpt pona.pt   # generate the missing images\n\n"
         "    reidaug evaluate                    # train and score a re-ID network\n\n"
         "`reidaug demo` runs all of it on rendered people, with nothing to download."
     ),

@@ -1,6 +1,5 @@
 """What a person sees: messages and progress on stderr, tables and JSON on stdout."""
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from reidaug.core.progress import Advance, duration
+from reidaug.core.records import to_json
 
 LINE_INTERVAL = 20.0  # seconds between progress lines when stderr is no terminal
 
@@ -29,18 +29,8 @@ def say(message: str) -> None:
 
 
 def print_json(result: dict[str, Any]) -> None:
-    """The one JSON object of ``--json``; a not-a-number is written as null, as JSON knows none."""
-    print(json.dumps(_finite(result), ensure_ascii=False))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return None
-    return value
+    """The one JSON object of ``--json``."""
+    print(to_json(result))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What is installed, which devices there are, and how to mend what is missing."""
+"""What is installed, which devices there are, and how to fix what is missing."""
 
 import os
 import platform
@@ -23,7 +23,7 @@ class Check:
     name: str  # what was looked at
     ok: bool  # whether the work can be done with it
     detail: str  # what was found
-    mend: str = ""  # what to do about it; empty where there is nothing to do
+    fix: str = ""  # what to do about it; empty where there is nothing to do
 
 
 def examine(folder: Path = Path()) -> list[Check]:
@@ -34,14 +34,14 @@ def examine(folder: Path = Path()) -> list[Check]:
     """
     checks = [_python(), _torch(), *_distributions()]
     if checks[1].ok:
-        checks[2:2] = [_torchvision(), _gpu(), _bfloat16()]
+        checks[2:2] = [_torchvision(), _gpu(), _bfloat16(), _average_precision()]
     return [*checks, _memory(), _disk(folder)]
 
 
 def _python() -> Check:
     ok = sys.version_info >= OLDEST_PYTHON
-    mend = "" if ok else f"install Python {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or newer"
-    return Check("Python", ok, f"{platform.python_version()} on {platform.platform(terse=True)}", mend)
+    fix = "" if ok else f"install Python {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or newer"
+    return Check("Python", ok, f"{platform.python_version()} on {platform.platform(terse=True)}", fix)
 
 
 def _torch() -> Check:
@@ -73,25 +73,52 @@ def _gpu() -> Check:
         try:
             torch.zeros(8, device="cuda").sum().item()
         except Exception as error:
-            mend = "install a torch build for this GPU and driver, see pytorch.org/get-started"
-            return Check("GPU", False, f"there is one, but torch cannot use it: {_first_line(error)}", mend)
+            fix = "install a torch build for this GPU and driver, see pytorch.org/get-started"
+            return Check("GPU", False, f"there is one, but torch cannot use it: {_first_line(error)}", fix)
         devices = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
         return Check("GPU", True, ", ".join(f"{each.name} ({each.total_memory / 2**30:.0f} GiB)" for each in devices))
     if Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi"):
-        mend = "update the driver, or install the CUDA build of torch, see pytorch.org/get-started"
-        return Check("GPU", True, "there is an NVIDIA driver, but torch sees no GPU: the CPU is used", mend)
+        fix = "update the driver, or install the CUDA build of torch, see pytorch.org/get-started"
+        return Check("GPU", True, "there is an NVIDIA driver, but torch sees no GPU: the CPU is used", fix)
     return Check("GPU", True, "none: the CPU is used, and `evaluate` takes the recipe quick")
 
 
 def _bfloat16() -> Check:
-    """Whether the CPU multiplies bfloat16 matrices faster than float32 ones."""
+    """Whether bf16 is used on the CPU, and by which units."""
+    import torch
+
+    from reid_baseline.device import choose_precision
+
+    cores = f"{len(os.sched_getaffinity(0))} of {os.cpu_count()} cores"
+    if choose_precision(torch.device("cpu")) == "fp32":
+        return Check("CPU", True, f"{cores}, without bfloat16 units: float32 is used")
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.8 and later
+    units = [name for name in ("amx_bf16", "avx512_bf16") if capabilities.get(name)]
+    return Check("CPU", True, f"{cores}, with {', '.join(units) or 'bfloat16 units'}")
+
+
+def _average_precision() -> Check:
+    """Whether scikit-learn computes the same average precision for rankings drawn at random."""
+    import numpy as np
+
+    from reid_baseline import evaluate_ranking
+
     try:
-        flags = set(re.findall(r"\S+", Path("/proc/cpuinfo").read_text().split("flags", 1)[1].split("\n", 1)[0]))
-    except (OSError, IndexError):
-        return Check("CPU", True, f"{os.cpu_count()} cores; its bfloat16 units are unknown")
-    units = [name for name in ("amx_bf16", "avx512_bf16") if name in flags]
-    found = f"with {', '.join(units)}" if units else "without bfloat16 units: float32 is used"
-    return Check("CPU", True, f"{len(os.sched_getaffinity(0))} of {os.cpu_count()} cores, {found}")
+        from sklearn.metrics import average_precision_score
+    except Exception as error:  # a broken installation fails in many ways
+        return Check("mAP", False, f"cannot be compared: {_first_line(error)}", "pip install scikit-learn")
+    random = np.random.default_rng(0)
+    query, gallery = random.standard_normal((20, 8)), random.standard_normal((200, 8))
+    query_pids, gallery_pids = np.arange(20), np.arange(200) % 20
+    ranking = evaluate_ranking(query, gallery, query_pids, gallery_pids, np.full(20, 1), np.full(200, 2))
+    similarity = query @ gallery.T / np.linalg.norm(gallery, axis=1)
+    expected = [average_precision_score(gallery_pids == pid, similarity[pid]) for pid in query_pids]
+    difference = float(np.abs(ranking.average_precision - expected).max())
+    if difference < 1e-9:
+        return Check("mAP", True, f"{np.mean(expected):.4f} for 20 random queries, as scikit-learn has it")
+    return Check(
+        "mAP", False, f"differs from scikit-learn's by up to {difference:.1g}", "run the tests of this installation"
+    )
 
 
 def _distributions() -> list[Check]:

@@ -1,28 +1,36 @@
-"""What the commands share: one line and an exit code for what goes wrong, and the printing of a result."""
+"""What the commands share: options of requests, an exit code for what goes wrong, the printing of a result."""
 
 import functools
+import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from reidaug.cli.console import print_json, say, stdout
-from reidaug.cli.options import TableFormat
+from reidaug.cli.options import DEBUG, group_of
 from reidaug.core.errors import ReidAugError, one_line
 
-Parameters = ParamSpec("Parameters")
+if TYPE_CHECKING:
+    from reidaug.evaluation.results import Result
+    from reidaug.study.folder import Study
 
 
-def reports_errors(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
-    """Turns what the user can mend into one line and exit code 1, and Ctrl-C into 130."""
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Makes a command of a function: what its parameters declare are options, and so are the fields of its requests.
 
-    @functools.wraps(command)
-    def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+    What the user can fix becomes one line and exit code 1, Ctrl-C 130; --debug shows the whole trace.
+    """
+    group = group_of(function)
+    parameters = [*group.parameters(), *DEBUG.parameters()]
+
+    @functools.wraps(function)
+    def wrapped(**typed: Any) -> None:
         try:
-            command(*args, **kwargs)
+            group.value(typed)
         except KeyboardInterrupt:
             say("interrupted: run the same command again to go on from here")
             raise typer.Exit(130) from None
@@ -32,35 +40,37 @@ def reports_errors(command: Callable[Parameters, None]) -> Callable[Parameters, 
         except typer.Exit:
             raise
         except Exception as error:
-            if kwargs.get("debug"):
+            if typed["debug"]:
                 raise
             say(f"error: {one_line(error)}")
             raise typer.Exit(1) from None
 
+    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return wrapped
 
 
-def results_of(study: Path) -> list[dict[str, Any]]:
-    """The newest result of each cell of a study."""
+def results_of(study: Path) -> "list[Result]":
+    """The results of a study that belong together."""
     from reidaug.evaluation.results import current_results, read_results
     from reidaug.study.folder import Study
 
-    rows = current_results(read_results(Study(study).results_path))
-    if not rows:
+    results = current_results(read_results(Study(study).results_path))
+    if not results:
         raise ReidAugError(f"no results in {study}: run `reidaug evaluate` first, or name the study with --study")
-    return rows
+    return results
 
 
-def show_table(rows: list[dict[str, Any]], format: TableFormat, study: Any) -> None:
-    """Prints result rows of a study in the wanted format on stdout."""
-    from reidaug.reports.table import format_table, table_values
+def show_table(results: "Sequence[Result]", format: str, study: "Study") -> None:
+    """Prints the table of results of a study in the wanted format on stdout."""
+    from reidaug.reports.formats import FORMATS
+    from reidaug.reports.table import make_tables
 
-    if format == "json":
-        print_json(table_values(rows, study.queries_path))
-    elif format == "rich":
-        stdout().print(format_table(rows, "rich", study.queries_path))
+    written = FORMATS[format](make_tables(results, study.queries_path))
+    if isinstance(written, str):
+        print(written)
     else:
-        print(format_table(rows, format, study.queries_path))
+        stdout().print(written)
 
 
 def report(values: dict[str, Any], as_json: bool) -> None:

@@ -61,17 +61,18 @@ def inspection_values(inspection: Inspection) -> dict[str, Any]:
 
 
 def doctor_table(checks: Sequence[Check]) -> RenderableType:
-    """What was looked at, whether it will do, what was found, and how to mend it."""
+    """What was looked at, whether it will do, what was found, and how to fix it."""
     table = Table(show_header=False, box=None)
     for check in checks:
-        mark = Text("ok", style="green") if check.ok else Text("MEND", style="bold red")
-        table.add_row(mark, check.name, Text(check.detail + (f"; {check.mend}" if check.mend else "")))
+        mark = Text("ok", style="green") if check.ok else Text("FIX", style="bold red")
+        table.add_row(mark, check.name, Text(check.detail + (f"; {check.fix}" if check.fix else "")))
     return table
 
 
 def doctor_values(checks: Sequence[Check]) -> dict[str, Any]:
     """For ``--json``."""
-    return {"ok": all(check.ok for check in checks), "checks": [asdict(check) for check in checks]}
+    rows = [{"name": check.name, "ok": check.ok, "detail": check.detail, "mend": check.fix} for check in checks]
+    return {"ok": all(check.ok for check in checks), "checks": rows}
 
 
 def profile_table(profile: Profile) -> RenderableType:

@@ -3,32 +3,20 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from reidaug.cli.console import print_json
-from reidaug.cli.frame import report, reports_errors, results_of, show_table
-from reidaug.cli.options import (
-    DEFAULT_STUDY,
-    BestOption,
-    DebugOption,
-    JsonOption,
-    QueryOption,
-    RankKeyOption,
-    RankPortionOption,
-    RankSeedOption,
-    RankSetOption,
-    StudyOption,
-    TableFormat,
-    WorstOption,
-)
+from reidaug.cli.frame import command, report, results_of, show_table
+from reidaug.cli.options import Json
+from reidaug.core.options import DEFAULT_STUDY, Option, StudyFolder
+from reidaug.reports.formats import FORMATS
+from reidaug.reports.request import RanksRequest
 
 
-@reports_errors
+@command
 def table(
-    study: StudyOption = DEFAULT_STUDY,
-    format: Annotated[TableFormat, typer.Option(help="How to write it.")] = "rich",
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    *,
+    study: StudyFolder = DEFAULT_STUDY,
+    format: Annotated[str, Option("How to write it.", choices=FORMATS)] = "rich",
+    json: Json = False,
 ) -> None:
     """Print the mAP table again, from the results of the study."""
     from reidaug.study.folder import Study
@@ -36,12 +24,12 @@ def table(
     show_table(results_of(study), "json" if json else format, Study(study))
 
 
-@reports_errors
+@command
 def plot(
-    study: StudyOption = DEFAULT_STUDY,
-    out: Annotated[Path, typer.Option(help="The picture; written as PNG and as SVG.")] = Path("map.png"),
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    *,
+    study: StudyFolder = DEFAULT_STUDY,
+    out: Annotated[Path, Option("The picture; written as PNG and as SVG.")] = Path("map.png"),
+    json: Json = False,
 ) -> None:
     """Draw mAP over the kept portion, from the results of the study; bands are one deviation over seeds."""
     from reidaug.reports.plot import plot_results
@@ -50,32 +38,26 @@ def plot(
     report({"files": [str(path) for path in files]}, json)
 
 
-@reports_errors
+@command
 def ranks(
-    out: Annotated[Path, typer.Option("--out", help="The PNG to write.")] = Path("ranks.png"),
-    study: StudyOption = DEFAULT_STUDY,
-    set_name: RankSetOption = None,
-    of_portion: RankPortionOption = None,  # not `portion` and `seed`, which study.toml may set for other commands
-    of_seed: RankSeedOption = None,
-    key: RankKeyOption = None,
-    query: QueryOption = None,
-    worst: WorstOption = None,
-    best: BestOption = None,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    *,
+    out: Annotated[Path, Option("The PNG to write.")] = Path("ranks.png"),
+    study: StudyFolder = DEFAULT_STUDY,
+    request: RanksRequest,
+    json: Json = False,
 ) -> None:
     """Draw what a trained baseline finds: a query in each row, and its first ten gallery images.
 
     A green frame is the query's person, a red one another; junk and images of the person by the query's own camera are
     left out, as in the score. It takes the features that `reidaug evaluate --save-models` keeps, and trains nothing.
     """
-    from reidaug.reports.ranks import RanksRequest, draw_ranks
+    from reidaug.reports.ranks import draw_ranks
     from reidaug.study.folder import Study
 
-    request = RanksRequest(set_name, of_portion, of_seed, key, tuple(query or ()), worst, best)
-    row, ranked = draw_ranks(Study(study), request, out)
+    result, ranked = draw_ranks(Study(study), request, out)
     if json:
         names = ("set", "portion", "seed", "key")
-        print_json({"out": str(out), **{name: row[name] for name in names}, "queries": [q.values() for q in ranked]})
+        values = {name: getattr(result, name) for name in names}
+        print_json({"out": str(out), **values, "queries": [query.values() for query in ranked]})
     else:
         report({"queries": len(ranked), "out": str(out)}, json)

@@ -1,5 +1,6 @@
-"""`study.toml`: options of the commands that a study remembers."""
+"""`study.toml`: options of the commands that a user keeps with a study. It is read, and never written."""
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -8,47 +9,70 @@ import typer
 from reidaug.cli.console import say
 from reidaug.core.errors import ReidAugError, one_line
 
+SHARED = {  # options that mean the same to every command that has them
+    *("data", "portion", "seed", "device", "batch-size", "precision", "ckpt", "pairs", "count"),
+    *("keep", "source", "recipe", "arch", "weights", "epochs", "seeds", "controls", "save-models", "rerank"),
+    *("smooth-synthetic", "real-per-synthetic", "synthetic-weight", "out", "copy", "force", "json", "debug"),
+}
+APART = {  # options that mean something else to a command: they act on it from its own table only
+    "ranks": ("set", "portion", "seed"),  # of the result to draw
+    "evaluate": ("precision",),  # of the baseline; elsewhere that of the generator
+    "sweep": ("precision",),
+    "train": ("precision",),  # of the training
+}
+
 
 def load_settings(context: typer.Context, study: Path) -> Path:
     """Puts the values of ``study.toml`` below flags and environment, and above the defaults.
 
-    A key acts on every command that has the option, in a table such as ``[evaluate]`` on that one alone. An option that
-    only shares its flag with others (``--seed`` of ``ranks`` is that of a result) must be named in a table.
+    A key in a table such as ``[evaluate]`` acts on that command. One at the top acts on the command that has such an
+    option, and on all of them if it is `SHARED`; not on those where it stands `APART`.
     """
-    from reidaug.study.folder import Study
-
+    path = study / "study.toml"
     try:
-        settings = Study(study).read_settings()
+        settings = _read(path)
         commands = getattr(context.find_root().command, "commands", {})
-        known = {name: _spellings(command) for name, command in commands.items()}
-        known = {  # of the commands that read the file; what it lies in it cannot name
-            name: {flag: option for flag, option in own.items() if option != "study"}
-            for name, own in known.items()
-            if "study" in own
-        }
-        tables = {name: settings.pop(name) for name in known if isinstance(settings.get(name), dict)}
-        shared = {name: {key for key in own if own[key] == key.replace("-", "_")} for name, own in known.items()}
-        unknown = set(settings).difference(*shared.values()) | {
-            key for key in settings if isinstance(settings[key], dict)
-        }
-        unknown |= {f"{name}.{key}" for name, table in tables.items() for key in table if key not in known[name]}
+        options = {name: _options(command) for name, command in commands.items()}
+        options = {name: own for name, own in options.items() if own.pop("study", None)}  # of those that read the file
+        tables = {name: settings.pop(name) for name in options if isinstance(settings.get(name), dict)}
+        unknown = [key for key, value in settings.items() if isinstance(value, dict) or not _reached(key, options)]
+        unknown += [f"{name}.{key}" for name, table in tables.items() for key in table if key not in options[name]]
         if unknown:
             raise ReidAugError(
-                f"{Study(study).settings_path} holds {', '.join(sorted(unknown))}: expected options, such as seed = 1, "
+                f"{path} holds {', '.join(sorted(unknown))}: expected options, such as seed = 1, "
                 "or tables of a command's options, such as [evaluate]"
             )
         command = str(context.info_name)
-        chosen = {key: value for key, value in settings.items() if key in shared[command]} | tables.get(command, {})
-        options = {option.name: option for option in context.command.params}
+        chosen = {key: value for key, value in settings.items() if command in _reached(key, options)}
         context.default_map = {
-            name: _checked(context, options[name], f"{Study(study).settings_path}: {key}", value)
-            for key, value in chosen.items()
-            if (name := known[command][key]) != "data" or key in tables.get(command, {})  # else see resolve_data
+            options[command][key].name: _checked(context, options[command][key], f"{path}: {key}", value)
+            for key, value in (chosen | tables.get(command, {})).items()
         }
     except (ReidAugError, OSError) as error:
         say(f"error: {one_line(error)}")
         raise typer.Exit(1) from None
     return study
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What a user keeps with a study; empty where there is no such file."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ReidAugError(f"{path} is not valid TOML: {error}; fix or remove it") from None
+
+
+def _options(command: Any) -> dict[str, Any]:
+    """The options of a command by their flags without dashes in front."""
+    return {flag.lstrip("-"): option for option in command.params for flag in option.opts}
+
+
+def _reached(key: str, options: dict[str, dict[str, Any]]) -> list[str]:
+    """The commands on which a key at the top acts."""
+    having = [name for name in options if key in options[name]]
+    return [name for name in having if (key in SHARED or len(having) == 1) and key not in APART.get(name, ())]
 
 
 def _checked(context: typer.Context, option: Any, where: str, value: Any) -> Any:
@@ -66,8 +90,3 @@ def _checked(context: typer.Context, option: Any, where: str, value: Any) -> Any
     except typer.BadParameter as error:
         raise ReidAugError(f"{where} = {value!r}: {error.message}") from None
     return taken
-
-
-def _spellings(command: Any) -> dict[str, str]:
-    """The names of a command's options as flags without dashes in front, with their parameters."""
-    return {flag.lstrip("-"): str(option.name) for option in command.params for flag in option.opts}

@@ -1,10 +1,13 @@
-"""The errors that a user can mend. The command line prints their message as one line and exits with 1."""
+"""The errors that a user can fix. The command line prints their message as one line and exits with 1."""
 
 import errno
 
+# torch's words; pona.errors has the same: no package of this distribution needs another for its errors
+OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "could not create a memory object")
+
 
 class ReidAugError(Exception):
-    """Input or surroundings that the user can mend.
+    """Input or an environment that the user can fix.
 
     The message is one line: what is wrong, what was found, what was expected, what to do next.
     """
@@ -24,18 +27,18 @@ def _is_ours(error: Exception) -> bool:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or "not enough memory" in str(error) or "out of memory" in str(error)
+    return isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def one_line(error: Exception) -> str:
-    """The error as one line; what is not the user's to mend is named as such, without its own long text."""
+    """The error as one line; what the user cannot fix is named as such, without its own long text."""
     if _is_ours(error):
         return " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        mend = "free some room and run the same command again" if full else "check the path and its permissions"
-        return f"{where}{error.strerror}: {mend}"
+        fix = "free some space and run the same command again" if full else "check the path and its permissions"
+        return f"{where}{error.strerror}: {fix}"
     if _is_out_of_memory(error):
         return "out of memory: give a smaller --batch-size, evaluate --arch resnet18, or use a machine with more memory"
     first = str(error).strip().splitlines()[0] if str(error).strip() else "no message"

@@ -1,7 +1,6 @@
 """Files and folders that appear whole or not at all, and locks on what is being made."""
 
 import fcntl
-import hashlib
 import io
 import os
 import secrets
@@ -9,7 +8,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -101,39 +100,44 @@ def locked(path: Path, what: str, wait: bool = False, shared: bool = False) -> I
         os.close(handle)
 
 
-def stamp_files(paths: Iterable[Path]) -> str:
-    """A digest of inode, size and time of some files: cheap, and another one once any of them is written again.
+def list_files(folder: Path) -> list[str]:
+    """The names of everything in a folder, sorted.
 
     Raises:
-        ReidAugError: a file is not there.
+        ReidAugError: there is no such folder.
     """
-    digest = hashlib.sha256()
-    for path in paths:
-        try:
-            found = path.stat()
-        except OSError as error:
-            raise ReidAugError(f"cannot read {path}: {error.strerror}") from None
-        digest.update(f"{found.st_ino} {found.st_size} {found.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries)
+    except (FileNotFoundError, NotADirectoryError):
+        raise ReidAugError(f"no folder {folder}") from None
 
 
-def link_or_copy_folder(source: Path, target: Path, copy: bool) -> None:
-    """Give a folder of files a second place: a symbolic link to its absolute path, or a full copy; whole or not at all.
+def link_or_copy_files(files: Mapping[str, Path], target: Path, copy: bool) -> None:
+    """Give files a second place, as links to their absolute paths or as copies; the folder appears whole or not at all.
+
+    Files that are one folder's, under their own names, become a link to that folder, or a copy of all that is in it.
 
     Args:
-        source: the folder.
-        target: where it shall appear; nothing is there yet, or for a copy a link.
+        files: by the name that each gets.
+        target: the folder that appears; nothing is there yet, or for a copy a link.
         copy: copy instead of linking.
     """
-    if copy:
-        beside = target.with_name(f".{target.name}.part")
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir()
-        for entry in os.scandir(source):
-            if entry.is_file():
-                shutil.copyfile(entry.path, beside / entry.name)
-        os.sync()
-        target.unlink(missing_ok=True)
-        os.rename(beside, target)
-    else:
-        target.symlink_to(source.resolve(), target_is_directory=True)
+    folders = {path.parent for path in files.values()}
+    one_folder = len(folders) == 1 and all(name == path.name for name, path in files.items())
+    if one_folder and not copy:
+        target.symlink_to(folders.pop().resolve(), target_is_directory=True)
+        return
+    if one_folder:
+        files = {entry.name: Path(entry.path) for entry in os.scandir(folders.pop()) if entry.is_file()}
+    beside = target.with_name(f".{target.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    for name, path in files.items():
+        if copy:
+            shutil.copyfile(path, beside / name)
+        else:
+            (beside / name).symlink_to(path.resolve())
+    os.sync()
+    target.unlink(missing_ok=True)
+    os.rename(beside, target)

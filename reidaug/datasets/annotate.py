@@ -4,11 +4,9 @@ What is estimated lies in `.NAME.part` beside the CSV until all of it is there: 
 rows, batch by batch, each after the digest of its image.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +14,13 @@ import numpy as np
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import atomic_write, locked
+from reidaug.core.fingerprint import fingerprint
 from reidaug.datasets.images import read_image
 from reidaug.datasets.keypoints import HEADER, format_annotations, format_rows, parse_row, read_annotations
-from reidaug.datasets.market1501 import find_root, scan_split, split_folder
+from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.pairs import usable
 from reidaug.datasets.pose_files import read_keypoints
+from reidaug.datasets.request import PoseRequest
 from reidaug.datasets.vitpose import PoseEstimator
 
 FORMAT = "reidaug pose 1"
@@ -28,15 +28,9 @@ _ENDINGS = (".jpg", ".jpeg", ".png")
 _SPLITS = {"train": ("train",), "test": ("gallery", "query")}
 
 
-@dataclass(frozen=True)
-class PoseRequest:
-    """What to write keypoints of, and where."""
-
-    data: Path  # a folder of images, or a Market-1501 root
-    out: Path  # the CSV
-    split: str | None = None  # of a Market-1501 root: train (where None) or test
-    threshold: float = 0.3  # confidence below which a joint counts as missing
-    force: bool = False  # replace the CSV, and what an interrupted run with other settings left
+def annotate(request: PoseRequest, advance: Callable[[int, int], None], say: Callable[[str], None]) -> dict[str, Any]:
+    """Writes the CSV: estimates the poses, or takes over those that are there; returns what to print."""
+    return _convert(request, request.read, say) if request.read is not None else _estimate(request, advance, say)
 
 
 def find_images(data: Path, split: str | None = None) -> dict[str, Path]:
@@ -50,42 +44,34 @@ def find_images(data: Path, split: str | None = None) -> dict[str, Path]:
         ReidAugError: no such folder, no image in it, a split of what has none, or a name that the CSV cannot hold.
     """
     if not data.is_dir():
-        raise ReidAugError(f"no folder {data}; expected a folder of images or a Market-1501 root")
+        raise ReidAugError(f"no folder {data}; expected a folder of images or a data set")
     try:
-        root = find_root(data)
+        dataset = open_dataset(data)
     except ReidAugError:
         if split:
-            raise ReidAugError(f"{data} is not a Market-1501 root, so it has no split {split}; omit --split") from None
+            raise ReidAugError(f"{data} is no data set, so it has no split {split}; omit --split") from None
         paths = [path for path in data.iterdir() if path.suffix.lower() in _ENDINGS and not path.name.startswith(".")]
+        files = [(path.name, path) for path in paths]
     else:
-        splits = _SPLITS[split or "train"]
-        paths = [split_folder(root, each) / record.name for each in splits for record in scan_split(root, each)]
-    if not paths:
-        raise ReidAugError(f"no .jpg or .png image in {data}; expected a folder of images or a Market-1501 root")
+        files = [(image.name, image.path) for each in _SPLITS[split or "train"] for image in dataset.images(each)]
+    if not files:
+        raise ReidAugError(f"no .jpg or .png image in {data}; expected a folder of images or a data set")
     images: dict[str, Path] = {}
-    for path in sorted(paths, key=lambda path: path.name):
-        if ":" in path.name or not path.name.isprintable() or path.name != path.name.strip():
-            raise ReidAugError(f"the keypoint CSV cannot hold the image name {path.name!r}; rename it")
-        if images.setdefault(path.name, path) != path:
-            raise ReidAugError(f"{path} and {images[path.name]} have one name; rename or remove one")
+    for name, path in sorted(files):
+        if ":" in name or not name.isprintable() or name != name.strip():
+            raise ReidAugError(f"the keypoint CSV cannot hold the image name {name!r}; rename it")
+        if images.setdefault(name, path) != path:
+            raise ReidAugError(f"{path} and {images[name]} have one name; rename or remove one")
     return images
 
 
-def estimate_annotations(
-    request: PoseRequest,
-    load: Callable[[], PoseEstimator],
-    advance: Callable[[int, int], None],
-    model: str,
-    batch_size: int = 32,
-) -> dict[str, Any]:
+def _estimate(request: PoseRequest, advance: Callable[[int, int], None], say: Callable[[str], None]) -> dict[str, Any]:
     """Estimate the joints of each image; run again after an interruption it goes on, and a complete CSV is left alone.
 
     Args:
-        request: what and where.
-        load: gives the estimator; called once, and only if there is something to do.
+        request: what, where and with which estimator; it is loaded only if there is something to do.
         advance: told how many images are done, of how many.
-        model: the estimator's name, for messages.
-        batch_size: images at a time.
+        say: takes the lines for the user.
 
     Returns:
         What to print: the file, how many images, estimated ones, poses without a joint, and usable ones.
@@ -96,19 +82,22 @@ def estimate_annotations(
     """
     images = find_images(request.data, request.split)
     with locked(request.out.parent / f".{request.out.name}.lock", str(request.out)):
-        done = json.dumps({"model": model, "threshold": request.threshold, "images": _fingerprint(images)})
+        done = json.dumps({"model": request.model, "threshold": request.threshold, "images": _fingerprint(images)})
         if _is_complete(request, list(images), done):
+            say(f"{request.out} has a row for each image already: nothing was done; --force estimates them again")
             return _summary(request.out, estimated=0)
-        estimator = load()
+        estimator = _load(request, say)
         part = request.out.parent / f".{request.out.name}.part"
-        record = {"format": FORMAT, "model": model, "weights": estimator.fingerprint(), "threshold": request.threshold}
+        settings = {"model": request.model, "weights": estimator.fingerprint(), "threshold": request.threshold}
+        record = {"format": FORMAT, **settings}
         rows = _resume(part, record, images, request.force)
         todo = [name for name in images if name not in rows]
         with open(part, "ab") as file:
-            for start in range(0, len(todo), batch_size):
+            for start in range(0, len(todo), request.batch_size):
                 advance(len(rows), len(images))
-                batch = todo[start : start + batch_size]
-                keypoints = estimator([read_image(images[name]) for name in batch], request.threshold, batch_size)
+                batch = todo[start : start + request.batch_size]
+                shown = [read_image(images[name]) for name in batch]
+                keypoints = estimator(shown, request.threshold, request.batch_size)
                 new = dict(zip(batch, format_rows(batch, keypoints), strict=True))
                 file.write("".join(f"{_digest(images[name])} {row}\n" for name, row in new.items()).encode())
                 file.flush()
@@ -121,7 +110,13 @@ def estimate_annotations(
     return _summary(request.out, estimated=len(todo))
 
 
-def convert_annotations(request: PoseRequest, source: Path, say: Callable[[str], None]) -> dict[str, Any]:
+def _load(request: PoseRequest, say: Callable[[str], None]) -> PoseEstimator:
+    fetched = "" if Path(request.model).exists() else " (from huggingface.co, unless it was fetched before)"
+    say(f"loading the pose model {request.model}{fetched}")
+    return PoseEstimator.load(request.model, request.device)
+
+
+def _convert(request: PoseRequest, source: Path, say: Callable[[str], None]) -> dict[str, Any]:
     """Write the keypoints of another estimator's file as a CSV with a row for each image.
 
     Args:
@@ -185,8 +180,7 @@ def _record_path(out: Path) -> Path:
 
 
 def _fingerprint(images: dict[str, Path]) -> str:
-    whole = hashlib.sha256("".join(f"{name}\0{_digest(path)}\n" for name, path in images.items()).encode())
-    return whole.hexdigest()[:16]
+    return fingerprint("".join(f"{name}\0{_digest(path)}\n" for name, path in images.items()))
 
 
 def _resume(part: Path, record: dict[str, Any], images: dict[str, Path], force: bool) -> dict[str, str]:
@@ -218,7 +212,7 @@ def _resume(part: Path, record: dict[str, Any], images: dict[str, Path], force: 
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return fingerprint(path.read_bytes())
 
 
 def _summary(out: Path, **more: int) -> dict[str, Any]:

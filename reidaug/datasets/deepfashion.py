@@ -12,9 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.datasets.images import in_threads, list_files, read_image
+from reidaug.core.files import list_files
+from reidaug.core.threads import in_threads
+from reidaug.datasets.dataset import Dataset, Image, Layout, Problem
+from reidaug.datasets.images import read_image
 from reidaug.datasets.keypoints import Annotations, count_outside, read_annotations
 from reidaug.datasets.pairs import read_pairs
+from reidaug.datasets.posed_images import PosedImages, join_annotations
 
 IMAGE_SIZE = (256, 176)  # height and width in pixels
 FULL_WIDTH = 256  # of an image that has not been cropped, in pixels
@@ -93,9 +97,10 @@ def crop_keypoints(annotations: Annotations, path: Path, shift: int) -> tuple[An
     return replace(annotations, keypoints=keypoints), int(outside.sum())
 
 
-def is_root(path: Path) -> bool:
-    """Whether a folder holds a keypoint file of DeepFashion in the public layout."""
-    return any((path / form.format(split=split)).is_file() for form in (KEYPOINTS, FULL_KEYPOINTS) for split in SPLITS)
+def find_root(path: Path) -> Path | None:
+    """The folder itself where it holds a keypoint file of DeepFashion in the public layout, else None."""
+    files = (path / form.format(split=split) for form in (KEYPOINTS, FULL_KEYPOINTS) for split in SPLITS)
+    return path if any(file.is_file() for file in files) else None
 
 
 def person_of(name: str) -> str:
@@ -103,25 +108,57 @@ def person_of(name: str) -> str:
     return name.rpartition("_")[0] or name
 
 
-def posed_splits(root: Path) -> list[tuple[Path, Annotations]]:
-    """The image folder of each split that is there, test before train, and the keypoints of its images.
+def read_split(root: Path, split: str) -> tuple[list[Image], list[Problem]]:
+    """The images of a split, train or test; persons are numbered in the order of their names. No cameras are known: 0.
 
     Raises:
-        ReidAugError: a broken keypoint file, or a joint outside of the 256 x 256 image.
+        ReidAugError: another split, as DeepFashion is no data set of re-identification.
     """
-    found = []
+    if split not in SPLITS:
+        raise ReidAugError(
+            f"{root} is DeepFashion, which has no {split} images: expected a data set of re-identification, such as "
+            "Market-1501"
+        )
+    names = {each: _image_names(root / each) for each in SPLITS}
+    people = sorted({person_of(name) for each in names.values() for name in each})
+    numbers = {person: number for number, person in enumerate(people, start=1)}
+    images = [Image(root / split / name, numbers[person_of(name)], 0, name) for name in names[split]]
+    problems = [] if images else [Problem("empty-folder", "error", split, "no .jpg image; expected the public layout")]
+    return images, problems
+
+
+def _image_names(folder: Path) -> list[str]:
+    return [name for name in list_files(folder) if _NAME.fullmatch(name)] if folder.is_dir() else []
+
+
+def posed_images(data: Dataset) -> PosedImages:
+    """The images with keypoints of both splits, test before train; the test pairs are the published ones.
+
+    Raises:
+        ReidAugError: a broken keypoint file, a joint outside of the 256 x 256 image, or no image with keypoints.
+    """
+    root = data.root
+    by_name: dict[str, Image] = {}
+    parts: list[Annotations] = []
     for split in reversed(SPLITS):
-        folder = root / split
         path, shift = _keypoint_file(root, split)
-        if path is not None and folder.is_dir():
-            known = read_annotations(path).only(list_files(folder))
-            found.append((folder, crop_keypoints(known, path, shift)[0]))
-    return found
-
-
-def published_pairs(root: Path, split: str) -> list[tuple[str, str]]:
-    """The (condition, target) names of a split's published pairs file; ReidAugError where there is none."""
-    return read_pairs(root / PAIRS.format(split=split), check_name)
+        if path is not None and (root / split).is_dir():
+            images = {image.name: image for image in data.images(split)}
+            parts.append(crop_keypoints(read_annotations(path).only(images), path, shift)[0])
+            by_name |= {name: images[name] for name in parts[-1].names}
+    if not by_name:
+        raise ReidAugError(f"no image of train/ or test/ in {root} has a row in its keypoint file")
+    train = tuple(root / "train" / name for name in _image_names(root / "train"))
+    pairs = root / PAIRS.format(split="test")
+    return PosedImages(
+        root,
+        by_name,
+        join_annotations(parts),
+        train,
+        test_pairs=lambda: read_pairs(pairs),
+        read=read_fashion_images,
+        border=BORDER,
+    )
 
 
 def _keypoint_file(root: Path, split: str) -> tuple[Path | None, int]:
@@ -149,6 +186,6 @@ def find_split(root: Path, split: str, pairs_file: Path | None = None) -> Split:
     return Split(root / split, keypoints, shift, pairs)
 
 
-def check_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise ReidAugError(f"image name {name!r} does not parse; expected a file name in .jpg without a folder")
+LAYOUT = Layout(
+    "DeepFashion", f"a folder with DeepFashion's {KEYPOINTS.format(split='train')}", find_root, read_split, posed_images
+)

@@ -4,7 +4,6 @@ One row an image: `name: [y0, ..., y17]: [x0, ..., x17]`, below the header `name
 PATN, Zhu et al., CVPR 2019, which PoNA shares). In memory: (x, y) in pixels, NaN = missing.
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -17,10 +16,11 @@ import numpy as np
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import atomic_write
-from reidaug.datasets.market1501 import ANNOTATION_FILES
+from reidaug.core.fingerprint import fingerprint
 
 SLACK = 5  # pixels by which an estimated joint may lie outside of its image
 
+FILES = {"train": "market-annotation-train.csv", "test": "market-annotation-test.csv"}  # in a data set's root
 HEADER = "name:keypoints_y:keypoints_x"
 JOINTS = 18
 MISSING = -1
@@ -57,7 +57,7 @@ class Annotations:
 
     def fingerprint(self, names: Sequence[str]) -> str:
         """Digest of the keypoints of some images, in their order; no row is the same as no joint."""
-        return hashlib.sha256(self.select(names).tobytes()).hexdigest()[:16]
+        return fingerprint(self.select(names).tobytes())
 
     def only(self, names: Iterable[str]) -> "Annotations":
         """The rows of some images, in file order; those that have none are passed over."""
@@ -195,9 +195,7 @@ def find_annotations(root: Path, split: str) -> Path:
     for path in _places(root, split):
         if path.is_file():
             return path
-    raise ReidAugError(
-        f"no {ANNOTATION_FILES[split]} in {root} or beside it; put the public keypoint file of the data set there"
-    )
+    raise ReidAugError(f"no {FILES[split]} in {root} or beside it; put the public keypoint file of the data set there")
 
 
 def has_annotations(root: Path, split: str) -> bool:
@@ -206,7 +204,7 @@ def has_annotations(root: Path, split: str) -> bool:
 
 
 def _places(root: Path, split: str) -> list[Path]:
-    return [folder / ANNOTATION_FILES[split] for folder in (root, root.absolute().parent)]
+    return [folder / FILES[split] for folder in (root, root.absolute().parent)]
 
 
 def parse_row(line: str) -> tuple[str, list[float], list[float]]:

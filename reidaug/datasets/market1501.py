@@ -1,42 +1,30 @@
-"""Market-1501 on disk: file names, folders, junk and distractors. The only place that knows them.
+"""Market-1501 on disk: file names and folders, which are also those of every set that the program writes.
 
 Zheng et al., ICCV 2015. `0002_c1s1_000451_03.jpg` is person 2, camera 1, sequence 1, frame 451, box 3.
 """
 
-import hashlib
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
-from reidaug.datasets.images import images_fingerprint, list_files
+from reidaug.core.files import list_files
+from reidaug.datasets.dataset import Dataset, Image, Layout, Problem
 
 ROOT_NAME = "Market-1501-v15.09.15"
 SPLIT_FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
-ANNOTATION_FILES = {"train": "market-annotation-train.csv", "test": "market-annotation-test.csv"}
-JUNK_PID = -1  # a box without a person: counts neither for nor against
-DISTRACTOR_PID = 0  # a person of no query: counts as wrong
 IMAGE_SIZE = (128, 64)  # height and width in pixels
 
 # No separator of the CSV files, no blank, no folder, no broken Unicode: a name that fits can stand in every file.
 _NAME = re.compile(r"""(-1|\d+)_c(\d+)(?:[^\d/\\:,"\s\ud800-\udfff][^/\\:,"\s\ud800-\udfff]*)?\.jpg""")
 # torchreid, fast-reid, TransReID and CLIP-ReID search this in the whole path, so a folder can be taken for a name.
 _READER = re.compile(r"([-\d]+)_c(\d)")
+_FORM = "expected the form 0002_c1s1_000451_03.jpg"
+_SYSTEM_FILES = {"Thumbs.db", ".DS_Store", "desktop.ini"}
 
 
-@dataclass(frozen=True)
-class ImageRecord:
-    """What the name of an image says."""
-
-    name: str  # file name without a folder
-    pid: int  # person; -1 = junk, 0 = distractor
-    camid: int  # camera, 1-6 in Market-1501
-
-
-def parse_name(name: str) -> ImageRecord:
-    """Read an image name.
+def parse_name(name: str) -> tuple[int, int]:
+    """Person and camera in an image name.
 
     Args:
         name: file name without a folder, such as `0002_c1s1_000451_03.jpg`; `.jpg.jpg` is accepted.
@@ -46,8 +34,8 @@ def parse_name(name: str) -> ImageRecord:
     """
     match = _NAME.fullmatch(name)
     if match is None:
-        raise ReidAugError(f"image name {name!r} does not parse; expected the form 0002_c1s1_000451_03.jpg")
-    return ImageRecord(name, int(match[1]), int(match[2]))
+        raise ReidAugError(f"image name {name!r} does not parse; {_FORM}")
+    return int(match[1]), int(match[2])
 
 
 def split_folder(root: Path, split: str) -> Path:
@@ -55,43 +43,53 @@ def split_folder(root: Path, split: str) -> Path:
     return root / SPLIT_FOLDERS[split]
 
 
-def scan_split(root: Path, split: str) -> list[ImageRecord]:
-    """The images of a split, sorted by name; what does not end in `.jpg` (`Thumbs.db`) is passed over.
-
-    Reads the folder only, no image.
-
-    Args:
-        root: the data set's root.
-        split: train, query or gallery.
-
-    Raises:
-        ReidAugError: no such folder, no image in it, or names that do not parse (how many, and the first).
-    """
-    folder = split_folder(root, split)
-    names = [name for name in list_files(folder) if name.endswith(".jpg")]
-    if not names:
-        raise ReidAugError(f"no .jpg image in {folder}; expected names such as 0002_c1s1_000451_03.jpg")
-    broken = [name for name in names if _NAME.fullmatch(name) is None]
-    if broken:
-        raise ReidAugError(
-            f"{len(broken)} image name(s) in {folder} do not parse, the first is {broken[0]!r}; "
-            "expected the form 0002_c1s1_000451_03.jpg: rename or remove them"
-        )
-    return [parse_name(name) for name in names]
+def find_root(path: Path) -> Path | None:
+    """The root at a path, or in the folders that people and torchreid put around it; None = there is none."""
+    places = (path, path / ROOT_NAME, path / "market1501", path / "market1501" / ROOT_NAME)
+    return next((root for root in places if split_folder(root, "train").is_dir()), None)
 
 
-def find_root(path: Path) -> Path:
-    """The Market-1501 root at a path, or in the folders that people and torchreid put around it.
+def read_split(root: Path, split: str) -> tuple[list[Image], list[Problem]]:
+    """The images of a split, sorted by name, and what is wrong with the names in its folder."""
+    folder, shown = split_folder(root, split), SPLIT_FOLDERS[split]
+    try:
+        files = list_files(folder)
+    except ReidAugError:
+        return [], [Problem("missing-folder", "error", shown, f"no such folder; expected {LAYOUT.expected}")]
+    images, problems = [], []
+    for name in files:
+        where = f"{shown}/{name}"
+        if not name.endswith(".jpg"):
+            known = name in _SYSTEM_FILES
+            message = "a system's file, passed over" if known else "passed over: only files in lower-case .jpg are read"
+            problems.append(Problem("stray-file", "note", where, message))
+            continue
+        match = _NAME.fullmatch(name)
+        if match is None:
+            problems.append(
+                Problem("bad-name", "error", where, f"the name does not parse; {_FORM}: rename or remove it")
+            )
+            continue
+        if name.endswith(".jpg.jpg"):
+            message = "ends twice in .jpg, as 18 test images of Market-1501 do: read like any other"
+            problems.append(Problem("double-ending", "note", where, message))
+        images.append(Image(folder / name, int(match[1]), int(match[2]), name))
+    if not images:
+        problems.append(Problem("empty-folder", "error", shown, f"no .jpg image with a name that parses; {_FORM}"))
+    return images, problems
 
-    Raises:
-        ReidAugError: there is none.
-    """
-    if not path.exists():
-        raise ReidAugError(f"no such data folder: {path}; give the Market-1501 root (--data) that holds {_folders()}")
-    for root in (path, path / ROOT_NAME, path / "market1501", path / "market1501" / ROOT_NAME):
-        if split_folder(root, "train").is_dir():
-            return root
-    raise ReidAugError(f"{path} is not a Market-1501 root: no {SPLIT_FOLDERS['train']}/ in it; expected {_folders()}")
+
+LAYOUT = Layout(
+    "Market-1501",
+    f"a Market-1501 root with {', '.join(f'{name}/' for name in SPLIT_FOLDERS.values())}",
+    find_root,
+    read_split,
+)
+
+
+def market_set(root: Path) -> Dataset:
+    """A set that this program has written or writes."""
+    return Dataset(root, LAYOUT)
 
 
 def poisoned_part(path: Path) -> str | None:
@@ -122,24 +120,3 @@ def check_output_path(path: Path) -> None:
             f"the path {os.path.abspath(path)} holds '{part}', which torchreid and fast-reid would read as the person "
             "and camera of every image below it; choose a folder without it"
         )
-
-
-def dataset_fingerprint(root: Path, splits: Sequence[str] = ("train", "query", "gallery")) -> str:
-    """A fingerprint of a data set: names and bytes of every image in some splits.
-
-    Args:
-        root: the data set's root.
-        splits: train, query, gallery or some of them.
-
-    Returns:
-        16 hexadecimal digits.
-    """
-    whole = hashlib.sha256()
-    for split in splits:
-        names = [record.name for record in scan_split(root, split)]
-        whole.update(f"{split}\0{images_fingerprint(split_folder(root, split), names)}\0".encode())
-    return whole.hexdigest()[:16]
-
-
-def _folders() -> str:
-    return ", ".join(f"{name}/" for name in SPLIT_FOLDERS.values())

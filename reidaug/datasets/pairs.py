@@ -6,15 +6,15 @@ nor distractor; every ordered pair of one person, in the order of the keypoint f
 
 import csv
 import io
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import atomic_write
-from reidaug.datasets.keypoints import Annotations, find_annotations, read_annotations
-from reidaug.datasets.market1501 import ANNOTATION_FILES, DISTRACTOR_PID, JUNK_PID, find_root, parse_name, split_folder
+from reidaug.datasets.dataset import DISTRACTOR_PID, JUNK_PID
+from reidaug.datasets.keypoints import Annotations
 
 Pair = tuple[str, str]  # names of condition and target image
 
@@ -33,23 +33,21 @@ def usable(keypoints: np.ndarray) -> np.ndarray:
     return np.isfinite(keypoints[:, TORSO]).all(axis=(1, 2))
 
 
-def make_pairs(annotations: Annotations) -> np.ndarray:
+def make_pairs(annotations: Annotations, pids: Mapping[str, int]) -> np.ndarray:
     """Every ordered pair of usable images of one person.
 
     Persons come in the order of their first usable image, and so do the images of each.
 
     Args:
         annotations: keypoints in file order.
+        pids: the person of each image, by name.
 
     Returns:
         (M, 2) int64 rows of `annotations`: condition, target.
-
-    Raises:
-        ReidAugError: an image name does not parse.
     """
     rows_of: dict[int, list[int]] = {}
     for row in np.flatnonzero(usable(annotations.keypoints)).tolist():
-        pid = parse_name(annotations.names[row]).pid
+        pid = pids[annotations.names[row]]
         if pid not in (JUNK_PID, DISTRACTOR_PID):
             rows_of.setdefault(pid, []).append(row)
     pairs = [np.empty((0, 2), dtype=np.int64)]
@@ -90,41 +88,12 @@ def write_pairs(path: Path, names: Sequence[str], pairs: np.ndarray) -> None:
     atomic_write(path, "\n".join(["from,to", *rows]) + "\n")
 
 
-def pairs_file(data: Path, split: str, out: Path, count: int | None = None, seed: int = 0) -> tuple[int, int]:
-    """Write the pairs of a data set's training or gallery images, all or some.
-
-    Args:
-        data: a folder with the keypoint files in it or beside it, or one that holds such a root.
-        split: which of them.
-        out: the CSV to write.
-        count: how many pairs to draw; None = all, in their order.
-        seed: of the draw.
-
-    Returns:
-        How many pairs were written, and how many there are.
-
-    Raises:
-        ReidAugError: no or a broken keypoint file, no pairs, or fewer than `count`.
-    """
-    root = data if (data / ANNOTATION_FILES[split]).is_file() else find_root(data)
-    annotations = read_annotations(find_annotations(root, split))
-    images = split_folder(root, "gallery" if split == "test" else split)
-    if images.is_dir():  # else there are only the keypoint files
-        annotations = annotations.only(path.name for path in images.glob("*.jpg"))
-    pairs = make_pairs(annotations)
-    if not len(pairs):
-        raise ReidAugError(f"no person in {data} has two images of the {split} split with both shoulders and both hips")
-    chosen = pairs if count is None else draw_pairs(pairs, count, seed)
-    write_pairs(out, annotations.names, chosen)
-    return len(chosen), len(pairs)
-
-
-def read_pairs(path: Path, check_name: Callable[[str], object] = parse_name) -> list[tuple[str, str]]:
+def read_pairs(path: Path, check_name: Callable[[str], object] | None = None) -> list[Pair]:
     """Read a pairs CSV.
 
     Args:
         path: the CSV.
-        check_name: raises ReidAugError for a name that the data set cannot have; by default that of Market-1501.
+        check_name: raises ReidAugError for a name that cannot stand there.
 
     Returns:
         (condition, target) image names; the first stands in line 2.
@@ -141,13 +110,14 @@ def read_pairs(path: Path, check_name: Callable[[str], object] = parse_name) -> 
     rows = list(csv.reader(io.StringIO(text)))
     if not rows or rows[0] != ["from", "to"]:
         raise ReidAugError(f"{path} line 1: expected the header 'from,to'")
-    pairs: list[tuple[str, str]] = []
+    pairs: list[Pair] = []
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != 2:
             raise ReidAugError(f"{path} line {number}: {len(row)} fields, expected two image names")
         try:
-            check_name(row[0])
-            check_name(row[1])
+            if check_name:
+                check_name(row[0])
+                check_name(row[1])
         except ReidAugError as error:
             raise ReidAugError(f"{path} line {number}: {error}") from None
         pairs.append((row[0], row[1]))

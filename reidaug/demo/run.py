@@ -5,23 +5,26 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from reidaug.core.progress import Advance
 from reidaug.datasets.images import read_image
 from reidaug.datasets.keypoints import find_annotations, read_annotations
+from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import ROOT_NAME, check_output_path, split_folder
-from reidaug.demo.mannequins import MannequinConfig, write_mannequins
+from reidaug.demo.mannequins import write_mannequins
+from reidaug.demo.request import MannequinConfig
 from reidaug.evaluation.evaluate import evaluate_study
 from reidaug.evaluation.request import EvaluationRequest
+from reidaug.evaluation.results import Result
 from reidaug.reports.tiles import pose_image, save_comparison
 from reidaug.study.folder import Study
 from reidaug.study.plan import PlanRow, read_plan
-from reidaug.study.shrink import ShrinkConfig, shrink, shrink_summary
-from reidaug.synthesis.completed_set import SynthesisOptions
+from reidaug.study.request import ShrinkConfig
+from reidaug.study.shrink import shrink, shrink_summary
 from reidaug.synthesis.painter import shipped_checkpoint
+from reidaug.synthesis.request import SynthesisOptions
 from reidaug.synthesis.synthesize import synthesize
 
 PORTION = 0.4
@@ -34,7 +37,7 @@ ROWS_IN_PICTURE = 10
 class DemoResult:
     """What the demo found."""
 
-    rows: list[dict[str, Any]]  # result rows, as in results.jsonl
+    results: list[Result]
     study: Study
     picture: Path
     seconds: float  # of this run
@@ -64,19 +67,19 @@ def run_demo(
         with progress("rendering people") as advance:
             write_mannequins(data, PEOPLE, advance)
     say(f"{PEOPLE.train_ids} rendered people to train on, {PEOPLE.test_ids} others to be found: {data}")
-    say(shrink_summary(shrink(data, study, ShrinkConfig(PORTION))))
+    say(shrink_summary(shrink(open_dataset(data.absolute()), study, ShrinkConfig(PORTION))))
     with progress("painting the missing images") as advance:
         report = synthesize(study, PORTION, shipped_checkpoint(), SynthesisOptions(device=device), advance)
     say(report.sentence())
     picture = out / "demo.png"
     draw_comparison(study, PORTION, "pona", picture)
     request = EvaluationRequest(recipe="quick", arch=ARCH, device=device)
-    rows = evaluate_study(study, request, progress=progress, say=say)
-    return DemoResult(rows, study, picture, time.monotonic() - start, f"--recipe quick --arch {ARCH}")
+    results = evaluate_study(study, request, progress=progress, say=say)
+    return DemoResult(results, study, picture, time.monotonic() - start, f"--recipe quick --arch {ARCH}")
 
 
 def draw_comparison(study: Study, portion: float, name: str, path: Path) -> None:
-    """A PNG of painted images of different people: condition, target pose, generated, real."""
+    """A PNG of generated images of different people: condition, target pose, generated, real."""
     first_of: dict[int, PlanRow] = {}
     for row in read_plan(study.plan_path(portion)):
         if row.action == "generate":
@@ -84,11 +87,12 @@ def draw_comparison(study: Study, portion: float, name: str, path: Path) -> None
     people = list(first_of.values())
     chosen = [people[i] for i in np.linspace(0, len(people) - 1, min(ROWS_IN_PICTURE, len(people))).astype(int)]
     data = study.data_of(portion)
-    keypoints = read_annotations(find_annotations(data, "train")).select([row.name for row in chosen])
-    real, painted = split_folder(data, "train"), split_folder(study.set_root(portion, name), "train")
+    keypoints = read_annotations(find_annotations(data.root, "train")).select([row.name for row in chosen])
+    real = {image.name: image.path for image in data.images("train")}
+    generated = split_folder(study.set_root(portion, name), "train")
     rows = []
     for row, joints in zip(chosen, keypoints, strict=True):
-        target = read_image(real / row.name)
+        target = read_image(real[row.name])
         pose = pose_image(joints, (target.shape[0], target.shape[1]))
-        rows.append([read_image(real / row.condition), pose, read_image(painted / row.name), target])
+        rows.append([read_image(real[row.condition]), pose, read_image(generated / row.name), target])
     save_comparison(path, rows)

@@ -6,19 +6,22 @@ features beside the plain scores uses them as they are kept, so that a number is
 
 import io
 import zipfile
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import atomic_write
-from reidaug.datasets.market1501 import ImageRecord, parse_name
-from reidaug.evaluation.results import append_result, read_results
+from reidaug.datasets.dataset import Dataset, Image
+from reidaug.evaluation.results import Result, append_result, read_results
 from reidaug.study.folder import Study
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FORMAT = "reidaug features 1"
 
@@ -29,8 +32,8 @@ class SavedFeatures:
 
     query: np.ndarray  # (Q, D) float16, rows of length 1
     gallery: np.ndarray  # (G, D) float16
-    query_images: tuple[ImageRecord, ...]
-    gallery_images: tuple[ImageRecord, ...]
+    query_images: tuple[Image, ...]
+    gallery_images: tuple[Image, ...]
     fingerprint: str  # of the query and gallery images
 
     def ranking_arguments(self) -> list[np.ndarray]:
@@ -40,16 +43,18 @@ class SavedFeatures:
         return [self.query, self.gallery, *ids]
 
 
-def make_features(
-    query: Any,
-    gallery: Any,
-    query_images: Sequence[ImageRecord],
-    gallery_images: Sequence[ImageRecord],
-    fingerprint: str,
-) -> SavedFeatures:
-    """Brings (Q, D) and (G, D) float tensors or arrays on the CPU into the precision in which they are kept."""
-    halves = [np.asarray(features).astype(np.float16) for features in (query, gallery)]
-    return SavedFeatures(halves[0], halves[1], tuple(query_images), tuple(gallery_images), fingerprint)
+def make_features(query: "Tensor", gallery: "Tensor", data: Dataset, fingerprint: str) -> SavedFeatures:
+    """Brings (Q, D) and (G, D) float features on the CPU into the precision in which they are kept.
+
+    Args:
+        query: of the query images of a data set.
+        gallery: of its gallery images.
+        data: the data set.
+        fingerprint: of these images.
+    """
+    query_half, gallery_half = (np.asarray(features).astype(np.float16) for features in (query, gallery))
+    images = (tuple(data.images("query")), tuple(data.images("gallery")))
+    return SavedFeatures(query_half, gallery_half, *images, fingerprint)
 
 
 def save_features(path: Path, features: SavedFeatures) -> None:
@@ -73,44 +78,43 @@ def save_features(path: Path, features: SavedFeatures) -> None:
     atomic_write(path, content.getvalue())
 
 
-def load_features(path: Path, fingerprint: str) -> SavedFeatures:
+def load_features(path: Path, data: Dataset) -> SavedFeatures:
     """Reads what `save_features` wrote; nothing in the file is run.
 
     Args:
         path: the file.
-        fingerprint: of the query and gallery images that there are now.
+        data: the data set of the query and gallery images.
 
     Raises:
         ReidAugError: no such file, a file that `save_features` did not write, features of other images, or features
             that are not finite.
     """
+    images = {split: data.images(split) for split in ("query", "gallery")}
     try:
         with np.load(path, allow_pickle=False) as content:
             if str(content["format"]) != FORMAT:
                 raise ValueError
             saved = str(content["fingerprint"])
-            query, query_images = _read_side(content, "query")
-            gallery, gallery_images = _read_side(content, "gallery")
+            names = {split: content[f"{split}_names"].tolist() for split in images}
+            query, gallery = (content[split] for split in images)
+        if any(each.dtype != np.float16 or each.ndim != 2 for each in (query, gallery)):
+            raise ValueError
+        if [len(query), len(gallery)] != [len(names[split]) for split in images]:
+            raise ValueError
     except FileNotFoundError:
         raise ReidAugError(f"no {path}: run `reidaug evaluate` with --save-models") from None
-    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, ReidAugError):
+    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
         raise ReidAugError(
             f"{path} holds no features of reidaug: remove it and run `reidaug evaluate` with --save-models"
         ) from None
-    if saved != fingerprint:
+    now = data.fingerprint("query", "gallery")
+    if saved != now or any(names[split] != [image.name for image in images[split]] for split in images):
         raise ReidAugError(
-            f"{path} is of other query and gallery images (fingerprint {saved}, not {fingerprint}): they have changed"
+            f"{path} is of other query and gallery images (fingerprint {saved}, not {now}): they have changed"
             " since; run `reidaug evaluate` with --save-models again"
         )
     _check_finite(query, gallery, path)
-    return SavedFeatures(query, gallery, query_images, gallery_images, saved)
-
-
-def _read_side(content: Any, name: str) -> tuple[np.ndarray, tuple[ImageRecord, ...]]:
-    features, images = content[name], tuple(map(parse_name, content[f"{name}_names"].tolist()))
-    if features.dtype != np.float16 or features.ndim != 2 or len(features) != len(images):
-        raise ValueError
-    return features, images
+    return SavedFeatures(query, gallery, tuple(images["query"]), tuple(images["gallery"]), saved)
 
 
 def _check_finite(query: np.ndarray, gallery: np.ndarray, path: Path) -> None:
@@ -123,38 +127,32 @@ def _check_finite(query: np.ndarray, gallery: np.ndarray, path: Path) -> None:
 
 
 RERANKING: dict[str, Any] = {"k1": 20, "k2": 6, "weight": 0.3}  # Zhong et al., CVPR 2017; weight is their lambda
-RERANKED = "rerank_mean_ap"  # a row that has this field has all of `reranked_scores`
 
 
-def reranked_scores(features: SavedFeatures) -> dict[str, Any]:
-    """The fields that a result gets with ``--rerank``: fractions, and the settings of the re-ranking."""
+def add_reranked_scores(result: Result, features: SavedFeatures) -> Result:
+    """A result with its scores under k-reciprocal re-ranking, and the settings of these."""
     from reid_baseline import evaluate_ranking, reranked_distances
 
     ranking = evaluate_ranking(*features.ranking_arguments(), distances=partial(reranked_distances, **RERANKING))
-    return {
-        RERANKED: ranking.mean_ap,
-        "rerank_mean_ap_trapezoid": ranking.mean_ap_trapezoid,
-        "rerank_rank1": ranking.rank(1),
-        "reranking": RERANKING,
-    }
+    return replace(
+        result,
+        rerank_mean_ap=ranking.mean_ap,
+        rerank_mean_ap_trapezoid=ranking.mean_ap_trapezoid,
+        rerank_rank1=ranking.rank(1),
+        reranking=RERANKING,
+    )
 
 
-def add_reranked_scores(study: Study, keys: Collection[str], test_fingerprint: str) -> list[dict[str, Any]]:
-    """Gives the results of some keys their re-ranked scores, where they lack them and their features are kept.
-
-    Returns:
-        The rows as they now are, of those that got them.
+def rerank_saved(study: Study, keys: Collection[str], data: Dataset) -> int:
+    """Adds re-ranked scores to the results of some keys that lack them and whose features are kept; counts these.
 
     Raises:
         ReidAugError: features that cannot be used.
     """
-    added = []
-    scores: dict[str, dict[str, Any]] = {}  # equal training sets share a key
-    for row in read_results(study.results_path):
-        key = row["key"]
-        if key in keys and RERANKED not in row and study.features_path(key).is_file():
-            if key not in scores:
-                scores[key] = reranked_scores(load_features(study.features_path(key), test_fingerprint))
-            added.append({**row, **scores[key]})
-            append_result(study.results_path, added[-1])
-    return added
+    count = 0
+    for result in read_results(study.results_path):
+        path = study.features_path(result.key)
+        if result.key in keys and result.reranking is None and path.is_file():
+            append_result(study.results_path, add_reranked_scores(result, load_features(path, data)))
+            count += 1
+    return count

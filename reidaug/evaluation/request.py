@@ -1,41 +1,111 @@
-"""What a user asks of an evaluation."""
+"""What a user can ask of an evaluation, and of a sweep."""
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
-from reidaug.core.errors import ReidAugError
+from reidaug.core.options import BaselinePrecision, Copy, Device, LeaveOut, OnePortion, Option
+from reidaug.study.portions import parse_portions
+from reidaug.study.request import ShrinkConfig
+
+Recipe = Literal["paper", "strong", "quick"]
+PORTIONS = (0.2, 0.4, 0.6, 0.8)  # of the paper's Table VI
+_SHRINKING = ShrinkConfig(PORTIONS[0])  # its portion is replaced by each of a sweep
+_CARE = "Using generated images with care (off by default)"
+
+
+@dataclass(frozen=True)
+class Care:
+    """How a baseline treats generated images: fields of `reid_baseline.Recipe`; None = the recipe's value."""
+
+    synthetic_smoothing: Annotated[
+        float | None,
+        Option(
+            "Label smoothing of generated images, above the recipe's own.",
+            flag="--smooth-synthetic",
+            min=0.0,
+            max=0.99,
+            panel=_CARE,
+        ),
+    ] = None
+    real_per_synthetic: Annotated[
+        float | None, Option("Real images for each generated one in a batch; 0: off.", min=0.0, panel=_CARE)
+    ] = None
+    synthetic_weight: Annotated[
+        float | None, Option("Weight of a generated image in the losses; a real one has 1.", min=0.0, panel=_CARE)
+    ] = None
+
+    def given(self) -> dict[str, float]:
+        """What is asked for."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def _parse_controls(text: str) -> tuple[str, ...]:
+    from reidaug.study.controls import parse_controls
+
+    return parse_controls(text)
 
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """What the user asked for; None = the default."""
+    """Which baselines to train and score."""
 
-    portion: str | None = None  # one portion of the study
+    portion: OnePortion = None
     portions: tuple[float, ...] = ()  # some portions of the study; empty = `portion`, or all
-    recipe: str | None = None  # paper, strong or quick
-    arch: str = "resnet50"  # resnet50 or resnet18
-    weights: str | None = None  # imagenet, none or a file
-    epochs: int | None = None  # other than the recipe's
-    seeds: int = 1  # seeds 0 .. seeds - 1
-    device: str = "auto"  # auto, cpu, cuda, cuda:N
-    precision: str = "auto"  # auto, fp32, bf16
-    controls: tuple[str, ...] = ()  # see `reidaug.study.controls`
-    care: Mapping[str, float | None] = field(default_factory=dict)  # of reid_baseline.CARE; None = the recipe's value
-    save_models: bool = False  # keep each trained network and its features in STUDY/models, STUDY/features
-    rerank: bool = False  # score with k-reciprocal re-ranking too
+    recipe: Annotated[
+        Recipe | None,
+        Option("paper: ImageNet weights, 60 epochs. strong: bag of tricks, 120 epochs. quick: from scratch, for CPUs."),
+    ] = None
+    arch: Annotated[str, Option("The network: resnet50, or resnet18, which takes less than half of the time.")] = (
+        "resnet50"
+    )
+    weights: Annotated[str | None, Option("imagenet, none, or a file. Default: none for quick, else imagenet.")] = None
+    epochs: Annotated[int | None, Option("Without it: the recipe's.", min=1)] = None
+    seeds: Annotated[int, Option("Train each set with so many seeds, from 0 on.", min=1)] = 1
+    controls: Annotated[
+        tuple[str, ...],
+        Option(
+            "Train on these too: none-matched (the reduced set for as many iterations as the full one), duplicate, "
+            "source-copy, flip (missing images replaced by kept ones of the person); comma between, or all.",
+            parse=_parse_controls,
+        ),
+    ] = ()
+    care: Care = Care()
+    save_models: Annotated[
+        bool,
+        Option(
+            "Keep each trained network in STUDY/models/, and its features in STUDY/features/, for `reidaug ranks` and "
+            "--rerank; results made without it are trained again."
+        ),
+    ] = False
+    rerank: Annotated[
+        bool,
+        Option(
+            "Score with k-reciprocal re-ranking too (Zhong et al., CVPR 2017); from saved features, where there are "
+            "any, else the set is trained again."
+        ),
+    ] = False
+    device: Device = "auto"
+    precision: Annotated[
+        BaselinePrecision,
+        Option(
+            "Of the baseline, not of the generator. auto takes bf16 where the device is faster with it; another gives "
+            "results and a table of their own."
+        ),
+    ] = "auto"
 
-    def asked_precision(self) -> dict[str, str]:
-        """What a result hangs on; with "auto" each machine computes as it is fast, for one and the same result."""
-        return {} if self.precision == "auto" else {"asked_precision": self.precision}
 
+@dataclass(frozen=True)
+class SweepRequest:
+    """Which portions to shrink to, which generators to complete them with, and which baselines to train."""
 
-def weights_name(weights: str) -> str:
-    """``none``, ``imagenet``, or a file's content in 12 digits: a result must not hang on where a file lies."""
-    if weights in ("none", "imagenet"):
-        return weights
-    path = Path(weights)
-    if not path.is_file():
-        raise ReidAugError(f"--weights {weights}: no such file; give a file, imagenet or none")
-    return f"{path.name}:{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+    portions: Annotated[tuple[float, ...], Option("Portions to keep, comma between.", parse=parse_portions)] = PORTIONS
+    checkpoints: Annotated[
+        tuple[Path, ...],
+        Option(
+            "A generator, or `shipped`; may be repeated. Its file's name becomes the row in the table.", flag="--ckpt"
+        ),
+    ] = ()
+    shrinking: Annotated[ShrinkConfig, LeaveOut("portion")] = _SHRINKING
+    evaluation: Annotated[EvaluationRequest, LeaveOut("portion")] = EvaluationRequest(seeds=3)
+    copy: Copy = False

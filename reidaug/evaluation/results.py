@@ -1,35 +1,125 @@
-"""`results.jsonl`: one row for each trained and scored baseline; append-only, safe under several writers."""
+"""`results.jsonl`: a line for each trained and scored baseline; append-only, safe under several writers."""
 
-import csv
 import fcntl
-import hashlib
-import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import atomic_write
-from reidaug.datasets.market1501 import ImageRecord
+from reidaug.core.fingerprint import fingerprint
+from reidaug.core.records import record_of
+from reidaug.study.training_sets import Provenance
 
-NUMBERS = {
-    *("portion", "seed", "epochs", "images", "synthetic", "mean_ap", "mean_ap_trapezoid", "mean_inp", "rank1", "rank5")
-}
-REQUIRED = {"key", "set", "recipe", "arch", "weights", *NUMBERS}  # a row without them cannot stand in the table
+Place = tuple[str, str, float]  # key, set and portion: two sets of equal images share a key, not a line of the table
+FRACTIONS = ("mean_ap", "mean_ap_trapezoid", "mean_inp", "rank1", "rank5", "rank10")
+TABLE_FIELDS = ("recipe", "arch", "weights", "epochs", "asked_precision", "test_fingerprint")  # equal in one table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One trained and scored baseline. Scores are fractions."""
+
+    key: str  # what the result depends on, see `result_key`
+    set: str  # name of the training set
+    portion: float  # 1 for the full set
+    epochs: int  # of the recipe that was asked for
+    synthetic: int  # images that are generated or copied
+    reduced_fingerprint: str | None = None  # of the kept images that the set completes; None for the full set
+    provenance: Provenance | None = None  # of generated images; in a line its fields are those of the row
+    recipe: str
+    arch: str
+    weights: str  # none, imagenet, or a file's name and digest
+    trained_epochs: int  # that the training took: a control may have others
+    care: Mapping[str, float]  # how generated images are treated otherwise than real ones
+    seed: int
+    images: int  # in the training set
+    identities: int
+    training_fingerprint: str
+    configuration: Mapping[str, Any]  # the whole recipe, network and weights
+    mean_ap: float  # plain
+    mean_ap_trapezoid: float
+    mean_inp: float
+    rank1: float
+    rank5: float
+    rank10: float
+    queries: int  # that count
+    queries_without_match: int
+    test_fingerprint: str  # of query and gallery
+    versions: Mapping[str, str]
+    device: str
+    precision: str  # that was computed in
+    processor: str
+    threads: int
+    time: str
+    command: str
+    asked_precision: str | None = None  # None = auto
+    seconds: float
+    rerank_mean_ap: float | None = None
+    rerank_mean_ap_trapezoid: float | None = None
+    rerank_rank1: float | None = None
+    reranking: Mapping[str, float] | None = None  # its settings
+
+    @property
+    def place(self) -> Place:
+        """What makes it one of its kind."""
+        return self.key, self.set, self.portion
+
+    @property
+    def table(self) -> tuple[Any, ...]:
+        """What results must have in common to be in one table: the values of `TABLE_FIELDS`."""
+        return tuple(getattr(self, name) for name in TABLE_FIELDS)
+
+    @property
+    def label(self) -> str:
+        """The set, and how its generated images were treated where that is not as real ones."""
+        care = ", ".join(
+            f"{name.replace('synthetic_', '').replace('_', ' ')} {value:g}" for name, value in self.care.items()
+        )
+        return f"{self.set} ({care})" if care else self.set
+
+    @property
+    def length(self) -> str:
+        """The epochs that were asked for, in words."""
+        return f"{self.epochs} epoch{'s' * (self.epochs > 1)}"
+
+    def values(self) -> dict[str, Any]:
+        """As one JSON object; what there is nothing to say of is left out."""
+        values: dict[str, Any] = {}
+        for name, value in asdict(self).items():
+            if name == "provenance":
+                values |= value or {}
+            elif value is not None or name == "reduced_fingerprint":
+                values[name] = value
+        return values
+
+
+def result_of(values: object, where: str) -> Result:
+    """A result of the values of a line.
+
+    Raises:
+        ReidAugError: a field that is missing or cannot be right; the message names it.
+    """
+    advice = "remove the line, or name another --study"
+    result = record_of(Result, values, where, advice)
+    if isinstance(values, dict) and "missing" in values:
+        result = replace(result, provenance=record_of(Provenance, values, where, advice))
+    for name in FRACTIONS:
+        if not 0 <= getattr(result, name) <= 1:
+            raise ReidAugError(f"{where}: {name} is {getattr(result, name)}, expected 0 to 1: {advice}")
+    return result
 
 
 def result_key(training_fingerprint: str, test_fingerprint: str, configuration: dict[str, Any], seed: int) -> str:
-    """What a result hangs on, in 16 hexadecimal digits: equal keys are the same experiment."""
-    content = json.dumps([training_fingerprint, test_fingerprint, configuration, seed], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+    """What a result depends on, in 16 hexadecimal digits: equal keys are the same experiment."""
+    content = [training_fingerprint, test_fingerprint, configuration, seed]
+    return fingerprint(json.dumps(content, sort_keys=True))
 
 
-def append_result(path: Path, row: dict[str, Any]) -> None:
-    """Adds a row in one locked write; a line that an earlier crash left unfinished is closed first."""
+def append_result(path: Path, result: Result) -> None:
+    """Adds a line in one locked write; a line that an earlier crash left unfinished is closed first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -39,7 +129,7 @@ def append_result(path: Path, row: dict[str, Any]) -> None:
             file.seek(size - 1)
             start = b"" if file.read(1) == b"\n" else b"\n"
         try:
-            file.write(start + json.dumps(row).encode() + b"\n")
+            file.write(start + json.dumps(result.values()).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
         except OSError:
@@ -47,94 +137,57 @@ def append_result(path: Path, row: dict[str, Any]) -> None:
             raise
 
 
-# Equal in all rows of one table.
-TABLE_FIELDS = ("recipe", "arch", "weights", "epochs", "asked_precision", "test_fingerprint")
-
-
-def table_of(row: dict[str, Any]) -> tuple[Any, ...]:
-    """What rows must have in common to stand in one table."""
-    return tuple(row.get(name) for name in TABLE_FIELDS)
-
-
-def epochs_of(row: dict[str, Any]) -> str:
-    """The length that was asked for, in words."""
-    return f"{row['epochs']} epoch{'s' * (row['epochs'] > 1)}"
-
-
-def current_results(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows that belong together: what was made anew leaves the rows of its old images behind, whatever their seed.
-
-    Of each table and portion these are the sets that complete the kept images of the newest row, of each set the rows
-    of its newest images, and of each seed the newest row.
-
-    Args:
-        rows: in the order of their writing.
-    """
-    kept: dict[Any, str] = {}  # fingerprints of the newest rows
-    images: dict[Any, str | None] = {}
-    for row in rows:
-        images[_set_of(row)] = row.get("training_fingerprint")
-        if row.get("reduced_fingerprint"):
-            kept[table_of(row), row["portion"]] = row["reduced_fingerprint"]
-    cells = {}
-    for row in rows:
-        own = row.get("reduced_fingerprint")
-        if own and own != kept[table_of(row), row["portion"]]:
-            continue
-        if row.get("training_fingerprint") == images[_set_of(row)]:
-            care = json.dumps(row.get("care") or {}, sort_keys=True)
-            cells[_set_of(row), care, row["seed"]] = row
-    return list(cells.values())
-
-
-def _set_of(row: dict[str, Any]) -> tuple[Any, ...]:
-    return table_of(row), row["set"], row["portion"]
-
-
-def read_results(path: Path) -> list[dict[str, Any]]:
-    """The newest row of each key and name, in the order of their writing.
+def read_results(path: Path) -> list[Result]:
+    """The newest result of each key and name, in the order of their writing.
 
     A line that is no JSON object and is followed by others was cut by a crash and holds no result: it is passed over.
 
     Raises:
-        ReidAugError: a JSON line lacks the fields of a result, or their values are none.
+        ReidAugError: a JSON line that is no result; the message names line and field.
     """
     if not path.exists():
         return []
-    rows: dict[tuple[str, str, float], dict[str, Any]] = {}
-    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+    results: dict[Place, Result] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
+            values = json.loads(line)
+        except (ValueError, RecursionError):
             continue
-        if not _is_result(row):
-            raise ReidAugError(f"{path} line {number} is not a result row: remove the line, or name another --study")
-        rows.pop(row_place(row), None)  # a row that is written again is the newest of its cell again
-        rows[row_place(row)] = row
-    return list(rows.values())
+        result = result_of(values, f"{path} line {number}")
+        results.pop(result.place, None)  # one that is written again is the newest again
+        results[result.place] = result
+    return list(results.values())
 
 
-def _is_result(row: Any) -> bool:
-    return (
-        isinstance(row, dict)
-        and row.keys() >= REQUIRED
-        and all(isinstance(row[name], str) for name in ("key", "set"))
-        and all(isinstance(row[name], int | float) for name in NUMBERS)
-    )
+def current_results(results: Sequence[Result]) -> list[Result]:
+    """The results that belong together: a set that was made again leaves those of its old images behind.
+
+    Of each table and portion these are the sets that complete the kept images of the newest result, of each set the
+    results of its newest images, and of each seed the newest one.
+
+    Args:
+        results: in the order of their writing.
+    """
+    newest: dict[Any, Result] = {_set_of(result): result for result in results}
+    kept = {
+        (result.table, result.portion): result.reduced_fingerprint for result in results if result.reduced_fingerprint
+    }
+    current: dict[Any, Result] = {}
+    for result in results:
+        reduced = result.reduced_fingerprint
+        of_newest_kept = not reduced or reduced == kept[result.table, result.portion]
+        if of_newest_kept and result.training_fingerprint == newest[_set_of(result)].training_fingerprint:
+            current[_set_of(result), json.dumps(dict(result.care), sort_keys=True), result.seed] = result
+    return list(current.values())
 
 
-def row_place(row: dict[str, Any]) -> tuple[str, str, float]:
-    """What makes a row one of its kind: two training sets of equal images share a key, not a line of the table."""
-    return row["key"], row["set"], row["portion"]
+def _set_of(result: Result) -> tuple[Any, ...]:
+    return result.table, result.set, result.portion
 
 
-def write_query_scores(path: Path, queries: Sequence[ImageRecord], plain: np.ndarray, trapezoid: np.ndarray) -> None:
-    """Writes one row a query: name, pid, camid, and both APs (fractions; empty for a query that does not count)."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["name", "pid", "camid", "ap", "ap_trapezoid"])
-    for record, *scores in zip(queries, plain, trapezoid, strict=True):
-        shown = ["" if np.isnan(score) else f"{score:.6f}" for score in scores]
-        writer.writerow([record.name, record.pid, record.camid, *shown])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, text.getvalue())
+def keys_of(results: Iterable[Result]) -> set[str]:
+    """The keys of results."""
+    return {result.key for result in results}
+
+
+FIELDS = tuple(field.name for field in fields(Result))

@@ -1,247 +1,219 @@
-"""One baseline after another: train it, score it, keep the row."""
+"""Trains and scores the runs of an evaluation one after another, and keeps each result at once."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reidaug.core.errors import HeldError, ReidAugError, is_foreseen, one_line
-from reidaug.core.files import locked, stamp_files
+from reidaug.core.files import locked
 from reidaug.core.machine import describe_run
 from reidaug.core.progress import Progress, Say, duration
-from reidaug.datasets.market1501 import ImageRecord, dataset_fingerprint, scan_split, split_folder
-from reidaug.evaluation.features import RERANKED, make_features, reranked_scores, save_features
-from reidaug.evaluation.request import EvaluationRequest, weights_name
-from reidaug.evaluation.results import append_result, current_results, read_results, row_place, write_query_scores
-from reidaug.evaluation.runs import Cell
+from reidaug.datasets.dataset import Dataset
+from reidaug.evaluation.features import SavedFeatures, add_reranked_scores, make_features, save_features
+from reidaug.evaluation.query_scores import write_query_scores
+from reidaug.evaluation.results import Result, read_results
+from reidaug.evaluation.runs import Run
+from reidaug.evaluation.setting import Setting
+from reidaug.evaluation.store import ResultStore
 from reidaug.study.folder import Study
 from reidaug.study.training_sets import TrainingSet
 
-HOURS_TO_WARN = 3.0  # of a whole evaluation on a CPU, before `quick` is named
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from reid_baseline import BaselineNet, Ranking, TrainProgress
 
 
-@dataclass(frozen=True)
-class Work:
-    """Everything that all cells of one evaluation share."""
+@dataclass(frozen=True, eq=False)
+class TestImages:
+    """Query and gallery, decoded, as they were when the evaluation began."""
+
+    data: Dataset
+    fingerprint: str
+    query: "Tensor"  # (Q, 3, H, W) uint8 of the recipe's size
+    gallery: "Tensor"  # (G, 3, H, W)
+
+
+@dataclass(frozen=True, eq=False)
+class Runner:
+    """What trains and scores, with all that the runs of one evaluation share."""
 
     study: Study
-    data: Path
-    request: EvaluationRequest
-    recipe: Any  # reid_baseline.Recipe
-    weights: str
-    device: Any
+    data: Dataset
+    setting: Setting
+    store: ResultStore
     test_fingerprint: str
     progress: Progress
     say: Say
 
-    def complete_rows(self) -> list[dict[str, Any]]:
-        """The results that have all that is asked for."""
-        return [row for row in read_results(self.study.results_path) if not self._lacks(row)]
+    def do(self, runs: Sequence[Run], shared: bool) -> None:
+        """Trains and scores run by run; one that fails, or that another process has, does not stop the others.
 
-    def _lacks(self, row: dict[str, Any]) -> bool:
-        saved = (self.study.model_path(row["key"]), self.study.features_path(row["key"]))
-        not_saved = self.request.save_models and not all(path.is_file() for path in saved)
-        return not_saved or (self.request.rerank and RERANKED not in row)
-
-    def share_results(self, cells: Sequence[Cell]) -> None:
-        """Gives each cell whose experiment is done under another name (equal images) a row of its own."""
-        rows = self.complete_rows()
-        there, by_key = {row_place(row) for row in rows}, {row["key"]: row for row in rows}
-        for cell in cells:
-            if cell.place() not in there and cell.key in by_key:
-                append_result(self.study.results_path, {**by_key[cell.key], **cell.own_fields()})
-                there.add(cell.place())
-
-    def make_current(self, cells: Sequence[Cell]) -> None:
-        """Writes again what a later row of another set under the same name hides, as after a set was made twice."""
-        rows = read_results(self.study.results_path)
-        current, by_place = {row_place(row) for row in current_results(rows)}, {row_place(row): row for row in rows}
-        for cell in cells:
-            if cell.place() in by_place and cell.place() not in current:
-                append_result(self.study.results_path, by_place[cell.place()])
-
-    def announce(self, todo: Sequence[Cell], total: int) -> None:
-        """What will be trained, on what device, and about how long that takes."""
-        from reid_baseline import estimate_seconds
-
-        test_images = sum(len(scan_split(self.data, split)) for split in ("query", "gallery"))
-        trained = {cell.key: cell for cell in todo}.values()
-        seconds = estimate_seconds(
-            self.recipe,
-            images=sum(len(c.training_set.files) * c.recipe.epochs // self.recipe.epochs for c in trained),
-            num_classes=max(len(set(cell.training_set.pids)) for cell in trained),
-            test_images=test_images * len(trained),
-            arch=self.request.arch,
-            device=self.device,
-            precision=self.request.precision,
-        )
-        names = ", ".join(dict.fromkeys(f"{c.training_set.name} (p = {c.training_set.portion:.2f})" for c in todo))
-        self.say(
-            f"to train: {len(trained)} of {total} baselines ({names}); recipe {self.recipe.name}, {self.request.arch}, "
-            f"weights {self.weights}, {self.recipe.epochs} epochs, on {self.device}: about {duration(seconds)}"
-        )
-        if self.recipe.name != "quick" and str(self.device) == "cpu" and seconds > HOURS_TO_WARN * 3600:
-            self.say("that is long on a CPU: `--recipe quick` trains from scratch at 128 x 64 in far less")
-
-    def run(self, todo: Sequence[Cell], shared: bool) -> None:
-        """Trains and scores cell by cell; one that fails, or that another process trains, does not stop the others.
+        Args:
+            runs: what to do.
+            shared: other processes work on the same runs: what one of them holds is left to it.
 
         Raises:
-            ReidAugError: at the end, where there was such a one.
+            ReidAugError: at the end, where one failed or is not done.
         """
         test = self._load_test_images()
-        held: list[tuple[Cell, HeldError]] = []
+        held: list[tuple[Run, HeldError]] = []
         failed: list[Exception] = []
-        for cell in todo:
-            lock = self.study.path / ".work" / f"{cell.key}.lock"
+        for run in runs:
             try:
-                with locked(lock, f"evaluation of {cell.title()}"):
-                    if cell.key not in {row["key"] for row in self.complete_rows()}:
-                        self._run_cell(cell, test)
+                with locked(self._unfinished(run).with_suffix(".lock"), f"evaluation of {run.title()}"):
+                    if not self.store.is_done(run):
+                        self._do_one(run, test)
             except HeldError as error:
                 self.say(f"{error}: passed over")
-                held.append((cell, error))
+                held.append((run, error))
             except Exception as error:
                 if not is_foreseen(error):
                     raise
-                self.say(f"{cell.title()} failed: {one_line(error)}")
+                self.say(f"{run.title()} failed: {one_line(error)}")
                 failed.append(error)
         if failed:
-            raise ReidAugError(f"{len(failed)} of {len(todo)} baselines could not be trained: {one_line(failed[0])}")
-        done = {row["key"] for row in self.complete_rows()}
-        missing = [error for cell, error in held if cell.key not in done]
+            raise ReidAugError(f"{len(failed)} of {len(runs)} baselines could not be trained: {one_line(failed[0])}")
+        missing = [error for run, error in held if not self.store.is_done(run)]
         if missing and not shared:
             raise ReidAugError(
                 f"{len(missing)} of the baselines are not done: {missing[0]}; run again when that has ended"
             )
 
-    def _load_test_images(self) -> dict[str, tuple[Any, list[ImageRecord]]]:
+    def _unfinished(self, run: Run) -> Path:
+        """The state of a training that was interrupted."""
+        return self.study.path / ".work" / f"{run.key}.pt"
+
+    def _load_test_images(self) -> TestImages:
         from reid_baseline import load_images
 
-        images = {}
-        for split in ("query", "gallery"):
-            records = scan_split(self.data, split)
-            folder = split_folder(self.data, split)
-            images[split] = (load_images([folder / record.name for record in records], self.recipe.size), records)
-        if dataset_fingerprint(self.data, ("query", "gallery")) != self.test_fingerprint:
+        images = [
+            load_images([image.path for image in self.data.images(split)], self.setting.recipe.size)
+            for split in ("query", "gallery")
+        ]
+        if Dataset(self.data.root, self.data.layout).fingerprint("query", "gallery") != self.test_fingerprint:
             raise ReidAugError("the images of query or gallery have changed since this evaluation began: run it again")
-        return images
+        return TestImages(self.data, self.test_fingerprint, *images)
 
-    def _load_training_images(self, each: TrainingSet) -> Any:
-        from reid_baseline import load_images
+    def _do_one(self, run: Run, test: TestImages) -> None:
+        from reid_baseline import save_model, training_seconds
 
-        images = load_images(each.files, self.recipe.size)
-        rows = list(each.mirrored)
-        images[rows] = images[rows].flip(3)
-        if stamp_files(each.files) != each.stamp:
-            raise ReidAugError(f"the images of {each.title()} have changed since this evaluation began: run it again")
-        return images
-
-    def _check_weights(self, cell: Cell) -> None:
-        if weights_name(self.weights) != cell.configuration["weights"]:
-            raise ReidAugError(f"--weights {self.weights} has changed since this evaluation began: run it again")
-
-    def _run_cell(self, cell: Cell, test: dict[str, tuple[Any, list[ImageRecord]]]) -> None:
-        from reid_baseline import evaluate_ranking, save_model, training_seconds
-
-        classes, labels = np.unique(cell.training_set.pids, return_inverse=True)
-        unfinished = self.study.path / ".work" / f"{cell.key}.pt"
-        self._check_weights(cell)
-        model = self._finish_training(cell, labels, unfinished)
-        self._check_weights(cell)
-        seconds, trained = training_seconds(unfinished), time.monotonic()
-        model_path, features_path = self.study.model_path(cell.key), self.study.features_path(cell.key)
-        kept = model_path.is_file() or features_path.is_file()
-        save = self.request.save_models or kept  # what is kept must not outlive the row that it is of
+        self.setting.check_weights()
+        model = self._finish_training(run)
+        self.setting.check_weights()
+        seconds, trained = training_seconds(self._unfinished(run)), time.monotonic()
+        model_path, features_path = self.study.model_path(run.key), self.study.features_path(run.key)
+        # What was kept before must not outlive the result that it belongs to.
+        save = self.store.with_models or model_path.is_file() or features_path.is_file()
         if save:
             model_path.parent.mkdir(exist_ok=True)
-            save_model(model_path, model, cell.recipe, classes.tolist())
-        query, gallery = (self._extract(model, split, images) for split, (images, _) in test.items())
-        features = make_features(query, gallery, test["query"][1], test["gallery"][1], self.test_fingerprint)
-        ranking = evaluate_ranking(query, gallery, *features.ranking_arguments()[2:])
-        scores = (ranking.average_precision, ranking.average_precision_trapezoid)
-        write_query_scores(self.study.queries_path / f"{cell.key}.csv", test["query"][1], *scores)
+            save_model(model_path, model, run.recipe, sorted(set(run.training_set.pids)))
+        ranking, features = self._test(run, model, test)
         if save:
             save_features(features_path, features)
-        row = self._row(cell, ranking, seconds + time.monotonic() - trained)
-        if self.request.rerank or self._was_reranked(cell):
-            row |= reranked_scores(features)
-        append_result(self.study.results_path, row)
-        unfinished.unlink(missing_ok=True)
+        result = self._result(run, ranking, seconds + time.monotonic() - trained)
+        earlier = [each for each in read_results(self.study.results_path) if each.key == run.key]
+        if self.store.with_reranking or any(each.reranking for each in earlier):  # which would be lost
+            result = add_reranked_scores(result, features)
+        self.store.add(result)
+        self._unfinished(run).unlink(missing_ok=True)
         self.say(
-            f"{cell.title()}: mAP {100 * ranking.mean_ap_trapezoid:.1f} (trapezoid), rank-1 {100 * ranking.rank(1):.1f}"
+            f"{run.title()}: mAP {100 * result.mean_ap_trapezoid:.1f} (trapezoid), rank-1 {100 * result.rank1:.1f}"
         )
 
-    def _extract(self, model: Any, split: str, images: Any) -> Any:
-        from reid_baseline import extract_features
-
-        with self.progress(f"features of {split}") as advance:
-            return extract_features(model, images, self.recipe, self.device, advance, precision=self.request.precision)
-
-    def _finish_training(self, cell: Cell, labels: np.ndarray, unfinished: Path) -> Any:
-        """Goes on from where an earlier run stopped, if its state can be used."""
+    def _finish_training(self, run: Run) -> "BaselineNet":
+        """Goes on from where an earlier evaluation stopped, if its state can be used."""
         from reid_baseline import StateError
 
         try:
-            return self._train(cell, labels, unfinished)
+            return self._train(run)
         except StateError as error:
-            self.say(f"{cell.title()} starts anew: {error}")
-            unfinished.unlink()
-            return self._train(cell, labels, unfinished)
+            self.say(f"{run.title()} starts again: {error}")
+            self._unfinished(run).unlink()
+            return self._train(run)
 
-    def _train(self, cell: Cell, labels: np.ndarray, unfinished: Path) -> Any:
+    def _train(self, run: Run) -> "BaselineNet":
         import torch
 
         from reid_baseline import train_baseline
 
-        with self.progress(f"training on {cell.title()}") as advance:
+        setting, training_set = self.setting, run.training_set
+        labels = torch.from_numpy(np.unique(training_set.pids, return_inverse=True)[1])
+        synthetic = torch.isin(torch.arange(len(labels)), torch.tensor(training_set.synthetic, dtype=torch.int64))
+        with self.progress(f"training on {run.title()}") as advance:
             return train_baseline(
-                self._load_training_images(cell.training_set),
-                torch.from_numpy(labels),
-                cell.recipe,
-                synthetic=_mark(cell.training_set.synthetic, len(labels)),
-                arch=self.request.arch,
-                weights=self.weights,
-                seed=cell.seed,
-                device=self.device,
-                precision=self.request.precision,
-                checkpoint=unfinished,
-                progress=lambda now: advance(now.iteration, now.iterations, _training_note(now)),
+                load_training_images(training_set, setting.recipe.size),
+                labels,
+                run.recipe,
+                synthetic=synthetic if training_set.synthetic else None,
+                arch=setting.arch,
+                weights=setting.weights,
+                seed=run.seed,
+                device=setting.device,
+                precision=setting.precision,
+                checkpoint=self._unfinished(run),
+                progress=lambda now: advance(now.iteration, now.iterations, _note(now)),
             )
 
-    def _was_reranked(self, cell: Cell) -> bool:
-        """Whether an earlier result that the new one replaces has re-ranked scores: they are not to get lost."""
-        return any(row["key"] == cell.key and RERANKED in row for row in read_results(self.study.results_path))
+    def _test(self, run: Run, model: "BaselineNet", test: TestImages) -> tuple["Ranking", SavedFeatures]:
+        """Scores a network, and writes the scores by query."""
+        from reid_baseline import evaluate_ranking
 
-    def _row(self, cell: Cell, ranking: Any, seconds: float) -> dict[str, Any]:
-        return {
-            **cell.fields(),
-            "mean_ap": float(ranking.mean_ap),
-            "mean_ap_trapezoid": float(ranking.mean_ap_trapezoid),
-            "mean_inp": float(ranking.mean_inp),
-            "rank1": ranking.rank(1),
-            "rank5": ranking.rank(5),
-            "rank10": ranking.rank(10),
-            "queries": int(ranking.queries),
-            "queries_without_match": int(ranking.queries_without_match),
-            "test_fingerprint": self.test_fingerprint,
-            **describe_run(self.device, self.request.precision),
-            **self.request.asked_precision(),
-            "seconds": round(seconds, 1),
-        }
+        query, gallery = (self._extract(model, split, getattr(test, split)) for split in ("query", "gallery"))
+        features = make_features(query, gallery, test.data, test.fingerprint)
+        ranking = evaluate_ranking(query, gallery, *features.ranking_arguments()[2:])
+        scores = (ranking.average_precision, ranking.average_precision_trapezoid)
+        write_query_scores(self.study.queries_path / f"{run.key}.csv", features.query_images, *scores)
+        return ranking, features
+
+    def _extract(self, model: "BaselineNet", split: str, images: "Tensor") -> "Tensor":
+        from reid_baseline import extract_features
+
+        setting = self.setting
+        with self.progress(f"features of {split}") as advance:
+            return extract_features(model, images, setting.recipe, setting.device, advance, precision=setting.precision)
+
+    def _result(self, run: Run, ranking: "Ranking", seconds: float) -> Result:
+        return Result(
+            **run.fields(self.setting),
+            mean_ap=float(ranking.mean_ap),
+            mean_ap_trapezoid=float(ranking.mean_ap_trapezoid),
+            mean_inp=float(ranking.mean_inp),
+            rank1=ranking.rank(1),
+            rank5=ranking.rank(5),
+            rank10=ranking.rank(10),
+            queries=int(ranking.queries),
+            queries_without_match=int(ranking.queries_without_match),
+            test_fingerprint=self.test_fingerprint,
+            **describe_run(self.setting.device, self.setting.precision),
+            seconds=round(seconds, 1),
+        )
 
 
-def _mark(rows: Sequence[int], count: int) -> Any:
-    """(count,) bool tensor, true at some rows; None for none."""
-    import torch
+def load_training_images(training_set: TrainingSet, size: tuple[int, int]) -> "Tensor":
+    """The images of a set as they are trained on: (N, 3, height, width) uint8.
 
-    return torch.isin(torch.arange(count), torch.tensor(rows)) if rows else None
+    Raises:
+        ReidAugError: they have changed since the set was looked at.
+        ReIDError: an image that cannot be read.
+    """
+    from reid_baseline import load_images
+
+    images = load_images([image.path for image in training_set.images], size)
+    if training_set.transform:
+        training_set.transform.apply(images)
+    if training_set.current_stamp() != training_set.stamp:
+        raise ReidAugError(
+            f"the images of {training_set.title()} have changed since this evaluation began: run it again"
+        )
+    return images
 
 
-def _training_note(now: Any) -> str:
+def _note(now: "TrainProgress") -> str:
     return (
         f"epoch {now.epoch} of {now.epochs}, loss {now.loss:.2f}, accuracy {100 * now.accuracy:.0f} %, "
         f"{now.images_per_second:.0f} images/s, {duration(now.seconds_left)} left"

@@ -1,82 +1,89 @@
-"""The cells of an evaluation: each training set with each seed, and what names and describes its result."""
+"""The runs of an evaluation: each training set with each seed, and the key of its result."""
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from reidaug.evaluation.results import result_key
+from reidaug.evaluation.results import Place, result_key
+from reidaug.evaluation.setting import Setting
 from reidaug.study.training_sets import TrainingSet
 
+if TYPE_CHECKING:
+    from reid_baseline import Recipe
 
-@dataclass(frozen=True)
-class Cell:
-    """One baseline to be trained."""
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One baseline to be trained and scored."""
 
     training_set: TrainingSet
     seed: int
-    recipe: Any  # reid_baseline.Recipe; a control may have epochs of its own
-    asked_epochs: int  # of the recipe that all cells share
-    configuration: dict[str, Any]  # what the result hangs on besides images and seed
-    key: str  # names the result
+    recipe: "Recipe"  # as far as it concerns this set; a control may have other epochs
+    configuration: dict[str, Any]  # what the result depends on besides images and seed
+    key: str  # of the result
+
+    @property
+    def place(self) -> Place:
+        """Where its result is: equal training sets share a key, and each has its own line in the table."""
+        return self.key, self.training_set.name, self.training_set.portion
 
     def title(self) -> str:
         """For people."""
         return f"{self.training_set.title()}, seed {self.seed}"
 
-    def place(self) -> tuple[str, str, float]:
-        """Where its result stands: equal training sets share a key, and each has its own line in the table."""
-        return self.key, self.training_set.name, self.training_set.portion
-
-    def own_fields(self) -> dict[str, Any]:
-        """What a row says of its training set, and of the length that was asked for, beside its experiment.
+    def own_fields(self, setting: Setting) -> dict[str, Any]:
+        """What a result says of its training set, and of the length that was asked for, beside its experiment.
 
         Equal images trained for as many steps are one experiment, under whatever name and for whatever reason.
         """
-        each = self.training_set
+        training_set = self.training_set
         return {
-            "set": each.name,
-            "portion": each.portion,
-            "epochs": self.asked_epochs,
-            "synthetic": len(each.synthetic),
-            "reduced_fingerprint": each.reduced or None,
-            **each.provenance,
+            "set": training_set.name,
+            "portion": training_set.portion,
+            "epochs": setting.recipe.epochs,
+            "synthetic": len(training_set.synthetic),
+            "reduced_fingerprint": training_set.reduced or None,
+            "provenance": training_set.provenance,
         }
 
-    def fields(self) -> dict[str, Any]:
-        """What a row says of the experiment."""
+    def fields(self, setting: Setting) -> dict[str, Any]:
+        """What a result says of the experiment."""
+        training_set = self.training_set
         return {
             "key": self.key,
-            **self.own_fields(),
+            **self.own_fields(setting),
             "recipe": self.recipe.name,
-            "arch": self.configuration["arch"],
-            "weights": self.configuration["weights"],
+            "arch": setting.arch,
+            "weights": setting.weights_name,
             "trained_epochs": self.recipe.epochs,
             "care": self.recipe.care(),
             "seed": self.seed,
-            "images": len(self.training_set.files),
-            "identities": len(set(self.training_set.pids)),
-            "training_fingerprint": self.training_set.fingerprint,
+            "images": len(training_set.images),
+            "identities": len(set(training_set.pids)),
+            "training_fingerprint": training_set.fingerprint,
             "configuration": self.configuration,
+            "asked_precision": setting.asked_precision,
         }
 
 
-def make_cell(each: TrainingSet, seed: int, recipe: Any, setting: dict[str, Any], test_fingerprint: str) -> Cell:
-    """A baseline of a training set, trained after a recipe as far as it concerns that set.
+def make_run(training_set: TrainingSet, seed: int, setting: Setting, test_fingerprint: str) -> Run:
+    """The run of a training set.
 
     Args:
-        each: the training set.
-        seed: of its training.
-        recipe: reid_baseline.Recipe, which all cells share.
-        setting: what else the result hangs on: network, weights, precision.
+        training_set: what to train on.
+        seed: of the training.
+        setting: what all runs have in common.
         test_fingerprint: of query and gallery.
     """
     from reid_baseline.recipe import CARE, DEFAULTS
     from reid_baseline.sampling import count_steps
 
-    own = recipe
-    if not each.synthetic:  # care for generated images changes nothing here, nor does it name the result
-        own = replace(own, **{name: DEFAULTS[name] for name in CARE})
-    if each.as_many_steps_as:
-        wanted, steps = (count_steps(pids, own) for pids in (each.as_many_steps_as, each.pids))
-        own = replace(own, epochs=max(1, round(own.epochs * wanted / steps)))
-    key = result_key(each.fingerprint, test_fingerprint, {"recipe": own.differences(), **setting}, seed)
-    return Cell(each, seed, own, recipe.epochs, {"recipe": asdict(own), **setting}, key)
+    recipe = setting.recipe
+    if not training_set.synthetic:  # care for generated images changes nothing here, nor does it name the result
+        without: dict[str, Any] = {name: DEFAULTS[name] for name in CARE}
+        recipe = replace(recipe, **without)
+    if training_set.steps_of:
+        wanted, steps = (count_steps(pids, recipe) for pids in (training_set.steps_of, training_set.pids))
+        recipe = replace(recipe, epochs=max(1, round(recipe.epochs * wanted / steps)))
+    named = setting.configuration(recipe.differences())
+    key = result_key(training_set.fingerprint, test_fingerprint, named, seed)
+    return Run(training_set, seed, recipe, setting.configuration(asdict(recipe)), key)

@@ -3,117 +3,129 @@
 import os
 import shlex
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import cast
 
-from reidaug.core.device import pick_device
+import numpy as np
+
 from reidaug.core.errors import HeldError, ReidAugError
 from reidaug.core.progress import Advance, Progress, Say, duration
 from reidaug.core.shares import shard_from_environment
-from reidaug.datasets.market1501 import dataset_fingerprint, scan_split
-from reidaug.evaluation.evaluate import check_evaluation, choose_recipe, evaluate_study
-from reidaug.evaluation.request import EvaluationRequest, weights_name
-from reidaug.evaluation.results import current_results, read_results, table_of
-from reidaug.study.folder import Study, parse_portion
-from reidaug.study.shrink import ShrinkConfig, shrink
-from reidaug.study.training_sets import TrainingSet
-from reidaug.synthesis.completed_set import SynthesisOptions
-from reidaug.synthesis.painter import checkpoint_file
+from reidaug.datasets.dataset import Dataset
+from reidaug.datasets.images import read_images
+from reidaug.datasets.keypoints import JOINTS
+from reidaug.evaluation.estimate import advice_on, training_seconds
+from reidaug.evaluation.evaluate import check_evaluation, evaluate_study
+from reidaug.evaluation.request import Recipe, SweepRequest
+from reidaug.evaluation.results import Result, current_results, read_results
+from reidaug.evaluation.setting import Setting, choose_setting
+from reidaug.study.folder import PLAIN_SET, Study
+from reidaug.study.shrink import shrink
+from reidaug.study.training_sets import FULL_SET, TrainingSet
+from reidaug.synthesis.painter import Painter, checkpoint_file
+from reidaug.synthesis.request import SynthesisOptions
 from reidaug.synthesis.synthesize import check_name, find_conflict, generator_record, synthesize
 
 Unit = tuple[str, float]  # a training set: name and portion
 Share = set[tuple[Unit, int]]  # training sets with seeds
 
 
-@dataclass(frozen=True)
-class SweepRequest:
-    """What the user asked for."""
-
-    portions: tuple[float, ...]
-    checkpoints: tuple[Path, ...]  # each gives a set of its file's name; shipped is ours
-    shrinking: ShrinkConfig  # its portion is replaced
-    evaluation: EvaluationRequest
-    copy: bool = False  # copy query and gallery instead of linking them
-
-    def generators(self) -> dict[str, Path]:
-        """The checkpoints, by the name of the set that each gives.
-
-        Raises:
-            ReidAugError: two of one name, or a name that is taken.
-        """
-        names = [path.stem.replace(".", "-") for path in self.checkpoints]
-        for name, path in zip(names, self.checkpoints, strict=True):
-            check_name(name, f"--ckpt {path}: its name names the row; rename the file to")
-            if names.count(name) > 1:
-                raise ReidAugError(f"--ckpt: {name!r} is the name of another set; rename the file, it names the row")
-        return dict(zip(names, map(checkpoint_file, self.checkpoints), strict=True))
-
-    def units(self) -> list[Unit]:
-        """Every training set, in an order that all processes agree on."""
-        sets = ["none", *self.evaluation.controls, *self.generators()]
-        return [*((name, portion) for portion in self.portions for name in sets), ("full", 1.0)]
-
-
-def parse_portions(text: str) -> tuple[float, ...]:
-    """``"0.2,0.4"`` -> portions, ascending.
+def generators_of(request: SweepRequest) -> dict[str, Path]:
+    """The checkpoints, by the name of the set that each gives: that of its file.
 
     Raises:
-        ReidAugError: none, or one that is no portion.
+        ReidAugError: two of one name, or a name that is taken.
     """
-    portions = tuple(sorted({parse_portion(part) for part in text.split(",") if part.strip()}))
-    if not portions:
-        raise ReidAugError("--portions is empty: expected some, such as 0.2,0.4,0.6,0.8")
-    return portions
+    names = [path.stem.replace(".", "-") for path in request.checkpoints]
+    for name, path in zip(names, request.checkpoints, strict=True):
+        check_name(name, f"--ckpt {path}: its name names the row; rename the file to")
+        if names.count(name) > 1:
+            raise ReidAugError(f"--ckpt: {name!r} is the name of another set; rename the file, it names the row")
+    return dict(zip(names, map(checkpoint_file, request.checkpoints), strict=True))
 
 
-def sweep(study: Study, data: Path, request: SweepRequest, progress: Progress, say: Say) -> list[dict[str, Any]]:
-    """Does what is missing, and returns the rows of the sweep that are there at the end.
+def units_of(request: SweepRequest) -> list[Unit]:
+    """Every training set, in an order that all processes agree on."""
+    sets = ["none", *request.evaluation.controls, *generators_of(request)]
+    return [*((name, portion) for portion in request.portions for name in sets), ("full", 1.0)]
+
+
+def sweep(study: Study, data: Dataset, request: SweepRequest, progress: Progress, say: Say) -> list[Result]:
+    """Does what is missing, and returns the results of the sweep that are there at the end.
 
     Several processes (torchrun, a SLURM array) on one study share the work: each trains every world-th of all
-    baselines, and paints what these need, or waits for the process that paints it.
+    baselines, and generates what these need, or waits for the process that generates it.
 
     Raises:
         ReidAugError, PoNAError, ReIDError: of the three steps.
     """
     rank, world = shard_from_environment(os.environ)
-    units = request.units()
+    units = units_of(request)
     own: Share = set([(unit, seed) for seed in range(request.evaluation.seeds) for unit in units][rank::world])
-    _check_painted_sets(study, request)
-    evaluation, table = _announce(study, data, request, units, own, say)
+    _check_generators(study, request)
+    setting = choose_setting(request.evaluation, say)
+    check_evaluation(setting, data)
+    chosen = cast(Recipe, setting.recipe.name)
+    evaluation = replace(request.evaluation, recipe=chosen, portions=request.portions)
+    rows = _Rows(study, units, setting, evaluation.seeds, data.fingerprint("query", "gallery"))
+    _announce(study, data, request, setting, rows, own, say)
     for portion in request.portions:
         shrink(data, study, replace(request.shrinking, portion=portion), copy=request.copy, wait=True)
-    for name, checkpoint in request.generators().items():
+    for name, checkpoint in generators_of(request).items():
         for portion in request.portions:
             if (name, portion) in _sets_of(own):
                 with progress(f"painting {name}, p = {portion:.2f}") as advance:
                     options = SynthesisOptions(name=name, copy=request.copy, device=request.evaluation.device)
-                    say(_paint(study, portion, checkpoint, options, advance, say))
+                    say(_complete(study, portion, checkpoint, options, advance, say))
 
-    def is_own(each: TrainingSet, seed: int) -> bool:
-        return ((each.name, each.portion), seed) in own
+    def is_own(training_set: TrainingSet, seed: int) -> bool:
+        return ((training_set.name, training_set.portion), seed) in own
 
-    rows = evaluate_study(study, evaluation, progress, say, only=is_own, shared=world > 1)
+    results = evaluate_study(study, evaluation, progress, say, only=is_own, shared=world > 1)
     if world > 1:
-        rows = _rows_of_all(study, units, table, evaluation)
+        results = rows.all()
     total = len(units) * evaluation.seeds
-    if missing := total - len(rows):
+    if missing := total - len(results):
         say(f"{missing} of {total} baselines are with other processes: see `reidaug table` later")
-    return rows
+    return results
 
 
-def _check_painted_sets(study: Study, request: SweepRequest) -> None:
-    """Finds out whether the generators can paint their sets: now, not after hours of painting.
+@dataclass(frozen=True)
+class _Rows:
+    """The results of a sweep, of every process."""
+
+    study: Study
+    units: list[Unit]
+    setting: Setting
+    seeds: int
+    test_fingerprint: str
+
+    def all(self) -> list[Result]:
+        """Those that there are."""
+        setting = self.setting
+        names = (setting.recipe.name, setting.arch, setting.weights_name, setting.recipe.epochs)
+        table = (*names, setting.asked_precision, self.test_fingerprint)
+        care = setting.recipe.care()
+        return [
+            result
+            for result in current_results(read_results(self.study.results_path))
+            if (result.set, result.portion) in self.units
+            and result.seed < self.seeds
+            and result.table == table
+            and result.care == (care if result.synthetic else {})
+        ]
+
+
+def _check_generators(study: Study, request: SweepRequest) -> None:
+    """Finds out whether the generators can complete their sets: now, not after hours of work.
 
     Raises:
-        ReidAugError: a set that is there and of another generator.
+        ReidAugError: a set that exists and is of another generator.
         PoNAError: a checkpoint that cannot be used.
     """
-    import pona
-
-    for (name, checkpoint), given in zip(request.generators().items(), request.checkpoints, strict=True):
-        pona.load_checkpoint(checkpoint)  # one that cannot be used is named as such
+    for (name, checkpoint), given in zip(generators_of(request).items(), request.checkpoints, strict=True):
+        Painter(checkpoint, request.evaluation.device)  # one that cannot be used is named as such
         record = generator_record(checkpoint, SynthesisOptions().precision)
         for portion in request.portions:
             if conflict := find_conflict(study.set_root(portion, name).parent, record):
@@ -125,7 +137,7 @@ def _sets_of(share: Share) -> list[Unit]:
     return sorted({unit for unit, _ in share})
 
 
-def _paint(
+def _complete(
     study: Study, portion: float, checkpoint: Path, options: SynthesisOptions, advance: Advance, say: Say
 ) -> str:
     """Completes a training set, after another process that is at it has ended; returns the sentence that says so."""
@@ -137,113 +149,59 @@ def _paint(
     return report.sentence()
 
 
-def _rows_of_all(
-    study: Study, units: Sequence[Unit], table: tuple[Any, ...], evaluation: EvaluationRequest
-) -> list[dict[str, Any]]:
-    """The rows of the sweep that are there, of every process; `table`: see `table_of`."""
-    from reid_baseline.recipe import DEFAULTS
-
-    care = {name: value for name, value in evaluation.care.items() if value not in (None, DEFAULTS[name])}
-    return [
-        row
-        for row in current_results(read_results(study.results_path))
-        if (row["set"], row["portion"]) in units
-        and row["seed"] < evaluation.seeds
-        and table_of(row) == table
-        and (row.get("care") or {}) == (care if row["synthetic"] else {})
-    ]
-
-
 def _announce(
-    study: Study, data: Path, request: SweepRequest, units: Sequence[Unit], own: Share, say: Say
-) -> tuple[EvaluationRequest, tuple[Any, ...]]:
-    """What will be done and about how long it takes, from a few timed steps; what is half done counts as not done.
-
-    Returns:
-        The evaluation with its recipe chosen, so that the choice is said once; and the table of its rows (`table_of`).
-    """
-    from reid_baseline import estimate_seconds
-
-    device = pick_device(request.evaluation.device)
-    recipe, weights = choose_recipe(request.evaluation, str(device), say)
-    check_evaluation(request.evaluation.arch, data, weights)
-    evaluation = replace(request.evaluation, recipe=recipe.name, portions=request.portions)
-    table = _table_of_sweep(data, recipe, weights, evaluation)
-    records = scan_split(data, "train")
-    images = {unit: len(records) if unit[0] != "none" else round(unit[1] * len(records)) for unit in units}
-    test_images = sum(len(scan_split(data, split)) for split in ("query", "gallery"))
+    study: Study, data: Dataset, request: SweepRequest, setting: Setting, rows: _Rows, own: Share, say: Say
+) -> None:
+    """What will be done and about how long it takes, from a few timed steps; what is half done counts as not done."""
+    train = data.images("train")
+    sizes = {unit: len(train) if unit[0] != PLAIN_SET else round(unit[1] * len(train)) for unit in rows.units}
     done: Share = set()
-    if not (evaluation.save_models or evaluation.rerank):  # rows that lack these are made again
-        rows = _rows_of_all(study, units, table, evaluation)
-        done = {((row["set"], row["portion"]), row["seed"]) for row in rows}
-    to_paint, painted, seconds = _painting(study, data, request, own, device)
-    if todo := own - done:
-        seconds += estimate_seconds(
-            recipe,
-            images=sum(images[unit] for unit, _ in todo),
-            num_classes=len({record.pid for record in records}),
-            test_images=test_images * len(todo),
-            arch=evaluation.arch,
-            device=device,
-            precision=evaluation.precision,
-        )
-    names = ", ".join(dict.fromkeys(name for name, _ in units if name != "full"))
+    if not (request.evaluation.save_models or request.evaluation.rerank):  # results that lack these are made again
+        done = {((result.set, result.portion), result.seed) for result in rows.all()}
+    to_generate, generated, seconds = _generating(study, data, request, own)
+    seconds += training_seconds(
+        setting,
+        [sizes[unit] for unit, _ in own - done],
+        len({image.pid for image in train}),
+        len(data.images("query")) + len(data.images("gallery")),
+    )
+    names = ", ".join(dict.fromkeys(name for name, _ in rows.units if name != FULL_SET))
     portions = ", ".join(f"{portion:.2f}" for portion in request.portions)
-    seeds, total = evaluation.seeds, len(units) * evaluation.seeds
+    seeds, total = rows.seeds, len(rows.units) * rows.seeds
     share = "" if len(own) == total else f"; this process's share: {len(own)}"
     say(
-        f"sweep: {names} at p = {portions}, and full: {len(units)} training sets x {seeds} "
-        f"seed{'s' if seeds > 1 else ''} = {total} baselines {_there(len(done)) or 'to train'}{share}, and "
-        f"{to_paint:,} images to paint{' ' if painted else ''}{_there(painted)}, on {device}"
-        + (f": about {duration(seconds)}" if todo or to_paint else "")
+        f"sweep: {names} at p = {portions}, and full: {len(rows.units)} training sets x {seeds} "
+        f"seed{'s' if seeds > 1 else ''} = {total} baselines {_existing(len(done)) or 'to train'}{share}, and "
+        f"{to_generate:,} images to paint{' ' if generated else ''}{_existing(generated)}, on {setting.device}"
+        + (f": about {duration(seconds)}" if own - done or to_generate else "")
     )
-    return evaluation, table
+    if line := advice_on(setting, seconds):
+        say(line)
 
 
-def _there(count: int) -> str:
+def _existing(count: int) -> str:
     return f"({count:,} are there already)" if count else ""
 
 
-def _table_of_sweep(data: Path, recipe: Any, weights: str, evaluation: EvaluationRequest) -> tuple[Any, ...]:
-    """What the rows of the sweep have in common."""
-    row = {
-        "recipe": recipe.name,
-        "arch": evaluation.arch,
-        "weights": weights_name(weights),
-        "epochs": recipe.epochs,
-        "test_fingerprint": dataset_fingerprint(data, ("query", "gallery")),
-    }
-    return table_of(row | evaluation.asked_precision())
-
-
-def _painting(study: Study, data: Path, request: SweepRequest, own: Share, device: Any) -> tuple[int, int, float]:
-    """Of the sets of this process: images to paint, those of complete sets, and seconds that the painting takes."""
-    images = len(scan_split(data, "train"))
-    to_paint, there, seconds = 0, 0, 0.0
-    for name, checkpoint in request.generators().items():
+def _generating(study: Study, data: Dataset, request: SweepRequest, own: Share) -> tuple[int, int, float]:
+    """Of the sets of this process: images to generate, those of complete sets, and seconds that generating takes."""
+    images = len(data.images("train"))
+    to_generate, existing, seconds = 0, 0, 0.0
+    for name, checkpoint in generators_of(request).items():
         counts = {portion: round((1 - portion) * images) for unit_name, portion in _sets_of(own) if unit_name == name}
         complete = sum(count for portion, count in counts.items() if name in study.sets(portion))
-        there += complete
+        existing += complete
         if count := sum(counts.values()) - complete:
-            to_paint += count
-            seconds += count * _seconds_per_image(checkpoint, data, device)
-    return to_paint, there, seconds
+            to_generate += count
+            seconds += count * seconds_per_image(Painter(checkpoint, request.evaluation.device), data)
+    return to_generate, existing, seconds
 
 
-def _seconds_per_image(checkpoint: Path, data: Path, device: Any) -> float:
-    """Times one batch of a generator."""
-    import torch
-
-    import pona
-    from reidaug.datasets.images import read_images
-    from reidaug.datasets.market1501 import split_folder
-
-    generator = pona.fold_norms(pona.load_checkpoint(checkpoint).generator)
-    folder = split_folder(data, "train")
-    names = [record.name for record in scan_split(data, "train")[:8]]
-    images = torch.from_numpy(read_images([folder / name for name in names])).permute(0, 3, 1, 2)
-    keypoints = torch.full((len(images), 18, 2), 8.0)
+def seconds_per_image(painter: Painter, data: Dataset) -> float:
+    """Times one batch of a generator on images of a data set."""
+    images = read_images([image.path for image in data.images("train")[:8]])
+    keypoints = np.full((len(images), JOINTS, 2), 8.0, dtype=np.float32)
     for _ in range(2):  # the first one warms up
         start = time.perf_counter()
-        pona.generate_images(generator, images, keypoints, keypoints, device=device)
+        painter.generate(images, keypoints, keypoints)
     return (time.perf_counter() - start) / len(images)

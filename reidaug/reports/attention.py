@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +11,17 @@ from PIL import Image, ImageDraw
 from reidaug.core.device import pick_device
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import check_out
-from reidaug.datasets.layouts import PosedImages
+from reidaug.datasets.posed_images import PosedImages
 from reidaug.reports.choice import choose_pairs
+from reidaug.reports.request import AttentionRequest
 from reidaug.reports.tiles import TileRow, fit_screen, pose_image, save_tiles
+from reidaug.synthesis.painter import checkpoint_file
 
 HEAT = np.array([(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)])  # dark to bright: inferno
 SHOWN_JOINTS = ((0,), (4, 7), (8, 11), (10, 13))  # nose, wrist, hip, ankle: the first of each that is seen
 RING = 3  # pixels: radius of the mark on a point
 
 Point = tuple[tuple[int, int], str]  # (x, y) in pixels, and the joint there or ""
-
-
-@dataclass(frozen=True)
-class AttentionRequest:
-    """What the user asked for."""
-
-    checkpoint: Path
-    condition: str | None = None  # name of an image; None = drawn
-    target: str | None = None  # name of the image whose pose is the target; None = drawn
-    points: tuple[str, ...] = ()  # "X,Y" in pixels of the target image; () = some joints of the target pose
-    seed: int = 0
-    device: str = "auto"
 
 
 def draw_attention(source: PosedImages, request: AttentionRequest, out: Path) -> dict[str, Any]:
@@ -53,17 +42,19 @@ def draw_attention(source: PosedImages, request: AttentionRequest, out: Path) ->
         PoNAError: a file that is no checkpoint, a point outside of the image, or points without cross attention.
     """
     import pona
+    from pona.visualise import require_pona
 
     check_out(out)
     points: list[Point] = [(_parse_point(point), "") for point in request.points]
     persons, poses = ((name,) if name else () for name in (request.condition, request.target))
     (condition,), (target,) = choose_pairs(source, persons, poses, 1, request.seed)
-    generator = pona.load_checkpoint(request.checkpoint).generator
+    checkpoint = checkpoint_file(request.checkpoint)
+    generator = require_pona(pona.load_checkpoint(checkpoint).generator)
     image, joints = source.images([condition])[0], source.keypoints([target])[0]
     if not points and generator.config.cross_attention:
         points = _joint_points(joints, (image.shape[0], image.shape[1]))
     view = _look(generator, image, source.keypoints([condition])[0], joints, points, request.device)
-    title = f"{request.checkpoint.name}: {condition} as {target}"
+    title = f"{checkpoint.name}: {condition} as {target}"
     _save(out, title, view, image, pose_image(joints, (image.shape[0], image.shape[1])), points)
     blocks = [{"gamma": each.gamma, "change": float(each.change), "peaks": _peaks(each)} for each in view.blocks]
     return {

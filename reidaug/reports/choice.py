@@ -6,7 +6,7 @@ from itertools import zip_longest
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.datasets.layouts import PosedImages
+from reidaug.datasets.posed_images import PosedImages
 
 People = dict[object, list[str]]
 

@@ -1,128 +1,137 @@
 """The grids of the mAP table: means in the layout of the paper's Table VI, differences, and every baseline."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from reidaug.evaluation.results import epochs_of
+from reidaug.evaluation.results import Result
 from reidaug.reports.statistics import LEVEL, Comparison, Summary, summarise
 from reidaug.study.controls import is_control
+from reidaug.study.folder import PLAIN_SET
+from reidaug.study.training_sets import FULL_SET
 
-Row = dict[str, Any]
-Grid = tuple[str, list[str], list[list[str]]]  # title, header, lines
-
-DETAIL_HEADER = [
-    "set",
-    "p",
-    "seed",
-    "images",
-    "synthetic",
-    "seen",
-    "mAP trapezoid",
-    "mAP plain",
-    "mINP",
-    "rank-1",
-    "rank-5",
-]
-RERANK_FIELDS = ["rerank_mean_ap_trapezoid", "rerank_mean_ap", "rerank_rank1"]
+SCORES = {  # heading of a score -> field of a result
+    "mAP trapezoid": "mean_ap_trapezoid",
+    "mAP plain": "mean_ap",
+    "mINP": "mean_inp",
+    "rank-1": "rank1",
+    "rank-5": "rank5",
+}
+RERANKED_SCORES = {
+    "mAP without": "mean_ap_trapezoid",
+    "mAP trapezoid": "rerank_mean_ap_trapezoid",
+    "mAP plain": "rerank_mean_ap",
+    "rank-1": "rerank_rank1",
+}
 
 
-def setting_name(row: Row) -> str:
-    """How the baselines of a row's table are trained."""
-    name = f"recipe {row['recipe']}, {row['arch']}, weights {row['weights']}, {epochs_of(row)}"
-    return f"{name}, {row['asked_precision']}" if "asked_precision" in row else name
+@dataclass(frozen=True)
+class Grid:
+    """Lines of text below a header."""
+
+    title: str
+    header: list[str]
+    lines: list[list[str]]
 
 
-def summary_grid(rows: list[Row]) -> Grid:
+def setting_name(result: Result) -> str:
+    """How the baselines of a result's table are trained."""
+    name = f"recipe {result.recipe}, {result.arch}, weights {result.weights}, {result.length}"
+    return f"{name}, {result.asked_precision}" if result.asked_precision else name
+
+
+def summary_grid(results: Sequence[Result]) -> Grid:
     """Augmentation over portion, trapezoid mAP in per cent: mean, and spread over seeds where there are several.
 
-    As in the paper, the full set stands at p = 1.00. ``gap recovered`` is (augmented - none) / (full - none).
+    As in the paper, the full set is at p = 1.00. ``gap recovered`` is (augmented - none) / (full - none).
     """
-    cells = {(each.name, each.portion): each for each in summarise(rows)}
-    seeds = max(each.seeds for each in cells.values())
-    names = sorted({name for name, _ in cells if name != "full"}, key=_set_order)
-    portions = sorted({portion for name, portion in cells if name != "full"})
-    full = _mean(cells.get(("full", 1.0)), seeds)
+    cells = {(summary.name, summary.portion): summary for summary in summarise(results)}
+    seeds = max(summary.seeds for summary in cells.values())
+    names = sorted({name for name, _ in cells if name != FULL_SET}, key=set_order)
+    portions = sorted({portion for name, portion in cells if name != FULL_SET})
+    full = _mean(cells.get((FULL_SET, 1.0)), seeds)
     lines = [[name, *(_mean(cells.get((name, p)), seeds) for p in portions), full] for name in names]
     if not names:
-        lines.append(["full", full])
-    if ("full", 1.0) in cells:
+        lines.append([FULL_SET, full])
+    if (FULL_SET, 1.0) in cells:
         lines += [
             [f"gap recovered by {name}", *(_gap(cells.get((name, p)), seeds) for p in portions), ""]
             for name in names
-            if name != "none"
+            if name != PLAIN_SET
         ]
-    title = f"mAP in % (trapezoid AP), {setting_name(rows[0])}, "
+    title = f"mAP in % (trapezoid AP), {setting_name(results[0])}, "
     title += f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "1 seed"
-    title += ", or over n" if any(each.seeds < seeds for each in cells.values()) else ""
-    return title, ["augmentation", *(f"p = {p:.2f}" for p in portions), "p = 1.00"], lines
+    title += ", or over n" if any(summary.seeds < seeds for summary in cells.values()) else ""
+    return Grid(title, ["augmentation", *(f"p = {p:.2f}" for p in portions), "p = 1.00"], lines)
 
 
-def comparison_grid(compared: Iterable[Comparison]) -> Grid:
+def comparison_grid(comparisons: Iterable[Comparison]) -> Grid:
     """One line for each difference: points of mAP, spread over seeds, interval over query identities, verdict."""
     lines = []
-    for each in compared:
+    for each in comparisons:
         spread = "-" if each.spread is None else f"± {each.spread:.1f}"
         interval = "-" if each.interval is None else "{:+.1f} to {:+.1f}".format(*each.interval)
         line = [each.name, f"{each.portion:.2f}", each.reference, f"{each.gain:+.1f}", spread, interval, each.verdict]
         lines.append(line)
     header = ["set", "p", "against", "points", f"{LEVEL} % over seeds", f"{LEVEL} % over queries", "verdict"]
-    return "differences in mAP (trapezoid AP), with 95 % intervals (seeds: Welch; queries: bootstrap)", header, lines
+    title = "differences in mAP (trapezoid AP), with 95 % intervals (seeds: Welch; queries: bootstrap)"
+    return Grid(title, header, lines)
 
 
-def detail_grid(rows: list[Row]) -> Grid:
+def detail_grid(results: Iterable[Result]) -> Grid:
     """One line for each trained baseline, with both AP conventions and what its training set holds."""
     lines = [
-        [
-            *(row["set"], f"{row['portion']:.2f}", str(row["seed"]), f"{row['images']:,}", f"{row['synthetic']:,}"),
-            seen_text(row),
-            *(f"{100 * row[name]:.1f}" for name in ("mean_ap_trapezoid", "mean_ap", "mean_inp", "rank1", "rank5")),
-        ]
-        for row in _ordered(rows)
+        [*_name(result), f"{result.images:,}", f"{result.synthetic:,}", seen_text(result), *_percents(result, SCORES)]
+        for result in sorted(results, key=_order)
     ]
-    return "each baseline", DETAIL_HEADER, lines
+    return Grid("each baseline", ["set", "p", "seed", "images", "synthetic", "seen", *SCORES], lines)
 
 
-def rerank_grid(rows: list[Row]) -> Grid:
+def rerank_grid(results: Iterable[Result]) -> Grid:
     """One line for each baseline with re-ranked scores, in per cent."""
-    lines = [
-        [
-            *(row["set"], f"{row['portion']:.2f}", str(row["seed"])),
-            *(f"{100 * row[name]:.1f}" for name in ("mean_ap_trapezoid", *RERANK_FIELDS)),
-        ]
-        for row in _ordered(rows)
-    ]
+    lines = [[*_name(result), *_percents(result, RERANKED_SCORES)] for result in sorted(results, key=_order)]
     title = "with k-reciprocal re-ranking (Zhong et al., CVPR 2017; k1 = 20, k2 = 6, lambda = 0.3)"
-    return title, ["set", "p", "seed", "mAP without", "mAP trapezoid", "mAP plain", "rank-1"], lines
+    return Grid(title, ["set", "p", "seed", *RERANKED_SCORES], lines)
 
 
-def seen_text(row: Row) -> str:
-    """How many of the missing images the generator of a row's set was trained on; a dash where it has none."""
-    if not row["synthetic"] or is_control(row["set"]):
+def seen_text(result: Result) -> str:
+    """How many of the missing images the generator of a set was trained on; a dash where it has none."""
+    if not result.synthetic or is_control(result.set):
         return "-"
-    return "unknown" if row.get("seen_missing") is None else f"{row['seen_missing']:,} of {row['missing']:,}"
+    origin = result.provenance
+    if origin is None or origin.seen_missing is None:
+        return "unknown"
+    return f"{origin.seen_missing:,} of {origin.missing:,}"
 
 
-def _ordered(rows: list[Row]) -> list[Row]:
-    return sorted(rows, key=lambda row: (row["portion"], _set_order(row["set"]), row["seed"]))
+def _name(result: Result) -> list[str]:
+    return [result.label, f"{result.portion:.2f}", str(result.seed)]
 
 
-def _set_order(name: str) -> tuple[int, str]:
+def _percents(result: Result, scores: dict[str, str]) -> list[str]:
+    return [f"{100 * getattr(result, field):.1f}" for field in scores.values()]
+
+
+def _order(result: Result) -> tuple[float, tuple[int, str], int]:
+    return result.portion, set_order(result.label), result.seed
+
+
+def set_order(name: str) -> tuple[int, str]:
     """The reduced set, controls, augmented sets, the full set."""
-    return (3 if name == "full" else 0 if name == "none" else 1 if is_control(name) else 2, name)
+    return (3 if name == FULL_SET else 0 if name == PLAIN_SET else 1 if is_control(name) else 2, name)
 
 
-def _mean(each: Summary | None, seeds: int) -> str:
+def _mean(summary: Summary | None, seeds: int) -> str:
     """Of as many seeds as the table has, or of those that it names."""
-    if each is None:
+    if summary is None:
         return "-"
-    spread = "" if each.deviation is None else f" ± {each.deviation:.1f}"
-    return f"{each.mean:.1f}{spread}" + (f" (n = {each.seeds})" if each.seeds < seeds else "")
+    spread = "" if summary.deviation is None else f" ± {summary.deviation:.1f}"
+    return f"{summary.mean:.1f}{spread}" + (f" (n = {summary.seeds})" if summary.seeds < seeds else "")
 
 
-def _gap(each: Summary | None, seeds: int) -> str:
+def _gap(summary: Summary | None, seeds: int) -> str:
     """Without a deviation one of its three means is of one seed."""
-    if each is None or each.gap_recovered is None:
+    if summary is None or summary.gap_recovered is None:
         return "-"
-    if each.gap_recovered_deviation is None:
-        return f"{100 * each.gap_recovered:.0f} %" + (" (n = 1)" if seeds > 1 else "")
-    return f"{100 * each.gap_recovered:.0f} ± {100 * each.gap_recovered_deviation:.0f} %"
+    if summary.gap_recovered_deviation is None:
+        return f"{100 * summary.gap_recovered:.0f} %" + (" (n = 1)" if seeds > 1 else "")
+    return f"{100 * summary.gap_recovered:.0f} ± {100 * summary.gap_recovered_deviation:.0f} %"

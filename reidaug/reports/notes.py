@@ -1,46 +1,41 @@
 """The notes below the mAP table: what a reader must know to judge it."""
 
-from reidaug.reports.grids import Row, seen_text
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reidaug.evaluation.results import Result
+from reidaug.reports.grids import seen_text
 from reidaug.reports.statistics import mean_percent, spread_over_seeds
-from reidaug.study.controls import CONTROLS, MATCHED, set_of
+from reidaug.study.controls import CONTROLS, MATCHED
+from reidaug.study.folder import PLAIN_SET
+from reidaug.study.training_sets import FULL_SET
 
 CONVENTIONS = (
     "trapezoid: the AP of the official Market-1501 code and of the paper; plain: torchreid, fast-reid, scikit-learn"
 )
 
 
-def notes(rows: list[Row]) -> list[str]:
-    """What a reader must know to judge the table."""
+def notes(results: Sequence[Result]) -> list[str]:
+    """What a reader must know to judge the table of some results."""
     lines = [CONVENTIONS]
-    for name, portion in sorted({(row["set"], row["portion"]) for row in rows if row.get("seen_missing") is not None}):
-        row = next(row for row in rows if (row["set"], row["portion"]) == (name, portion))
-        seen = row["seen_missing"]
-        verdict = "none of them" if seen == 0 else f"{seen:,} of them: its training saw what it paints"
-        lines.append(
-            f"{name}, p = {portion:.2f}: of {row['missing']:,} missing images the generator was trained on {verdict}"
-            f" (protocol {row.get('protocol') or 'unknown'}{_start(row)})"
-        )
-    for name, portion in sorted({(r["set"], r["portion"]) for r in rows if seen_text(r) == "unknown"}):
-        lines.append(f"{name}, p = {portion:.2f}: the generator's checkpoint does not say what it was trained on")
-    lines += _copies(rows) + _lost_people(rows) + _gaps_of_chance(rows)
-    names = {set_of(row["set"]) for row in rows}
-    if "none" in names and MATCHED not in names:
+    lines += _origins(results) + _copies(results) + _lost_people(results) + _gaps_of_chance(results)
+    names = {result.set for result in results}
+    if PLAIN_SET in names and MATCHED not in names:
         lines.append(
             "equal epochs, not equal iterations: none takes fewer steps than the completed and full sets "
             f"(--controls {MATCHED} gives it as many)"
         )
-    if controls := [f"{name}: {CONTROLS[name]}" for name in CONTROLS if name in names]:
+    if controls := [f"{name}: {control.description}" for name, control in CONTROLS.items() if name in names]:
         lines.append(f"controls, which cost nothing: {'; '.join(controls)}")
-    without = max(row.get("queries_without_match", 0) for row in rows)
-    if without:
+    if without := max(result.queries_without_match for result in results):
         lines.append(f"{without} queries have no right gallery image and do not count")
-    machines = sorted({_machine(row) for row in rows if row.get("device")})
+    machines = sorted({_machine(result) for result in results})
     if len(machines) > 1:
         lines.append(f"computed in several ways ({'; '.join(machines)}); the same seed differs by rounding")
-    versions = sorted({versions_text(row) for row in rows if row.get("versions")})
+    versions = sorted({versions_text(result) for result in results})
     if len(versions) > 1:
         lines.append(f"computed by several versions ({'; '.join(versions)}): another --study keeps them apart")
-    if len({row["seed"] for row in rows}) == 1:
+    if len({result.seed for result in results}) == 1:
         lines.append("one seed: small differences may be chance; --seeds 3 shows the spread")
     else:
         lines.append(
@@ -49,19 +44,47 @@ def notes(rows: list[Row]) -> list[str]:
     return lines
 
 
-def _copies(rows: list[Row]) -> list[str]:
-    """Of the images that count as synthetic, those that nobody painted."""
-    counts = {(row["set"], row["portion"]): (row["copied"], row["synthetic"]) for row in rows if row.get("copied")}
+def _origins(results: Sequence[Result]) -> list[str]:
+    """What the generators of the sets have seen of the missing images."""
+    known, unknown = [], []
+    for (label, portion), result in sorted({(each.label, each.portion): each for each in reversed(results)}.items()):
+        origin = result.provenance
+        if origin is not None and origin.seen_missing is not None:
+            seen = origin.seen_missing
+            verdict = "none of them" if seen == 0 else f"{seen:,} of them: its training saw what it paints"
+            known.append(
+                f"{label}, p = {portion:.2f}: of {origin.missing:,} missing images the generator was trained on "
+                f"{verdict} (protocol {origin.protocol or 'unknown'}{_training(origin.generator)})"
+            )
+        elif seen_text(result) == "unknown":
+            unknown.append(
+                f"{label}, p = {portion:.2f}: the generator's checkpoint does not say what it was trained on"
+            )
+    return known + unknown
+
+
+def _training(generator: Mapping[str, Any]) -> str:
+    start = f", its training started from {generator['started_from']}" if generator.get("started_from") else ""
+    return start + (", selected by L1 on people of the test split" if generator.get("selected_on") else "")
+
+
+def _copies(results: Sequence[Result]) -> list[str]:
+    """Of the images that count as synthetic, those that nobody generated."""
+    counts = {
+        (result.label, result.portion): (result.provenance.copied, result.synthetic)
+        for result in results
+        if result.provenance and result.provenance.copied
+    }
     return [
-        f"{name}, p = {portion:.2f}: {copied:,} of {synthetic:,} synthetic images are copies, for want of a pose"
-        for (name, portion), (copied, synthetic) in sorted(counts.items())
+        f"{label}, p = {portion:.2f}: {copied:,} of {synthetic:,} synthetic images are copies, for lack of a pose"
+        for (label, portion), (copied, synthetic) in sorted(counts.items())
     ]
 
 
-def _lost_people(rows: list[Row]) -> list[str]:
+def _lost_people(results: Sequence[Result]) -> list[str]:
     """The portions at which nobody has kept an image of some people, so that no set there has one of them."""
-    everyone = max((row.get("identities", 0) for row in rows if row["set"] == "full"), default=0)
-    left = {row["portion"]: row["identities"] for row in rows if row["set"] == "none" and "identities" in row}
+    everyone = max((result.identities for result in results if result.set == FULL_SET), default=0)
+    left = {result.portion: result.identities for result in results if result.set == PLAIN_SET}
     return [
         f"p = {portion:.2f}: {everyone - people} of {everyone} people have no image left and are in no set but full"
         for portion, people in sorted(left.items())
@@ -69,12 +92,12 @@ def _lost_people(rows: list[Row]) -> list[str]:
     ]
 
 
-def _gaps_of_chance(rows: list[Row]) -> list[str]:
+def _gaps_of_chance(results: Sequence[Result]) -> list[str]:
     """The portions at which the gap that is to be recovered may itself be chance."""
-    full = [row for row in rows if row["set"] == "full"]
+    full = [result for result in results if result.set == FULL_SET]
     lines = []
-    for portion in sorted({row["portion"] for row in rows if row["set"] == "none"}):
-        none = [row for row in rows if (row["set"], row["portion"]) == ("none", portion)]
+    for portion in sorted({result.portion for result in results if result.set == PLAIN_SET}):
+        none = [result for result in results if (result.set, result.portion) == (PLAIN_SET, portion)]
         spread = spread_over_seeds(full, none)
         if spread is not None and mean_percent(full) - mean_percent(none) <= spread:
             lines.append(
@@ -84,19 +107,13 @@ def _gaps_of_chance(rows: list[Row]) -> list[str]:
     return lines
 
 
-def _machine(row: Row) -> str:
-    """On what a row was computed; rows of before threads were kept have none."""
-    where = row.get("processor", "cpu") if row["device"] == "cpu" else row["device"]
-    threads = f", {row['threads']} threads" if row["device"] == "cpu" and "threads" in row else ""
-    return f"{where} {row.get('precision') or ''}".strip() + threads
+def _machine(result: Result) -> str:
+    """On what a result was computed."""
+    if result.device != "cpu":
+        return f"{result.device} {result.precision}"
+    return f"{result.processor} {result.precision}, {result.threads} threads"
 
 
-def versions_text(row: Row) -> str:
-    """By what a row was computed."""
-    return ", ".join(f"{name} {version}" for name, version in sorted(row["versions"].items()))
-
-
-def _start(row: Row) -> str:
-    generator = row.get("generator") or {}
-    start = f", its training started from {generator['started_from']}" if generator.get("started_from") else ""
-    return start + (", selected by L1 on people of the test split" if generator.get("selected_on") else "")
+def versions_text(result: Result) -> str:
+    """By what a result was computed."""
+    return ", ".join(f"{name} {version}" for name, version in sorted(result.versions.items()))

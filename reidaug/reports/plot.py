@@ -4,28 +4,33 @@ import io
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import atomic_write, check_out
+from reidaug.evaluation.results import Result
 from reidaug.reports.grids import setting_name
-from reidaug.reports.table import group_rows
+from reidaug.reports.table import group_results
 from reidaug.study.controls import is_control
+from reidaug.study.training_sets import FULL_SET
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 BESIDE = 0.01  # of p, from bar to bar where there is one portion: they would lie over each other
 
 Line = dict[float, list[float]]  # portion -> mAP in per cent, one a seed
 
 
-def plot_results(rows: Sequence[dict[str, Any]], out: Path) -> list[Path]:
+def plot_results(results: Sequence[Result], out: Path) -> list[Path]:
     """Draws mAP (trapezoid AP) over the portion; bands and bars show one standard deviation over seeds.
 
     Sets of one recipe, network and test data share axes; the full set is a horizontal line.
 
     Args:
-        rows: result rows, as in ``results.jsonl``.
+        results: what is drawn.
         out: the picture without its ending, or with .png or .svg; both are written.
 
     Returns:
@@ -45,10 +50,10 @@ def plot_results(rows: Sequence[dict[str, Any]], out: Path) -> list[Path]:
     paths = [out.with_name(stem + ending) for ending in (".png", ".svg")]
     for path in paths:
         check_out(path)
-    groups = group_rows(rows)
+    groups = group_results(results)
     figure = Figure(figsize=(6.4, 4.2 * len(groups)), layout="constrained")
     for axes, group in zip(figure.subplots(len(groups), squeeze=False)[:, 0], groups, strict=True):
-        _draw(axes, group)
+        draw_group(axes, group)
     for path, canvas in zip(paths, (FigureCanvasAgg, FigureCanvasSVG), strict=True):
         content = io.BytesIO()
         canvas(figure).print_figure(
@@ -58,27 +63,28 @@ def plot_results(rows: Sequence[dict[str, Any]], out: Path) -> list[Path]:
     return paths
 
 
-def lines_of(rows: Sequence[dict[str, Any]]) -> dict[str, Line]:
+def lines_of(results: Sequence[Result]) -> dict[str, Line]:
     """mAP in per cent by set and portion; the full set's stands at portion 1 under "full"."""
     lines: dict[str, Line] = {}
-    for row in rows:
-        lines.setdefault(row["set"], {}).setdefault(row["portion"], []).append(100 * row["mean_ap_trapezoid"])
+    for result in results:
+        lines.setdefault(result.label, {}).setdefault(result.portion, []).append(100 * result.mean_ap_trapezoid)
     return lines
 
 
-def _draw(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
-    lines = lines_of(rows)
+def draw_group(axes: "Axes", results: Sequence[Result]) -> None:
+    """Draws the results of one table: a line for each set, with its spread over seeds, the full set across."""
+    lines = lines_of(results)
     seeds = max(len(values) for line in lines.values() for values in line.values())
-    ticks = sorted({row["portion"] for row in rows if row["set"] != "full"})
+    ticks = sorted({result.portion for result in results if result.set != FULL_SET})
     step = BESIDE if len(ticks) == 1 else 0.0
-    shift = -step * (len(lines.keys() - {"full"}) - 1) / 2
+    shift = -step * (len(lines.keys() - {FULL_SET}) - 1) / 2
     for name, line in sorted(lines.items(), key=lambda item: (not is_control(item[0]), item[0])):
         portions = sorted(line)
         means = np.array([statistics.fmean(line[p]) for p in portions])
         spreads = np.array([statistics.stdev(line[p]) if len(line[p]) > 1 else 0.0 for p in portions])
         low, high = means - spreads, means + spreads
-        if name == "full":
-            axes.axhline(means[0], color="black", linestyle="--", linewidth=1, label="full")
+        if name == FULL_SET:
+            axes.axhline(means[0], color="black", linestyle="--", linewidth=1, label=FULL_SET)
             axes.axhspan(low[0], high[0], color="black", alpha=0.12, linewidth=0)
             continue
         fewest = min(map(len, line.values()))
@@ -93,7 +99,7 @@ def _draw(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
     axes.set_xlabel("kept portion p of the training images")
     axes.set_ylabel("mAP in % (trapezoid AP)")
     spread = f"{seeds} seeds, ± one standard deviation" if seeds > 1 else "1 seed"
-    axes.set_title(f"{setting_name(rows[0])}\n{spread}", fontsize=10)
+    axes.set_title(f"{setting_name(results[0])}\n{spread}", fontsize=10)
     axes.set_xticks(ticks)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))

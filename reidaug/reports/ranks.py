@@ -9,12 +9,14 @@ import numpy as np
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import check_out
+from reidaug.datasets.dataset import Image
 from reidaug.datasets.images import read_image
-from reidaug.datasets.market1501 import ImageRecord, dataset_fingerprint, split_folder
 from reidaug.evaluation.features import SavedFeatures, load_features
-from reidaug.evaluation.results import current_results, epochs_of, read_results
+from reidaug.evaluation.results import Result, current_results, read_results
+from reidaug.reports.request import RanksRequest
 from reidaug.reports.tiles import RankedRow, save_ranks
-from reidaug.study.folder import Study, chosen_portions, parse_portion
+from reidaug.study.folder import Study, chosen_portions
+from reidaug.study.portions import parse_portion
 
 SHOWN = 10  # gallery images for each query
 WORST = 10  # queries where the user names none
@@ -22,26 +24,13 @@ NAMED = 6  # results that an error lists
 
 
 @dataclass(frozen=True)
-class RanksRequest:
-    """What the user asked for; None = any result, and the worst queries."""
-
-    set_name: str | None = None
-    portion: str | None = None
-    seed: int | None = None
-    key: str | None = None
-    queries: tuple[str, ...] = ()  # file names
-    worst: int | None = None
-    best: int | None = None
-
-
-@dataclass(frozen=True)
 class RankedQuery:
     """One query and its first gallery images, junk and the person's own camera left out."""
 
-    image: ImageRecord
+    image: Image
     average_precision: float  # plain, fraction; NaN where the gallery holds no right image
     average_precision_trapezoid: float
-    matches: tuple[ImageRecord, ...]  # best first
+    matches: tuple[Image, ...]  # best first
     right: tuple[bool, ...]  # whether each is the query's person
 
     def values(self) -> dict[str, Any]:
@@ -56,53 +45,51 @@ class RankedQuery:
         }
 
 
-def draw_ranks(study: Study, request: RanksRequest, out: Path) -> tuple[dict[str, Any], list[RankedQuery]]:
+def draw_ranks(study: Study, request: RanksRequest, out: Path) -> tuple[Result, list[RankedQuery]]:
     """Writes the picture of some queries of one result.
 
     Args:
-        study: where results and features lie.
+        study: where results and features are.
         request: which result and which queries.
         out: the PNG.
 
     Returns:
-        The result's row, and what is drawn.
+        The result, and what is drawn.
 
     Raises:
         ReidAugError: no result fits or several do, features that were not saved or do not fit, an unknown query.
     """
     check_out(out)
-    row = choose_result(read_results(study.results_path), request, study)
-    data, features = _features_of(study, row)
-    ranked = rank_queries(features, request)
-    folders = {split: split_folder(data, split) for split in ("query", "gallery")}
+    result = choose_result(read_results(study.results_path), request, study)
+    ranked = rank_queries(_features_of(study, result), request)
     rows = [
         RankedRow(
-            heading=_heading(each, row),
-            query=read_image(folders["query"] / each.image.name),
-            matches=tuple(read_image(folders["gallery"] / match.name) for match in each.matches),
-            right=each.right,
+            heading=_heading(query, result),
+            query=read_image(query.image.path),
+            matches=tuple(read_image(match.path) for match in query.matches),
+            right=query.right,
         )
-        for each in ranked
+        for query in ranked
     ]
-    title = f"{_title(row)}; green: the query's person, red: another; AP in %, trapezoid"
+    title = f"{_title(result)}; green: the query's person, red: another; AP in %, trapezoid"
     save_ranks(out, title, rows)
-    return row, ranked
+    return result, ranked
 
 
-def choose_result(rows: Sequence[dict[str, Any]], request: RanksRequest, study: Study) -> dict[str, Any]:
+def choose_result(results: Sequence[Result], request: RanksRequest, study: Study) -> Result:
     """The one current result that fits.
 
     Raises:
         ReidAugError: none does, or several do; the message names those that there are.
     """
-    if not rows:
+    if not results:
         raise ReidAugError(
             f"no results in {study.path}: run `reidaug evaluate` with --save-models, or name the study with --study"
         )
     wanted = {"set": request.set_name, "portion": _portion(request.portion), "seed": request.seed, "key": request.key}
     given = {name: value for name, value in wanted.items() if value is not None}
-    current = current_results(list(rows)) if request.key is None else list(rows)
-    fitting = [row for row in current if all(row[name] == value for name, value in given.items())]
+    current = current_results(results) if request.key is None else list(results)
+    fitting = [each for each in current if all(getattr(each, name) == value for name, value in given.items())]
     if len(fitting) == 1:
         return fitting[0]
     asked = " ".join(f"--{name} {value}" for name, value in given.items())
@@ -120,30 +107,29 @@ def _portion(text: str | None) -> float | None:
     return 1.0 if text in ("1", "1.0", "1.00") else parse_portion(text)
 
 
-def _list(rows: Sequence[dict[str, Any]]) -> str:
-    more = f" and {len(rows) - NAMED} more" if len(rows) > NAMED else ""
-    return "; ".join(f"{_title(row)} (key {row['key']})" for row in rows[:NAMED]) + more
+def _list(results: Sequence[Result]) -> str:
+    more = f" and {len(results) - NAMED} more" if len(results) > NAMED else ""
+    return "; ".join(f"{_title(result)} (key {result.key})" for result in results[:NAMED]) + more
 
 
-def _title(row: dict[str, Any]) -> str:
-    setting = [row["recipe"], row["arch"], row["weights"], epochs_of(row)]
-    setting += [row["asked_precision"]] if "asked_precision" in row else []
-    return f"{row['set']}, p = {row['portion']:.2f}, seed {row['seed']}, {' '.join(setting)}"
+def _title(result: Result) -> str:
+    setting = [result.recipe, result.arch, result.weights, result.length, result.asked_precision or ""]
+    return f"{result.set}, p = {result.portion:.2f}, seed {result.seed}, {' '.join(setting).strip()}"
 
 
-def _features_of(study: Study, row: dict[str, Any]) -> tuple[Path, SavedFeatures]:
-    """The data set of a result, whose query and gallery images are still the same, and its features."""
+def _features_of(study: Study, result: Result) -> SavedFeatures:
+    """The features of a result, of a data set whose query and gallery images are still the same."""
     portions = chosen_portions(study, None)
-    own = [row["portion"]] if row["portion"] in portions else portions  # the full set has no folder of its own
-    if not study.features_path(row["key"]).is_file():
+    own = [result.portion] if result.portion in portions else portions  # the full set has no folder of its own
+    path = study.features_path(result.key)
+    if not path.is_file():
         raise ReidAugError(
-            f"the features of {_title(row)} were not saved: run `reidaug evaluate` with --save-models (and with the"
+            f"the features of {_title(result)} were not saved: run `reidaug evaluate` with --save-models (and with the"
             " same --recipe, --arch, --weights, --epochs, --precision, --seeds)"
         )
-    roots = list(dict.fromkeys(study.data_of(portion) for portion in own))
-    prints = {root: dataset_fingerprint(root, ("query", "gallery")) for root in roots}
-    data = next((root for root in roots if prints[root] == row["test_fingerprint"]), roots[0])
-    return data, load_features(study.features_path(row["key"]), prints[data])
+    data_sets = list({data.root: data for data in map(study.data_of, own)}.values())
+    same = (data for data in data_sets if data.fingerprint("query", "gallery") == result.test_fingerprint)
+    return load_features(path, next(same, data_sets[0]))
 
 
 def rank_queries(features: SavedFeatures, request: RanksRequest) -> list[RankedQuery]:
@@ -170,7 +156,7 @@ def rank_queries(features: SavedFeatures, request: RanksRequest) -> list[RankedQ
     ]
 
 
-def choose_queries(images: Sequence[ImageRecord], scores: np.ndarray, request: RanksRequest) -> list[int]:
+def choose_queries(images: Sequence[Image], scores: np.ndarray, request: RanksRequest) -> list[int]:
     """Places of the queries to show; of equal scores the first name comes first.
 
     Args:
@@ -189,7 +175,7 @@ def choose_queries(images: Sequence[ImageRecord], scores: np.ndarray, request: R
     return list(dict.fromkeys([*named, *counted[:worst], *falling[: request.best or 0]]))
 
 
-def _heading(query: RankedQuery, row: dict[str, Any]) -> str:
+def _heading(query: RankedQuery, result: Result) -> str:
     score = query.average_precision_trapezoid
     shown = "no right gallery image" if np.isnan(score) else f"AP {100 * score:.1f}"
-    return f"{query.image.name}   {shown}   {row['set']}, seed {row['seed']}"
+    return f"{query.image.name}   {shown}   {result.set}, seed {result.seed}"

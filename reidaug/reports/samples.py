@@ -3,31 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from reidaug.core.files import check_out
-from reidaug.datasets.layouts import PosedImages
+from reidaug.datasets.posed_images import PosedImages
 from reidaug.reports.choice import choose_crossed, choose_pairs
+from reidaug.reports.request import GridRequest
 from reidaug.reports.tiles import TileRow, fit_screen, pose_image, save_tiles
-from reidaug.synthesis.painter import PaintedImages
+from reidaug.synthesis.painter import PaintedImages, checkpoint_file
 
-Layout = Literal["poses", "persons", "pairs"]
 BATCH = 32  # images at a time
-
-
-@dataclass(frozen=True)
-class GridRequest:
-    """What the user asked for."""
-
-    checkpoints: tuple[Path, ...]  # no two the same
-    layout: Layout = "poses"
-    persons: tuple[str, ...] = ()  # names of condition images; () = drawn
-    poses: tuple[str, ...] = ()  # names of images whose pose is the target; () = drawn
-    count: int = 8  # of what is drawn: poses, persons or pairs
-    seed: int = 0
-    device: str = "auto"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +47,7 @@ def draw_grid(source: PosedImages, request: GridRequest, out: Path) -> tuple[lis
         PoNAError: a file that is no checkpoint.
     """
     check_out(out)
+    checkpoints = list(dict.fromkeys(map(checkpoint_file, request.checkpoints)))
     if request.layout == "pairs":
         persons, poses = choose_pairs(source, request.persons, request.poses, request.count, request.seed)
         pairs = list(zip(persons, poses, strict=True))
@@ -70,7 +57,7 @@ def draw_grid(source: PosedImages, request: GridRequest, out: Path) -> tuple[lis
         pairs = [(person, pose) for person in persons for pose in poses]
     generated = {
         label: dict(zip(pairs, paint(source, checkpoint, pairs, request.device), strict=True))
-        for label, checkpoint in zip(_labels(request.checkpoints), request.checkpoints, strict=True)
+        for label, checkpoint in zip(_labels(checkpoints), checkpoints, strict=True)
     }
     layouts = {"poses": _save_poses, "persons": _save_persons, "pairs": _save_pairs}
     layouts[request.layout](_Painted(source, persons, poses, generated), out)

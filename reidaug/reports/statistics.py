@@ -1,134 +1,25 @@
-"""Is a difference between two training sets more than chance: spread over seeds, bootstrap over query identities."""
+"""Means over seeds, gaps recovered, and whether a difference between two training sets is more than chance."""
 
-import csv
 import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from scipy import stats
 
+from reidaug.evaluation.query_scores import read_query_scores
+from reidaug.evaluation.results import Result
 from reidaug.study.controls import is_control
+from reidaug.study.folder import PLAIN_SET
+from reidaug.study.training_sets import FULL_SET
 
 DRAWS = 2000  # of the bootstrap
 FEWEST = 20  # query identities, below which the bootstrap finds differences where there are none
 LEVEL = 95  # per cent, of its intervals
 Interval = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One training set against another of the same portion; trapezoid mAP in per cent, means over seeds."""
-
-    name: str
-    portion: float
-    reference: str  # the set that it is held against
-    gain: float  # points
-    spread: float | None  # half the 95 % interval of the gain over seeds (Welch); None = one seed
-    interval: Interval | None  # of the gain, over query identities; None = no per-query figures
-    verdict: str
-
-
-def compare(rows: Sequence[dict[str, Any]], queries: Path) -> list[Comparison]:
-    """Each augmented set against ``none``, and against the best control that is there; each control against ``none``.
-
-    Args:
-        rows: results of one recipe and test set.
-        queries: the folder of the per-query scores.
-    """
-    by_set: dict[tuple[str, float], list[dict[str, Any]]] = {}
-    for row in sorted(rows, key=lambda row: int(row["seed"])):
-        by_set.setdefault((row["set"], row["portion"]), []).append(row)
-    found = []
-    for (name, portion), own in by_set.items():
-        controls = [each for each, place in by_set if place == portion and is_control(each)]
-        if name in ("none", "full"):
-            continue
-        references = ["none"] if ("none", portion) in by_set else []
-        if controls and not is_control(name):
-            references.append(max(controls, key=lambda each: mean_percent(by_set[each, portion])))
-        found += [_compare(name, portion, own, each, by_set[each, portion], queries) for each in references]
-    return found
-
-
-def _compare(
-    name: str, portion: float, own: list[dict[str, Any]], reference: str, others: list[dict[str, Any]], queries: Path
-) -> Comparison:
-    gain = mean_percent(own) - mean_percent(others)
-    spread = spread_over_seeds(own, others)
-    scores = _query_scores(own, queries)
-    interval = _bootstrap(scores, _query_scores(others, queries))
-    if spread is None:
-        verdict = "one seed: no claim"
-    elif abs(gain) <= spread:
-        verdict = "within the spread of seeds"
-    elif interval is None or scores is None:
-        verdict = "no scores by query: no claim"
-    elif len({pid for pid, _ in scores.values()}) < FEWEST:
-        verdict = f"fewer than {FEWEST} query identities: no claim"
-    elif interval[0] <= 0 <= interval[1]:
-        verdict = "within the interval of queries"
-    elif abs(gain) <= math.hypot(spread, (interval[1] - interval[0]) / 2):
-        verdict = "within both intervals together"
-    else:
-        verdict = "higher" if gain > 0 else "lower"
-    return Comparison(name, portion, reference, gain, spread, interval, verdict)
-
-
-def spread_over_seeds(own: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]) -> float | None:
-    """Half the 95 % interval of the difference of two means over seeds (Welch's t interval), in points of mAP.
-
-    None = a side has one seed or none.
-    """
-    if min(len({row["seed"] for row in rows}) for rows in (own, others)) < 2:
-        return None
-    shares = [statistics.variance(100 * row["mean_ap_trapezoid"] for row in rows) / len(rows) for rows in (own, others)]
-    total = sum(shares)
-    if not total:
-        return 0.0
-    freedom = total**2 / sum(share**2 / (len(rows) - 1) for share, rows in zip(shares, (own, others), strict=True))
-    return float(stats.t.ppf(0.5 + LEVEL / 200, freedom) * total**0.5)
-
-
-def mean_percent(rows: Sequence[dict[str, Any]]) -> float:
-    """Trapezoid mAP in per cent, mean over rows."""
-    return statistics.fmean(100 * row["mean_ap_trapezoid"] for row in rows)
-
-
-def _query_scores(rows: Sequence[dict[str, Any]], queries: Path) -> dict[str, tuple[str, float]] | None:
-    """Query name -> (pid, AP in per cent, mean over seeds); None where a file is missing."""
-    scores: dict[str, tuple[str, list[float]]] = {}
-    for row in rows:
-        path = queries / f"{row['key']}.csv"
-        if not path.is_file():
-            return None
-        for line in csv.DictReader(path.read_text().splitlines()):
-            if line["ap_trapezoid"]:
-                scores.setdefault(line["name"], (line["pid"], []))[1].append(100 * float(line["ap_trapezoid"]))
-    return {name: (pid, statistics.fmean(values)) for name, (pid, values) in scores.items()}
-
-
-def _bootstrap(
-    own: dict[str, tuple[str, float]] | None, others: dict[str, tuple[str, float]] | None
-) -> Interval | None:
-    """The interval of the difference when query identities are drawn anew, with replacement, the same for both sets."""
-    if not own or not others or own.keys() != others.keys():
-        return None
-    names = list(own)
-    pids, places = np.unique([own[name][0] for name in names], return_inverse=True)
-    differences = np.array([own[name][1] - others[name][1] for name in names])
-    sums, counts = np.bincount(places, differences), np.bincount(places)
-    draws = np.random.RandomState(0).multinomial(len(pids), np.full(len(pids), 1 / len(pids)), size=DRAWS)
-    means = (draws @ sums) / (draws @ counts)
-    tail = (100 - LEVEL) / 2
-    low, high = np.percentile(means, [tail, 100 - tail])
-    return float(low), float(high)
-
-
 Gap = tuple[float, float | None]  # a share, and its standard deviation; None = one seed
+Scores = dict[str, tuple[str, float]]  # query name -> (pid, trapezoid AP in per cent)
 
 
 @dataclass(frozen=True)
@@ -144,18 +35,48 @@ class Summary:
     gap_recovered_deviation: float | None
 
 
-def summarise(rows: Iterable[dict[str, Any]]) -> list[Summary]:
-    """Each training set of one table, in the order of the rows."""
-    cells: dict[tuple[str, float], list[float]] = {}
-    for row in sorted(rows, key=lambda row: int(row["seed"])):
-        cells.setdefault((row["set"], row["portion"]), []).append(100 * row["mean_ap_trapezoid"])
-    found = []
-    for (name, portion), values in cells.items():
-        none, full = cells.get(("none", portion), []), cells.get(("full", 1.0), [])
-        gap = _gap(values, none, full) if name not in ("none", "full") else None
+@dataclass(frozen=True)
+class Comparison:
+    """One training set against another of the same portion; trapezoid mAP in per cent, means over seeds."""
+
+    name: str
+    portion: float
+    reference: str  # the set that it is compared with
+    gain: float  # points
+    spread: float | None  # half the 95 % interval of the gain over seeds (Welch); None = one seed
+    interval: Interval | None  # of the gain, over query identities; None = no per-query figures
+    verdict: str
+
+
+def by_set(results: Iterable[Result]) -> dict[tuple[str, float], list[Result]]:
+    """Results by label and portion, each ordered by seed, in the order in which the sets come by seed."""
+    sets: dict[tuple[str, float], list[Result]] = {}
+    for result in sorted(results, key=lambda result: result.seed):
+        sets.setdefault((result.label, result.portion), []).append(result)
+    return sets
+
+
+def mean_percent(results: Sequence[Result]) -> float:
+    """Trapezoid mAP in per cent, mean over results."""
+    return statistics.fmean(percents(results))
+
+
+def percents(results: Iterable[Result]) -> list[float]:
+    """Trapezoid mAP in per cent."""
+    return [100 * result.mean_ap_trapezoid for result in results]
+
+
+def summarise(results: Iterable[Result]) -> list[Summary]:
+    """Each training set of one table over its seeds."""
+    sets = {place: percents(members) for place, members in by_set(results).items()}
+    summaries = []
+    for (name, portion), values in sets.items():
+        none, full = sets.get((PLAIN_SET, portion), []), sets.get((FULL_SET, 1.0), [])
+        gap = _gap(values, none, full) if name not in (PLAIN_SET, FULL_SET) else None
         deviation = statistics.stdev(values) if len(values) > 1 else None
-        found.append(Summary(name, portion, len(values), statistics.fmean(values), deviation, *(gap or (None, None))))
-    return found
+        mean = statistics.fmean(values)
+        summaries.append(Summary(name, portion, len(values), mean, deviation, *(gap or (None, None))))
+    return summaries
 
 
 def _gap(augmented: Sequence[float], none: Sequence[float], full: Sequence[float]) -> Gap | None:
@@ -172,3 +93,94 @@ def _gap(augmented: Sequence[float], none: Sequence[float], full: Sequence[float
     slopes = (1.0, 1 - gap, gap)
     variance = sum(s**2 * statistics.variance(v) for s, v in zip(slopes, (augmented, none, full), strict=True))
     return gap, variance**0.5 / whole
+
+
+def compare(results: Sequence[Result], queries: Path) -> list[Comparison]:
+    """Each augmented set against ``none``, and against the best control that there is; each control against ``none``.
+
+    Args:
+        results: of one recipe and test set.
+        queries: the folder of the scores by query.
+    """
+    sets = by_set(results)
+    comparisons = []
+    for (name, portion), own in sets.items():
+        if name in (PLAIN_SET, FULL_SET):
+            continue
+        references = [PLAIN_SET] if (PLAIN_SET, portion) in sets else []
+        controls = [label for label, place in sets if place == portion and is_control(label)]
+        if controls and not is_control(name):
+            references.append(max(controls, key=lambda label: mean_percent(sets[label, portion])))
+        comparisons += [_compare((name, own), (label, sets[label, portion]), queries) for label in references]
+    return comparisons
+
+
+def _compare(first: tuple[str, list[Result]], second: tuple[str, list[Result]], queries: Path) -> Comparison:
+    (name, own), (reference, others) = first, second
+    gain = mean_percent(own) - mean_percent(others)
+    spread = spread_over_seeds(own, others)
+    scores = _query_scores(own, queries)
+    interval = _bootstrap(scores, _query_scores(others, queries))
+    verdict = _verdict(gain, spread, interval, scores)
+    return Comparison(name, own[0].portion, reference, gain, spread, interval, verdict)
+
+
+def _verdict(gain: float, spread: float | None, interval: Interval | None, scores: Scores | None) -> str:
+    if spread is None:
+        return "one seed: no claim"
+    if abs(gain) <= spread:
+        return "within the spread of seeds"
+    if interval is None or scores is None:
+        return "no scores by query: no claim"
+    if len({pid for pid, _ in scores.values()}) < FEWEST:
+        return f"fewer than {FEWEST} query identities: no claim"
+    if interval[0] <= 0 <= interval[1]:
+        return "within the interval of queries"
+    if abs(gain) <= math.hypot(spread, (interval[1] - interval[0]) / 2):
+        return "within both intervals together"
+    return "higher" if gain > 0 else "lower"
+
+
+def spread_over_seeds(own: Sequence[Result], others: Sequence[Result]) -> float | None:
+    """Half the 95 % interval of the difference of two means over seeds (Welch's t interval), in points of mAP.
+
+    None = a side has one seed or none.
+    """
+    from scipy.special import stdtrit  # the quantile of scipy.stats.t, whose import takes seconds
+
+    sides = [percents(own), percents(others)]
+    if min(len({result.seed for result in side}) for side in (own, others)) < 2:
+        return None
+    shares = [statistics.variance(side) / len(side) for side in sides]
+    total = sum(shares)
+    if not total:
+        return 0.0
+    freedom = total**2 / sum(share**2 / (len(side) - 1) for share, side in zip(shares, sides, strict=True))
+    return float(stdtrit(freedom, 0.5 + LEVEL / 200) * total**0.5)
+
+
+def _query_scores(results: Sequence[Result], queries: Path) -> Scores | None:
+    """Means over seeds; None where a file is missing."""
+    values: dict[str, tuple[str, list[float]]] = {}
+    for result in results:
+        scores = read_query_scores(queries / f"{result.key}.csv")
+        if scores is None:
+            return None
+        for name, (pid, score) in scores.items():
+            values.setdefault(name, (pid, []))[1].append(100 * score)
+    return {name: (pid, statistics.fmean(scores)) for name, (pid, scores) in values.items()}
+
+
+def _bootstrap(own: Scores | None, others: Scores | None) -> Interval | None:
+    """The interval of the difference over draws of query identities, with replacement, the same for both sets."""
+    if not own or not others or own.keys() != others.keys():
+        return None
+    names = list(own)
+    pids, places = np.unique([own[name][0] for name in names], return_inverse=True)
+    differences = np.array([own[name][1] - others[name][1] for name in names])
+    sums, counts = np.bincount(places, differences), np.bincount(places)
+    draws = np.random.RandomState(0).multinomial(len(pids), np.full(len(pids), 1 / len(pids)), size=DRAWS)
+    means = (draws @ sums) / (draws @ counts)
+    tail = (100 - LEVEL) / 2
+    low, high = np.percentile(means, [tail, 100 - tail])
+    return float(low), float(high)

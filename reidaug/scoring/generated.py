@@ -1,4 +1,4 @@
-"""Generated images of (condition, target) pairs: painted now by a checkpoint, or files that any model left."""
+"""Generated images of (condition, target) pairs: made now by a checkpoint, or files that any model left."""
 
 import json
 import re
@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.datasets.images import list_files, read_image
+from reidaug.core.files import list_files
+from reidaug.datasets.images import read_image
 from reidaug.datasets.market1501 import split_folder
 from reidaug.datasets.pairs import Pair
 from reidaug.study.plan import read_manifest
@@ -23,7 +24,7 @@ class GeneratedImages(Protocol):
     """Where generated images come from."""
 
     label: str  # what the table calls them
-    painted: list[Pair] | None  # the pairs that there are; None = any, or nobody says
+    painted: list[Pair] | None  # the pairs that have an image; None = any pair, or it is not known which
 
     def images(self, pairs: Sequence[Pair]) -> np.ndarray:
         """(N, H, W, 3) uint8 RGB, in the order of the pairs."""
@@ -35,10 +36,10 @@ class GeneratedImages(Protocol):
         """Raises ReidAugError if a pair has no image, or two pairs would share one."""
 
     def count_seen(self, pairs: Sequence[Pair]) -> int | None:
-        """How many of the true images the generator was trained on; None = nobody knows."""
+        """How many of the true images the generator was trained on; None = not known."""
 
 
-class FoundImages:
+class ImageFiles:
     """Files of a folder: `CONDITION___TARGET.png` (PATN, PoNA; also with `_vis`, and strips of five images), GFLA's
     `CONDITION_2_TARGET_vis.png`, or under the name of the target image, as a set of `synthesize` has them.
 
@@ -55,7 +56,7 @@ class FoundImages:
             folder = split_folder(folder, "train")
         self._folder, self._size, self._manifest = folder, size, manifest_of(folder)
         self.label = self._manifest.absolute().parent.parent.name if self._manifest else folder.name
-        self.painted = painted_pairs(self._manifest) if self._manifest else None
+        self.painted = generated_pairs(self._manifest) if self._manifest else None
         if not folder.is_dir():
             raise ReidAugError(f"no folder {folder}; expected generated images")
         files = [name for name in list_files(folder) if name.lower().endswith(_ENDINGS)]
@@ -110,15 +111,15 @@ class FoundImages:
 
 def manifest_of(folder: Path) -> Path | None:
     """The manifest of the training set that a folder of images belongs to."""
-    places = [place / "manifest.csv" for place in (folder, folder.absolute().parent)]
-    return next((place for place in places if place.is_file()), None)
+    paths = [parent / "manifest.csv" for parent in (folder, folder.absolute().parent)]
+    return next((path for path in paths if path.is_file()), None)
 
 
-def painted_pairs(manifest: Path) -> list[Pair]:
-    """(condition, name) of the painted images of a training set.
+def generated_pairs(manifest: Path) -> list[Pair]:
+    """(condition, name) of the generated images of a training set.
 
     Raises:
-        ReidAugError: a broken manifest, or nothing painted.
+        ReidAugError: a broken manifest, or one without a generated image.
     """
     pairs = [(row.condition, row.name) for row in read_manifest(manifest) if row.action == "generate"]
     if not pairs:

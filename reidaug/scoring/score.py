@@ -5,10 +5,9 @@ Every set of images is measured by the same code on the same pairs: the generate
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,43 +15,19 @@ from PIL import Image
 from reidaug import __version__
 from reidaug.core.device import pick_device
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import write_image
-from reidaug.datasets.layouts import PosedImages
+from reidaug.core.files import check_out, write_image
+from reidaug.core.progress import Advance
 from reidaug.datasets.pairs import Pair, pair_name, read_pairs
-from reidaug.datasets.vitpose import PoseEstimator
-from reidaug.scoring.generated import FoundImages, GeneratedImages
-from reidaug.scoring.metrics.meters import (
-    Batch,
-    Values,
-    file_estimate,
-    network_meters,
-    overall,
-    pixel_meter,
-    pose_meter,
-)
-from reidaug.synthesis.painter import PaintedImages
+from reidaug.datasets.posed_images import PosedImages
+from reidaug.scoring import metrics
+from reidaug.scoring.generated import GeneratedImages, ImageFiles
+from reidaug.scoring.metrics.metric import Batch, Job, Meter, Metric, NotComputed, Values
+from reidaug.scoring.request import ScoreRequest
+from reidaug.synthesis.painter import PaintedImages, checkpoint_file
 
 CHUNK = 64  # pairs at a time
 MEAN_OF = 2_000  # training images at most, evenly spaced, whose mean is a guess
 GUESSES = ("copy", "mean", "real")
-
-Advance = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class ScoreRequest:
-    """What the user asked for; one of checkpoint and images is given."""
-
-    checkpoint: Path | None = None
-    images: Path | None = None  # folder of generated images
-    pairs: Path | None = None  # CSV; None = those of the images' manifest, else the test pairs
-    count: int | None = None  # so many of the pairs, drawn with `seed`; None = all
-    seed: int = 0
-    reid: Path | None = None  # a trained re-ID network, for identity similarity
-    poses: Path | None = None  # keypoints that were estimated on the generated images, for PCKh
-    pose_model: str | None = None  # or a ViTPose that estimates them, and those of the guesses
-    save_images: Path | None = None  # folder to write the generated images to, as CONDITION___TARGET.png
-    device: str = "auto"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,20 +35,20 @@ class SetScore:
     """One set of images."""
 
     name: str
-    per_image: dict[str, np.ndarray]  # metric -> (N,), in the order of the pairs
-    overall: dict[str, float]  # metric -> figure of the set
+    per_image: Values  # in the order of the pairs
+    overall: dict[str, float]  # name of a column -> figure of the set
 
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """What `score` found."""
+    """The figures of all sets, and what they depend on."""
 
     sets: list[SetScore]  # the generated one first, then the guesses and the true images
     pairs: list[Pair]
     generated: GeneratedImages
-    seen: int | None  # true images that the generator was trained on; None = nobody knows
+    seen: int | None  # true images that the generator was trained on; None = not known
     missing: list[str]  # metrics that were not computed, each with the reason
-    record: dict[str, Any]  # what the figures hang on
+    record: dict[str, object]  # data, pairs, networks, seed
 
 
 def score(source: PosedImages, request: ScoreRequest, advance: Advance) -> Score:
@@ -85,53 +60,71 @@ def score(source: PosedImages, request: ScoreRequest, advance: Advance) -> Score
         advance: told how many pairs are done, of how many.
 
     Raises:
-        ReidAugError: no or broken images, pairs or keypoints.
+        ReidAugError: no or broken images, pairs or keypoints, or no such device.
         PoNAError: a checkpoint that cannot be used.
-        ReIDError: a re-ID network that cannot be used, or no such device.
+        ReIDError: a re-ID network that cannot be used.
     """
-
+    if request.checkpoint is not None:
+        request = replace(request, checkpoint=checkpoint_file(request.checkpoint))
     generated = _generated(source, request)
+    for folder in (request.out, request.save_images):
+        if folder is not None:
+            check_out(folder, folder=True)
     pairs = choose_pairs(source, request, generated.painted)
     generated.check(pairs)
-    meters, inception, missing = network_meters(len(pairs), request.reid, pick_device(request.device))
-    meters.insert(0, pixel_meter(source.border))
-    if request.poses is not None:
-        meters.append(pose_meter(file_estimate(request.poses, generated, pairs)))
-    elif request.pose_model is not None:
-        estimator = PoseEstimator.load(request.pose_model, request.device)
-        meters.append(pose_meter(lambda batch: estimator(batch.images)))
-    else:
-        missing.append("pckh: name a ViTPose (--pose-model), or keypoints found in the generated images (--poses)")
+    meters, missing = _set_up(Job(request, source, generated, pairs, pick_device(request.device)))
     mean = _mean_image(source)
     if mean is None:
         missing.append(f"the row of the mean image: no training image in {source.root}")
     names = [generated.label, *(name for name in GUESSES if name != "mean" or mean is not None)]
-    parts: list[list[Values]] = [[] for _ in names]
+    parts: list[list[list[Values]]] = [[] for _ in names]  # set -> batch -> metric
     for start in range(0, len(pairs), CHUNK):
         batches = _batches(source, generated, pairs[start : start + CHUNK], mean)
         if request.save_images is not None:
             _save(request.save_images, batches[0])
         for part, batch in zip(parts, batches, strict=True):
-            part.append({name: values for meter in meters for name, values in meter(batch).items()})
+            part.append([meter.measure(batch) for _, meter in meters])
         advance(start + len(batches[0].pairs), len(pairs))
-    whole = [{name: np.concatenate([each[name] for each in part]) for name in part[0]} for part in parts]
-    sets = [
-        SetScore(name, values, overall(values, whole[-1], inception)) for name, values in zip(names, whole, strict=True)
-    ]
+    values = [[_join(column) for column in zip(*part, strict=True)] for part in parts]  # set -> metric
+    sets = [_sum_up(name, meters, part, values[-1]) for name, part in zip(names, values, strict=True)]
     return Score(sets, pairs, generated, generated.count_seen(pairs), missing, _record(source, request, pairs))
 
 
-def choose_pairs(source: PosedImages, request: ScoreRequest, painted: list[Pair] | None = None) -> list[Pair]:
-    """The pairs to measure: of a file, else those that were `painted` for a set, else the test pairs.
+def _set_up(job: Job) -> tuple[list[tuple[Metric, Meter]], list[str]]:
+    """The metrics that can be computed, those with values of images first; and of the others the reasons."""
+    meters: list[tuple[Metric, Meter]] = []
+    missing: list[str] = []
+    for metric in metrics.METRICS:
+        try:
+            meters.append((metric, metric.set_up(job)))
+        except NotComputed as reason:
+            missing.append(f"{', '.join(column.name for column in metric.columns)}: {reason}")
+    return sorted(meters, key=lambda pair: not pair[0].per_image), missing
+
+
+def _join(parts: Sequence[Values]) -> Values:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _sum_up(name: str, meters: list[tuple[Metric, Meter]], values: list[Values], real: list[Values]) -> SetScore:
+    result = SetScore(name, {}, {})
+    for (metric, meter), part, true in zip(meters, values, real, strict=True):
+        result.per_image.update({key: part[key] for key in metric.per_image if key in part})
+        result.overall.update(meter.sum_up(part, true))
+    return result
+
+
+def choose_pairs(source: PosedImages, request: ScoreRequest, available: list[Pair] | None = None) -> list[Pair]:
+    """The pairs to measure: of a file, else the ``available`` ones (those of a completed set), else the test pairs.
 
     Raises:
         ReidAugError: a broken file, names that the data set does not have with keypoints, or fewer pairs than wanted.
     """
     if request.pairs:
         pairs = read_pairs(request.pairs, lambda name: source.check([name]))
-        _check_pairs(request.pairs, pairs, None if painted is None else set(painted))
+        _check_pairs(request.pairs, pairs, None if available is None else set(available))
     else:
-        pairs = painted or source.test_pairs()
+        pairs = available or source.test_pairs()
     if request.count is None or request.count == len(pairs):
         return pairs
     if request.count > len(pairs):
@@ -140,14 +133,14 @@ def choose_pairs(source: PosedImages, request: ScoreRequest, painted: list[Pair]
     return [pairs[row] for row in rows.tolist()]
 
 
-def _check_pairs(path: Path, pairs: Sequence[Pair], painted: set[Pair] | None) -> None:
+def _check_pairs(path: Path, pairs: Sequence[Pair], available: set[Pair] | None) -> None:
     """Refuses pairs that would make a figure mean less than it seems."""
     seen: set[Pair] = set()
     for line, pair in enumerate(pairs, start=2):
         if pair[0] == pair[1] or pair in seen:
             raise ReidAugError(f"{path} line {line}: {pair[0]} as {pair[1]} is the same image, or stands there twice")
-        if painted is not None and pair not in painted:
-            raise ReidAugError(f"{path} line {line}: {pair[1]} was not painted from {pair[0]} in this set")
+        if available is not None and pair not in available:
+            raise ReidAugError(f"{path} line {line}: {pair[1]} was not generated from {pair[0]} in this set")
         seen.add(pair)
 
 
@@ -159,7 +152,7 @@ def _batches(
     real, keypoints = source.images(targets), source.keypoints(targets)
     means = [] if mean is None else [np.repeat(mean[None], len(pairs), axis=0)]
     sets = [generated.images(pairs), source.images(conditions), *means, real]
-    return [Batch(images, real, keypoints, pairs, place == 0) for place, images in enumerate(sets)]
+    return [Batch(images, real, keypoints, pairs, number == 0) for number, images in enumerate(sets)]
 
 
 def _generated(source: PosedImages, request: ScoreRequest) -> GeneratedImages:
@@ -168,8 +161,8 @@ def _generated(source: PosedImages, request: ScoreRequest) -> GeneratedImages:
     if request.checkpoint is not None and request.images is None:
         return PaintedImages(request.checkpoint, source, request.device)
     if request.images is not None and request.checkpoint is None:
-        height, width = source.images([next(iter(source.paths))]).shape[1:3]
-        return FoundImages(request.images, (height, width))
+        height, width = source.images([next(iter(source.by_name))]).shape[1:3]
+        return ImageFiles(request.images, (height, width))
     raise ReidAugError("expected a checkpoint (--ckpt) or a folder of generated images (--images), one of the two")
 
 
@@ -188,7 +181,7 @@ def _save(folder: Path, batch: Batch) -> None:
         write_image(folder / pair_name(pair), Image.fromarray(image), "PNG")
 
 
-def _record(source: PosedImages, request: ScoreRequest, pairs: Sequence[Pair]) -> dict[str, Any]:
+def _record(source: PosedImages, request: ScoreRequest, pairs: Sequence[Pair]) -> dict[str, object]:
     digest = hashlib.sha256("".join(f"{a},{b}\n" for a, b in pairs).encode()).hexdigest()[:16]
     checkpoint = request.checkpoint and hashlib.sha256(request.checkpoint.read_bytes()).hexdigest()
     return {

@@ -108,12 +108,12 @@ def _read_rows(path: Path, kind: type[Row], hint: str) -> list[Row]:
     for number, row in enumerate(csv.reader(lines[1:]), start=2):
         try:
             name, pid, camid, truth, condition, action = row
-            image = parse_name(name)  # keeps a path such as ../x.jpg out
+            person, camera = parse_name(name)  # keeps a path such as ../x.jpg out
             if condition:
                 parse_name(condition)
-            if (int(pid), int(camid)) != (image.pid, image.camid) or (condition != "") != ACTIONS[action]:
+            if (int(pid), int(camid)) != (person, camera) or (condition != "") != ACTIONS[action]:
                 raise ValueError
-            rows.append(kind(name, image.pid, image.camid, flag[truth], condition, action))
+            rows.append(kind(name, person, camera, flag[truth], condition, action))
         except (ValueError, KeyError, ReidAugError):
             raise ReidAugError(f"{path} line {number} is broken: {','.join(row)[:80]!r}; make the file anew") from None
     return rows

@@ -1,38 +1,18 @@
 """Which training images stay, and which kept image of the person each missing one is made from. Touches no file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
+from reidaug.datasets.dataset import JUNK_PID, Image
 from reidaug.datasets.keypoints import Annotations
-from reidaug.datasets.market1501 import JUNK_PID, ImageRecord
 from reidaug.datasets.pairs import usable
-from reidaug.study.folder import portion_name
 from reidaug.study.plan import PlanRow
+from reidaug.study.request import ShrinkConfig
 
 
-@dataclass(frozen=True)
-class ShrinkConfig:
-    """What is kept, and how condition images are chosen."""
-
-    portion: float  # share of training images to keep, 0.01-0.99 in steps of 0.01
-    keep: str = "per-identity"  # per-identity: at least one image of everyone; uniform: a plain draw, as in the paper
-    source: str = "nearest"  # nearest: the kept image of the person that is nearest in pose; random: any
-    seed: int = 0  # of every draw, 0 to 2**32 - 1
-
-    def __post_init__(self) -> None:
-        portion_name(self.portion)
-        if self.keep not in ("per-identity", "uniform"):
-            raise ReidAugError(f"keep is {self.keep!r}, expected per-identity or uniform")
-        if self.source not in ("nearest", "random"):
-            raise ReidAugError(f"source is {self.source!r}, expected nearest or random")
-        if not 0 <= self.seed < 2**32:
-            raise ReidAugError(f"seed is {self.seed}, expected 0 to {2**32 - 1}")
-
-
-def make_plan(records: Sequence[ImageRecord], annotations: Annotations, config: ShrinkConfig) -> list[PlanRow]:
+def make_plan(images: Sequence[Image], annotations: Annotations, config: ShrinkConfig) -> list[PlanRow]:
     """Decide which images stay and which kept image each missing one is made from.
 
     For one seed the kept images of a smaller portion are among those of a larger one. A missing image takes the usable
@@ -42,30 +22,30 @@ def make_plan(records: Sequence[ImageRecord], annotations: Annotations, config: 
     usable, and a copy of its condition image otherwise.
 
     Args:
-        records: the training images; their order is the order of the plan, and the draw depends on it.
+        images: the training images; their order is the order of the plan, and the draw depends on it.
         annotations: keypoints; images without a row count as without a pose.
         config: portion, ways and seed.
 
     Returns:
-        A row per record.
+        A row for each image.
 
     Raises:
-        ReidAugError: junk among the records, or a portion too small to keep every identity, or any image.
+        ReidAugError: junk among the images, or a portion too small to keep every identity, or any image.
     """
-    junk = [record.name for record in records if record.pid == JUNK_PID]
+    junk = [image.name for image in images if image.pid == JUNK_PID]
     if junk:
         raise ReidAugError(f"{len(junk)} training image(s) are junk (person -1), the first is {junk[0]}: remove them")
-    pids = np.array([record.pid for record in records])
-    camids = np.array([record.camid for record in records])
-    keypoints = annotations.select([record.name for record in records])
+    pids = np.array([image.pid for image in images])
+    camids = np.array([image.camid for image in images])
+    keypoints = annotations.select([image.name for image in images])
     kept = _draw_kept(pids, config)
     condition = _choose_conditions(pids, camids, keypoints, kept, config)
     can_generate = usable(keypoints)
     rows = []
-    for i, record in enumerate(records):
+    for i, image in enumerate(images):
         action = "keep" if kept[i] else "drop" if condition[i] < 0 else "generate" if can_generate[i] else "copy"
-        source = records[condition[i]].name if condition[i] >= 0 else ""
-        rows.append(PlanRow(record.name, record.pid, record.camid, bool(kept[i]), source, action))
+        source = images[condition[i]].name if condition[i] >= 0 else ""
+        rows.append(PlanRow(image.name, image.pid, image.camid, bool(kept[i]), source, action))
     return rows
 
 

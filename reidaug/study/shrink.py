@@ -1,6 +1,5 @@
 """Take training images away: the plan and the reduced set of a portion, in a study folder."""
 
-import json
 import os
 import shutil
 import time
@@ -13,13 +12,16 @@ from typing import Any
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import atomic_write, link_or_copy_folder, locked
-from reidaug.datasets.images import images_fingerprint
-from reidaug.datasets.keypoints import Annotations, find_annotations, read_annotations, write_annotations
-from reidaug.datasets.market1501 import ANNOTATION_FILES, check_output_path, scan_split, split_folder
-from reidaug.study.folder import PLAIN_SET, Study, portion_name
+from reidaug.core.files import link_or_copy_files, locked
+from reidaug.datasets.dataset import Dataset
+from reidaug.datasets.keypoints import FILES, Annotations, find_annotations, read_annotations, write_annotations
+from reidaug.datasets.market1501 import check_output_path, market_set, split_folder
+from reidaug.study.folder import PLAIN_SET, Study
 from reidaug.study.plan import PlanRow, manifest_rows, read_plan, write_manifest, write_plan
-from reidaug.study.selection import ShrinkConfig, make_plan
+from reidaug.study.portions import portion_name
+from reidaug.study.records import ShrinkRecord, read_shrink_record, write_record
+from reidaug.study.request import ShrinkConfig
+from reidaug.study.selection import make_plan
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class ShrinkReport:
 
 
 def shrink(
-    data_root: Path,
+    data: Dataset,
     study: Study,
     config: ShrinkConfig,
     *,
@@ -61,12 +63,12 @@ def shrink(
     wait: bool = False,
     annotations_path: Path | None = None,
 ) -> ShrinkReport:
-    """Write the plan and the reduced set of a portion, whole or not at all; remember the data set in the study.
+    """Write the plan and the reduced set of a portion, whole or not at all.
 
     The same shrink again does nothing and reports the same.
 
     Args:
-        data_root: a Market-1501 root.
+        data: what to take images away from.
         study: where to write.
         config: portion, ways and seed.
         copy: copy query and gallery instead of linking them.
@@ -80,30 +82,29 @@ def shrink(
     """
     root = study.set_root(config.portion, PLAIN_SET)
     check_output_path(root)
-    records = scan_split(data_root, "train")
-    scan_split(data_root, "query")
-    scan_split(data_root, "gallery")
-    annotations = read_annotations(annotations_path or find_annotations(data_root, "train"))
-    if not any(record.name in annotations.index for record in records):
+    images = data.images("train")
+    data.images("query")
+    data.images("gallery")
+    annotations = read_annotations(annotations_path or find_annotations(data.root, "train"))
+    names = [image.name for image in images]
+    if not any(name in annotations.index for name in names):
         raise ReidAugError(
-            f"the keypoint file has no row for any training image of {data_root}; is it another data set's?"
+            f"the keypoint file has no row for any training image of {data.root}; is it another data set's?"
         )
-    plan = make_plan(records, annotations, config)
-    report = _report(plan, annotations, config, data_root.absolute(), study)
-    names = [record.name for record in records]
-    settings = {
+    plan = make_plan(images, annotations, config)
+    report = _report(plan, annotations, config, data.root.absolute(), study)
+    record = ShrinkRecord(
         **asdict(config),
-        "data": str(report.data),
-        "images": images_fingerprint(split_folder(data_root, "train"), names),
-        "keypoints": annotations.fingerprint(names),
-        "copy": copy,
-    }
+        data=str(report.data),
+        images=data.split_fingerprint("train"),
+        keypoints=annotations.fingerprint(names),
+        copy=copy,
+    )
     with locked(study.path / f".{portion_name(config.portion)}.lock", f"portion {config.portion:.2f}", wait):
-        if not force and _is_made(study, config.portion, plan, settings):
+        if not force and _is_made(study, config.portion, plan, record):
             report = replace(report, existed=True)
         else:
-            _write_portion(study, report, plan, annotations, settings)
-    study.write_settings(data=str(report.data))
+            _write_portion(study, data, report, plan, annotations, record)
     return report
 
 
@@ -138,19 +139,17 @@ def _report(
     )
 
 
-def _is_made(study: Study, portion: float, plan: Sequence[PlanRow], settings: dict[str, Any]) -> bool:
-    """Whether the portion lies there, made of the same data in the same way; refuses one that was made otherwise."""
+def _is_made(study: Study, portion: float, plan: Sequence[PlanRow], record: ShrinkRecord) -> bool:
+    """Whether the portion is there, made of the same data in the same way; refuses one that was made otherwise."""
     if not study.portion_dir(portion).exists():
         return False
     try:
-        # A portion of an earlier version has no digest of its keypoints: it is taken as it is.
-        made = json.loads(study.shrink_path(portion).read_text(encoding="utf-8"))
-        record = {"keypoints": settings["keypoints"], **made}
-        other = [f"{key} {record.get(key)!r}" for key, value in settings.items() if record.get(key) != value]
+        earlier, wanted = read_shrink_record(study.shrink_path(portion)).settings(), record.settings()
+        other = [f"{name} {earlier[name]!r}" for name, value in wanted.items() if earlier[name] != value]
         whole = PLAIN_SET in study.sets(portion) and read_plan(study.plan_path(portion)) == plan
-        names = [record.name for record in scan_split(study.set_root(portion, PLAIN_SET), "train")]
+        names = [image.name for image in market_set(study.set_root(portion, PLAIN_SET)).images("train")]
         whole = whole and names == [row.name for row in plan if row.kept]
-    except (OSError, ValueError, TypeError, ReidAugError):
+    except (OSError, ReidAugError):
         other, whole = [], False
     if other:
         raise ReidAugError(
@@ -163,7 +162,12 @@ def _is_made(study: Study, portion: float, plan: Sequence[PlanRow], settings: di
 
 
 def _write_portion(
-    study: Study, report: ShrinkReport, plan: Sequence[PlanRow], annotations: Annotations, settings: dict[str, Any]
+    study: Study,
+    data: Dataset,
+    report: ShrinkReport,
+    plan: Sequence[PlanRow],
+    annotations: Annotations,
+    record: ShrinkRecord,
 ) -> None:
     """Build the portion's folder beside its place, then put it there in one step."""
     final = study.portion_dir(report.portion)
@@ -172,10 +176,9 @@ def _write_portion(
         shutil.rmtree(left_over, ignore_errors=True)
     try:
         root = partial / report.root.relative_to(final)
-        _write_set(root, report.data, [row for row in plan if row.kept], annotations, settings["copy"])
+        _write_set(root, data, [row for row in plan if row.kept], annotations, record.copy)
         write_plan(partial / "plan.csv", plan)
-        record = settings | {"made": time.strftime("%F %T"), "report": report.values()}
-        atomic_write(partial / "shrink.json", json.dumps(record, indent=2) + "\n")
+        write_record(partial / "shrink.json", replace(record, made=time.strftime("%F %T"), report=report.values()))
         os.sync()  # one for all files: the folder gets its name when its content is on the disk
         with ExitStack() as locks:
             for lock in final.glob("*/.lock*"):
@@ -188,21 +191,20 @@ def _write_portion(
         shutil.rmtree(stale, ignore_errors=True)
 
 
-def _write_set(root: Path, data: Path, kept: Sequence[PlanRow], annotations: Annotations, copy: bool) -> None:
+def _write_set(root: Path, data: Dataset, kept: Sequence[PlanRow], annotations: Annotations, copy: bool) -> None:
     """A Market-1501 root with the kept images, byte for byte."""
-    source, target = split_folder(data, "train"), split_folder(root, "train")
+    paths = {image.name: image.path for image in data.images("train")}
+    target = split_folder(root, "train")
     target.mkdir(parents=True)
     for row in kept:
-        shutil.copyfile(source / row.name, target / row.name)
+        shutil.copyfile(paths[row.name], target / row.name)
     for split in ("query", "gallery"):
-        link_or_copy_folder(split_folder(data, split), split_folder(root, split), copy)
-    names = {row.name for row in kept}
-    rows = [row for row, name in enumerate(annotations.names) if name in names]
-    write_annotations(
-        root / ANNOTATION_FILES["train"], [annotations.names[i] for i in rows], annotations.keypoints[rows]
-    )
-    with suppress(ReidAugError):  # not every data set has one: it serves the test pairs of generators alone
-        shutil.copyfile(find_annotations(data, "test"), root / ANNOTATION_FILES["test"])
+        files = {image.name: image.path for image in data.images(split)}
+        link_or_copy_files(files, split_folder(root, split), copy)
+    rows = annotations.only(row.name for row in kept)
+    write_annotations(root / FILES["train"], rows.names, rows.keypoints)
+    with suppress(ReidAugError):  # not every data set has one: only the test pairs of generators need it
+        shutil.copyfile(find_annotations(data.root, "test"), root / FILES["test"])
     write_manifest(root / "manifest.csv", manifest_rows(kept))
 
 

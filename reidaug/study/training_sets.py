@@ -1,46 +1,78 @@
 """The training sets of a study: what is in them, and where their synthetic images come from."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import stamp_files
-from reidaug.datasets.market1501 import dataset_fingerprint, scan_split, split_folder
-from reidaug.study.folder import Study
+from reidaug.core.fingerprint import stamp_files
+from reidaug.core.progress import Say
+from reidaug.datasets.dataset import Dataset, Image
+from reidaug.datasets.market1501 import market_set
+from reidaug.study.folder import PLAIN_SET, Study
 from reidaug.study.plan import ManifestRow, read_manifest
+from reidaug.study.records import read_synthesis_record
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FULL_SET = "full"  # the whole training set of the data set
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where the synthetic images of a set come from."""
+
+    missing: int  # images that the reduced set lacks
+    copied: int = 0  # of these, copies of their condition image
+    seen_missing: int | None  # of these, what the generator was trained on; None = its checkpoint does not say
+    protocol: str | None  # of its training: paper, strict or unknown
+    generator: dict[str, Any] = field(default_factory=dict)  # digest and training of the checkpoint
 
 
 @dataclass(frozen=True)
+class Transform:
+    """What is done to the decoded images of a set before training."""
+
+    record: list[Any]  # plain values that tell this transform from others, for the set's fingerprint
+    apply: "Callable[[Tensor], None]"  # changes (N, 3, H, W) uint8 in place
+
+
+@dataclass(frozen=True, eq=False)
 class TrainingSet:
     """A training set of the study, the full one, or a control."""
 
     name: str  # none, full, the name given to synthesize, or that of a control
     portion: float  # 1.0 for the full set
     fingerprint: str  # names and bytes of its training images
-    files: tuple[Path, ...]  # its images
-    pids: tuple[int, ...]  # their persons
-    synthetic: tuple[int, ...] = ()  # rows of `files` that are generated or copied
+    images: tuple[Image, ...]
+    synthetic: tuple[int, ...] = ()  # rows of `images` that are generated or copied
     reduced: str = ""  # fingerprint of the reduced set that it completes; empty for the full set
-    mirrored: tuple[int, ...] = ()  # rows of `files` that are mirrored left to right
-    as_many_steps_as: tuple[int, ...] = ()  # persons of the set whose number of iterations it takes; empty = its own
+    transform: Transform | None = None
+    steps_of: tuple[int, ...] = ()  # persons of the set whose number of iterations it takes; empty = its own
     stamp: str = ""  # of the files, taken before their fingerprint
-    provenance: dict[str, Any] = field(default_factory=dict)  # of synthetic images: see _provenance
+    provenance: Provenance | None = None  # None = nothing was generated
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The person of each image."""
+        return tuple(image.pid for image in self.images)
 
     def title(self) -> str:
         """For people."""
         return f"{self.name}, p = {self.portion:.2f}"
 
+    def current_stamp(self) -> str:
+        """As `stamp`, of the files as they are now."""
+        return stamp_files(image.path for image in self.images)
 
-def find_training_sets(
-    study: Study, portions: Sequence[float], data: Path, say: Callable[[str], None]
-) -> list[TrainingSet]:
+
+def find_training_sets(study: Study, portions: Sequence[float], data: Dataset, say: Say) -> list[TrainingSet]:
     """Every complete set of some portions, and the full set at the end.
 
     Args:
-        study: where they lie.
+        study: where they are.
         portions: which portions.
         data: the data set that all of them must be of.
         say: told of sets that are not complete.
@@ -48,54 +80,51 @@ def find_training_sets(
     Raises:
         ReidAugError: a portion of another data set, or a set that is not what its manifest says.
     """
+    full = _training_set(FULL_SET, 1.0, data)
     sets = []
     for portion in portions:
-        if study.unchanged_data_of(portion) != data:
-            raise ReidAugError(f"p = {portion:.2f} is of {study.data_of(portion)}, not of {data}: give --portion")
-        found = [_completed_set(study, portion, name) for name in study.sets(portion)]
-        reduced = next((each.fingerprint for each in found if each.name == "none"), "")
-        sets += [replace(each, reduced=reduced) for each in found]
+        study.check_unchanged(portion, data)
+        complete = [_completed_set(study, portion, name) for name in study.sets(portion)]
+        reduced = next((each.fingerprint for each in complete if each.name == PLAIN_SET), "")
+        sets += [replace(each, reduced=reduced) for each in complete]
         for name in study.unfinished_sets(portion):
             say(
                 f"{name}, p = {portion:.2f}, is not complete and is left out: run `reidaug synthesize` again, if no "
-                "other process paints it"
+                "other process fills it"
             )
-    return [*sets, _set_in_folder("full", 1.0, data)]
+    return [*sets, full]
 
 
-def _set_in_folder(name: str, portion: float, root: Path, **more: Any) -> TrainingSet:
-    records, folder = scan_split(root, "train"), split_folder(root, "train")
-    files, pids = tuple(folder / record.name for record in records), tuple(record.pid for record in records)
-    stamp = stamp_files(files)
-    return TrainingSet(name, portion, dataset_fingerprint(root, ("train",)), files, pids, stamp=stamp, **more)
+def _training_set(name: str, portion: float, data: Dataset) -> TrainingSet:
+    images = tuple(data.images("train"))
+    stamp = stamp_files(image.path for image in images)
+    return TrainingSet(name, portion, data.fingerprint("train"), images, stamp=stamp)
 
 
 def _completed_set(study: Study, portion: float, name: str) -> TrainingSet:
     root = study.set_root(portion, name)
     manifest = read_manifest(root / "manifest.csv")
-    made = {row.name for row in manifest if row.synthetic}
-    found = _set_in_folder(name, portion, root, provenance=_provenance(root.parent, manifest))
-    found = replace(found, synthetic=tuple(i for i, path in enumerate(found.files) if path.name in made))
-    names, listed = {path.name for path in found.files}, {row.name for row in manifest}
+    synthetic = {row.name for row in manifest if row.synthetic}
+    whole = _training_set(name, portion, market_set(root))
+    names, listed = {image.name for image in whole.images}, {row.name for row in manifest}
     if names != listed:
         raise ReidAugError(
             f"{root} holds {len(names)} training images, its manifest lists {len(listed)}: "
             f"{len(names ^ listed)} differ; make the set again"
         )
-    return found
+    rows = tuple(row for row, image in enumerate(whole.images) if image.name in synthetic)
+    return replace(whole, synthetic=rows, provenance=_provenance(root.parent, manifest))
 
 
-def _provenance(folder: Path, manifest: Sequence[ManifestRow]) -> dict[str, Any]:
-    """missing, copied, seen_missing, protocol and generator of a synthesis; empty where there was none."""
-    record = folder / "synthesis.json"
-    if not record.exists():
-        return {}
-    content = json.loads(record.read_text())
-    training = content.get("training", {})
-    return {
-        "missing": sum(row.synthetic for row in manifest),
-        "copied": sum(row.action == "copy" for row in manifest),
-        "seen_missing": content.get("seen_missing"),
-        "protocol": training.get("protocol"),
-        "generator": {"sha256": content.get("sha256"), **training},
-    }
+def _provenance(folder: Path, manifest: Sequence[ManifestRow]) -> Provenance | None:
+    path = folder / "synthesis.json"
+    if not path.exists():
+        return None
+    record = read_synthesis_record(path)
+    return Provenance(
+        missing=sum(row.synthetic for row in manifest),
+        copied=sum(row.action == "copy" for row in manifest),
+        seen_missing=record.seen_missing,
+        protocol=record.training.get("protocol"),
+        generator={"sha256": record.sha256, **record.training},
+    )

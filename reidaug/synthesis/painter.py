@@ -7,61 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from reidaug.core.device import pick_device
-from reidaug.datasets.layouts import PosedImages
+from reidaug.core.errors import ReidAugError
+from reidaug.datasets.dataset import Image
 from reidaug.datasets.pairs import Pair, pair_name
-from reidaug.synthesis.provenance import check_trained_size, count_seen
+from reidaug.datasets.posed_images import PosedImages
+from reidaug.synthesis.provenance import count_seen
 
 SHIPPED = "shipped"
-
-
-class PaintedImages:
-    """Painted by a checkpoint as `synthesize` does it.
-
-    Raises:
-        PoNAError: the file is no checkpoint.
-    """
-
-    def __init__(self, checkpoint: Path, source: PosedImages, device: str, precision: str = "auto") -> None:
-        import pona
-
-        loaded = pona.load_checkpoint(checkpoint)
-        self.label, self._training = checkpoint.name, loaded.training
-        self.painted: list[Pair] | None = None
-        self._generator, self._source, self._device = pona.fold_norms(loaded.generator), source, pick_device(device)
-        self._precision = precision
-
-    def images(self, pairs: Sequence[Pair]) -> np.ndarray:
-        import torch
-
-        import pona
-
-        conditions, targets = zip(*pairs, strict=True)
-        images = self._source.images(conditions)
-        check_trained_size(self._training, (images.shape[1], images.shape[2]))
-        generated = pona.generate_images(
-            self._generator,
-            torch.from_numpy(images).permute(0, 3, 1, 2),
-            torch.from_numpy(self._source.keypoints(conditions)),
-            torch.from_numpy(self._source.keypoints(targets)),
-            device=self._device,
-            precision=self._precision,
-        )
-        return generated.permute(0, 2, 3, 1).contiguous().numpy()
-
-    def file_name(self, pair: Pair) -> str:
-        return pair_name(pair)
-
-    def check(self, pairs: Sequence[Pair]) -> None:
-        pass
-
-    def count_seen(self, pairs: Sequence[Pair]) -> int | None:
-        targets = {target for _, target in pairs}
-        folders = {self._source.paths[name].parent for name in targets}
-        counts = [
-            count_seen(folder, [name for name in targets if self._source.paths[name].parent == folder], self._training)
-            for folder in folders
-        ]
-        return None if None in counts else sum(count or 0 for count in counts)
 
 
 def shipped_checkpoint() -> Path:
@@ -72,3 +24,110 @@ def shipped_checkpoint() -> Path:
 def checkpoint_file(path: Path) -> Path:
     """The file that a user names: `shipped` is the one that comes with the package."""
     return shipped_checkpoint() if str(path) == SHIPPED else path
+
+
+class Painter:
+    """A trained generator, whatever its architecture, ready to generate.
+
+    Args:
+        checkpoint: a file that `reidaug train` wrote.
+        device: auto, cpu, cuda or cuda:N.
+        precision: auto, fp32, bf16 or fp16.
+
+    Raises:
+        ReidAugError: no such device.
+        PoNAError: the file is no checkpoint.
+    """
+
+    def __init__(self, checkpoint: Path, device: str = "auto", precision: str = "auto") -> None:
+        import pona
+
+        loaded = pona.load_checkpoint(checkpoint)
+        self.name, self.training = checkpoint.name, loaded.training
+        self._generator = pona.fold_norms(loaded.generator)
+        self._device, self._precision = pick_device(device), precision
+
+    def generate(
+        self,
+        condition_images: np.ndarray,
+        condition_keypoints: np.ndarray,
+        target_keypoints: np.ndarray,
+        of: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Persons in new poses; an image does not depend on the others in its batch but for rounding.
+
+        Args:
+            condition_images: (C, H, W, 3) uint8 RGB.
+            condition_keypoints: (C, 18, 2), (x, y) in pixels, NaN = missing.
+            target_keypoints: (N, 18, 2).
+            of: (N,) the place of each pose's condition image, which is encoded once; None = one for each, in order.
+
+        Returns:
+            (N, H, W, 3) uint8 RGB.
+
+        Raises:
+            ReidAugError: images of another size than those that the generator was trained on.
+        """
+        import torch
+
+        import pona
+
+        self.check_size((condition_images.shape[1], condition_images.shape[2]))
+        images = pona.generate_images(
+            self._generator,
+            torch.from_numpy(condition_images).permute(0, 3, 1, 2),
+            torch.from_numpy(condition_keypoints),
+            torch.from_numpy(target_keypoints),
+            of=None if of is None else torch.from_numpy(of),
+            device=self._device,
+            precision=self._precision,
+        )
+        return images.permute(0, 2, 3, 1).contiguous().numpy()
+
+    def check_size(self, size: tuple[int, int]) -> None:
+        """Raises ReidAugError for images of a size, (height, width), that the generator was not trained on.
+
+        Limbs and clothes would have another scale. A generator that does not say its size takes any.
+        """
+        trained = self.training.get("image_size")
+        if trained not in (None, list(size)):
+            raise ReidAugError(
+                f"the generator was trained on images of {trained} pixels (height, width), these have {list(size)}: "
+                "bring them to that size, or train a generator on theirs"
+            )
+
+    def count_seen(self, images: Sequence[Image]) -> int | None:
+        """How many of some images the generator was trained on; None = its checkpoint does not say."""
+        return count_seen(images, self.training)
+
+
+class PaintedImages:
+    """Images that a checkpoint generates for pairs of a data set, as `synthesize` does.
+
+    Raises:
+        PoNAError: the file is no checkpoint.
+    """
+
+    def __init__(self, checkpoint: Path, source: PosedImages, device: str, precision: str = "auto") -> None:
+        self._painter, self._source = Painter(checkpoint, device, precision), source
+        self.label = checkpoint.name
+        self.painted: list[Pair] | None = None
+
+    def images(self, pairs: Sequence[Pair]) -> np.ndarray:
+        """(N, H, W, 3) uint8 RGB, in the order of the pairs."""
+        conditions, targets = zip(*pairs, strict=True)
+        source = self._source
+        return self._painter.generate(
+            source.images(conditions), source.keypoints(conditions), source.keypoints(targets)
+        )
+
+    def file_name(self, pair: Pair) -> str:
+        """Under which name an image is in a keypoint file."""
+        return pair_name(pair)
+
+    def check(self, pairs: Sequence[Pair]) -> None:
+        """Any pair can be generated."""
+
+    def count_seen(self, pairs: Sequence[Pair]) -> int | None:
+        """How many of the true images the generator was trained on; None = nobody knows."""
+        return self._painter.count_seen([self._source.by_name[name] for name in {target for _, target in pairs}])

@@ -1,7 +1,7 @@
 """`reidaug profile`: what a generator costs on this device."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,8 @@ from typing import Any
 from reidaug.core.device import pick_device
 from reidaug.core.errors import ReidAugError
 from reidaug.core.machine import device_name, processor_name
+from reidaug.synthesis.painter import checkpoint_file
+from reidaug.synthesis.request import ProfileRequest
 
 
 @dataclass(frozen=True)
@@ -22,43 +24,33 @@ class Profile:
     device: str  # where it was measured, in words
 
 
-def profile_generator(
-    checkpoint: Path,
-    sizes: Sequence[tuple[int, int]],
-    batch_sizes: Sequence[int],
-    device: str,
-    seconds: float,
-    advance: Callable[[int, int], None],
-) -> Profile:
+def profile_generator(request: ProfileRequest, advance: Callable[[int, int], None]) -> Profile:
     """Counts and measures.
 
     Args:
-        checkpoint: a file that `reidaug train` wrote.
-        sizes: (height, width) in pixels.
-        batch_sizes: images at a time.
-        device: auto, cpu, cuda, cuda:N.
-        seconds: for each figure, at least.
+        request: which generator, at which sizes and batches, and where.
         advance: told how many of the batches are measured.
 
     Raises:
-        PoNAError: the file is no checkpoint, or a size that the generator cannot paint.
-        ReIDError: no such device.
+        PoNAError: the file is no checkpoint, or a size that the generator cannot make.
+        ReidAugError: a size that cannot be read, or no such device.
     """
     import torch
 
     import pona
     from pona.profiling import count_macs, count_parameters, measure
 
-    place = pick_device(device)
+    sizes = [parse_size(size) for size in request.sizes]
+    device, checkpoint = pick_device(request.device), checkpoint_file(request.checkpoint)
     generator = pona.load_checkpoint(checkpoint).generator
     costs: list[Any] = []
-    wanted = [(size, batch_size) for size in sizes for batch_size in batch_sizes]
+    wanted = [(size, batch_size) for size in sizes for batch_size in request.batch_sizes]
     for done, (size, batch_size) in enumerate(wanted):
         advance(done, len(wanted))
-        costs += measure(generator, size, batch_size, place, seconds)
+        costs += measure(generator, size, batch_size, device, request.seconds)
     advance(len(wanted), len(wanted))
     cpu = f"{processor_name()}, {torch.get_num_threads()} threads"
-    words = device_name(place) if place.type == "cuda" else cpu
+    words = device_name(device) if device.type == "cuda" else cpu
     macs = {size: count_macs(generator, size) for size in sizes}
     return Profile(checkpoint, count_parameters(generator), macs, costs, f"{words}, torch {torch.__version__}")
 

@@ -1,25 +1,25 @@
-"""What a generator was trained on, and how many of the images that it is to paint it has seen."""
+"""What a generator was trained on, and how many of the images that it is to generate it has seen."""
 
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from reidaug.core.errors import ReidAugError
-from reidaug.datasets.images import images_fingerprint, in_threads
+from reidaug.core.fingerprint import DIGITS, file_digest, fingerprint
+from reidaug.core.threads import in_threads
+from reidaug.datasets.dataset import Image, images_fingerprint
+from reidaug.datasets.pairs import Pair
 
 DIGEST_BYTES = 6  # of SHA-256: 48 bits, no chance collision among millions of images
 
 
 def describe_training_images(
-    folder: Path, names: Sequence[str], portion: float | None, pairs: Sequence[tuple[str, str]] | None = None
+    images: Sequence[Image], portion: float | None, pairs: Sequence[Pair] | None = None
 ) -> dict[str, Any]:
     """What a checkpoint records of its training images.
 
     Args:
-        folder: where they lie.
-        names: their file names.
+        images: all of them.
         portion: of the study whose kept images they are; None for a whole training set.
         pairs: (condition, target) names where they were read from a file; None where they are all pairs.
 
@@ -28,15 +28,14 @@ def describe_training_images(
         ``pairs``, their own fingerprint; that of the whole covers it, so that other pairs are another training.
     """
     record = {
-        "fingerprint": images_fingerprint(folder, names),
-        "names": list(names),
-        "digests": _encode(_digests(folder, names)),
+        "fingerprint": images_fingerprint(images),
+        "names": [image.name for image in images],
+        "digests": _encode(_digests(images)),
         "portion": portion,
     }
     if pairs is not None:
-        own = hashlib.sha256("".join(f"{condition},{target}\n" for condition, target in pairs).encode())
-        both = hashlib.sha256(f"{record['fingerprint']}\0{own.hexdigest()}".encode())
-        record |= {"fingerprint": both.hexdigest()[:16], "pairs": own.hexdigest()[:16]}
+        own = hashlib.sha256("".join(f"{condition},{target}\n" for condition, target in pairs).encode()).hexdigest()
+        record |= {"fingerprint": fingerprint(f"{record['fingerprint']}\0{own}"), "pairs": own[:DIGITS]}
     return record
 
 
@@ -55,34 +54,18 @@ def add_training_images(record: dict[str, Any], earlier: Mapping[str, Any]) -> d
     return {**record, "digests": _encode(_decode(record["digests"]) | inherited) if inherited else None}
 
 
-def check_trained_size(training: Mapping[str, Any], size: tuple[int, int]) -> None:
-    """Refuses images of a size on which a generator was not trained: limbs and clothes would have another scale.
-
-    Args:
-        training: of its checkpoint; one that does not say takes any size.
-        size: (height, width) in pixels.
-    """
-    trained = training.get("image_size")
-    if trained not in (None, list(size)):
-        raise ReidAugError(
-            f"the generator was trained on images of {trained} pixels (height, width), these have {list(size)}: "
-            "bring them to that size, or train a generator on theirs"
-        )
-
-
-def count_seen(folder: Path, names: Sequence[str], training: Mapping[str, Any]) -> int | None:
+def count_seen(images: Sequence[Image], training: Mapping[str, Any]) -> int | None:
     """How many of these images a generator was trained on; None where its checkpoint does not say.
 
     An image is known again by its bytes, under any name and in any copy of its data set.
 
     Args:
-        folder: where the images lie.
-        names: their file names.
+        images: those to be generated.
         training: the ``training`` record of the checkpoint.
     """
     record = training.get("trained_on")
     seen = _decode(record.get("digests")) if isinstance(record, Mapping) else set()
-    return sum(digest in seen for digest in _digests(folder, names)) if seen else None
+    return sum(digest in seen for digest in _digests(images)) if seen else None
 
 
 def _encode(digests: Iterable[bytes]) -> str:
@@ -98,5 +81,5 @@ def _decode(text: object) -> set[bytes]:
     return {joined[i : i + DIGEST_BYTES] for i in range(0, len(joined), DIGEST_BYTES)}
 
 
-def _digests(folder: Path, names: Sequence[str]) -> list[bytes]:
-    return in_threads(lambda name: hashlib.sha256((folder / name).read_bytes()).digest()[:DIGEST_BYTES], names)
+def _digests(images: Sequence[Image]) -> list[bytes]:
+    return in_threads(lambda image: file_digest(image.path)[:DIGEST_BYTES], images)

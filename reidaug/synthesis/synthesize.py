@@ -1,26 +1,26 @@
 """Paint the missing images of a plan with a trained generator and complete the training set."""
 
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import atomic_write, locked
+from reidaug.core.files import locked
+from reidaug.core.fingerprint import file_digest
 from reidaug.core.shares import shard_from_environment
 from reidaug.datasets.market1501 import check_output_path
 from reidaug.study.controls import CONTROLS
-from reidaug.study.folder import Study
+from reidaug.study.folder import PLAIN_SET, Study
 from reidaug.study.plan import read_plan
-from reidaug.synthesis.completed_set import JPEG_QUALITY, CompletedSet, SynthesisOptions
-from reidaug.synthesis.provenance import check_trained_size, count_seen
-
-RESERVED_NAMES = ("none", "full", *CONTROLS)
+from reidaug.study.records import SynthesisRecord, read_synthesis_record, write_record
+from reidaug.study.training_sets import FULL_SET
+from reidaug.synthesis.completed_set import JPEG_QUALITY, CompletedSet
+from reidaug.synthesis.painter import Painter
+from reidaug.synthesis.request import SynthesisOptions
 
 
 @dataclass(frozen=True)
@@ -74,15 +74,14 @@ def synthesize(
             the generator was not trained on, images or keypoints other than the plan's, or a held lock.
         PoNAError: the checkpoint cannot be used.
     """
-    import pona
-
     check_name(options.name)
     root = study.set_root(portion, options.name)
     check_output_path(root)
     plan = [row for row in read_plan(study.plan_path(portion)) if row.action != "drop"]
-    made = CompletedSet(root, study.data_of(portion), plan, study.unchanged_annotations_of(portion), options)
-    checkpoint = pona.load_checkpoint(checkpoint_path)
-    check_trained_size(checkpoint.training, made.size())
+    data = study.data_of(portion)
+    completed = CompletedSet(root, data, plan, study.unchanged_annotations(portion, data), options)
+    painter = Painter(checkpoint_path, options.device, options.precision)
+    painter.check_size(completed.size())
     shard = shard or shard_from_environment(os.environ)
     what = f"synthesis of {options.name} at p = {portion:.2f}"
     with locked(root.parent / ".lock-claim", what, wait=True):  # before the share's own lock: see _claim
@@ -92,13 +91,13 @@ def synthesize(
             if not other.name.endswith(f"-of-{shard[1]}"):  # shares cut otherwise hold images of this one
                 with locked(other, what, wait=wait, shared=True):
                     pass
-        seen = count_seen(made.source, [row.name for row in plan if row.action != "keep"], checkpoint.training)
-        made.folder.mkdir(parents=True, exist_ok=True)
-        share = made.share(*shard)
-        todo = made.missing(share)
+        seen = painter.count_seen([completed.original[row.name] for row in plan if row.action != "keep"])
+        completed.folder.mkdir(parents=True, exist_ok=True)
+        share = completed.share(*shard)
+        todo = completed.missing(share)
         earlier = len(share) - len(todo)
-        painted = made.fill(todo, checkpoint.generator, lambda done: advance(earlier + done, len(share)))
-        complete = made.finish({**record, "seen_missing": seen, "training": _origin(checkpoint.training)})
+        painted = completed.fill(todo, painter, lambda done: advance(earlier + done, len(share)))
+        complete = completed.finish(replace(record, seen_missing=seen, training=_origin(painter.training)))
     counts = {action: sum(row.action == action for row in plan) for action in ("keep", "generate", "copy")}
     return SynthesisReport(
         options.name, portion, root, counts["keep"], counts["generate"], counts["copy"], painted, seen, shard, complete
@@ -107,39 +106,29 @@ def synthesize(
 
 def check_name(name: str, advice: str = "") -> None:
     """Raises ReidAugError for a name that no set may have; the advice goes on with what it may be."""
-    if name in RESERVED_NAMES or not name.replace("-", "").replace("_", "").isalnum():
+    reserved = (PLAIN_SET, FULL_SET, *CONTROLS)
+    if name in reserved or not name.replace("-", "").replace("_", "").isalnum():
         advice = advice or f"--name {name!r}: give"
-        raise ReidAugError(f"{advice} letters, digits, - and _, and none of {', '.join(RESERVED_NAMES)}")
+        raise ReidAugError(f"{advice} letters, digits, - and _, and none of {', '.join(reserved)}")
 
 
-def generator_record(checkpoint_path: Path, precision: str) -> dict[str, Any]:
-    """What the images of a set hang on besides their plan."""
-    return {
-        "checkpoint": checkpoint_path.name,
-        "sha256": hashlib.sha256(checkpoint_path.read_bytes()).hexdigest(),
-        "precision": precision,
-        "jpeg": JPEG_QUALITY,
-    }
+def generator_record(checkpoint_path: Path, precision: str) -> SynthesisRecord:
+    """What the images of a set depend on besides their plan."""
+    return SynthesisRecord(checkpoint_path.name, file_digest(checkpoint_path).hex(), precision, JPEG_QUALITY)
 
 
-def find_conflict(folder: Path, record: dict[str, Any]) -> str:
-    """In words, how a set that is there was painted otherwise than by the record; empty where it was not."""
+def find_conflict(folder: Path, record: SynthesisRecord) -> str:
+    """In words, how a set that exists was made otherwise than by the record; empty where it was not."""
     path = folder / "synthesis.json"
-    earlier = json.loads(path.read_text()) if path.exists() else record
-    other = [name for name, value in record.items() if name != "checkpoint" and earlier.get(name) != value]
-    if not other:
-        return ""
-    theirs, ours = (f"{made.get('checkpoint')} ({str(made.get('sha256'))[:12]})" for made in (earlier, record))
-    if "sha256" not in other:
-        theirs, ours = (", ".join(f"{name} {made.get(name)}" for name in other) for made in (earlier, record))
-    return f"{folder} was painted with {theirs}, not with {ours}"
+    conflict = read_synthesis_record(path).conflict(record) if path.exists() else ""
+    return f"{folder} was {conflict}" if conflict else ""
 
 
-def _claim(root: Path, checkpoint_path: Path, options: SynthesisOptions, what: str) -> dict[str, Any]:
+def _claim(root: Path, checkpoint_path: Path, options: SynthesisOptions, what: str) -> SynthesisRecord:
     """Records which generator the set is of; images of two generators never mix under one name.
 
     Of several processes that begin together the first claims and the others find its record. A set is replaced only
-    while no share of it is being painted.
+    while no share of it is being filled.
     """
     record = generator_record(checkpoint_path, options.precision)
     path = root.parent / "synthesis.json"
@@ -159,7 +148,7 @@ def _claim(root: Path, checkpoint_path: Path, options: SynthesisOptions, what: s
                 shutil.rmtree(gone)
     elif root.exists() and any(root.iterdir()):
         raise ReidAugError(f"{root} is not empty and no record says what made it: move it away or give another --name")
-    atomic_write(path, json.dumps(record, indent=1))
+    write_record(path, record)
     return record
 
 

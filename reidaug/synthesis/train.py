@@ -2,41 +2,22 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import check_out, locked
 from reidaug.core.progress import Say
-from reidaug.datasets.market1501 import scan_split
+from reidaug.datasets.dataset import Dataset, Image
 from reidaug.study.folder import Study, chosen_portions, resolve_data
 from reidaug.study.plan import read_plan
 from reidaug.synthesis.painter import checkpoint_file
 from reidaug.synthesis.provenance import add_training_images, count_seen, describe_training_images
+from reidaug.synthesis.request import TrainRequest
 from reidaug.synthesis.training_data import TrainingData, deepfashion_data, market_data
 
 Watch = Callable[[Any], None]
 """Gets each ``pona.train.TrainProgress``."""
-
-
-@dataclass(frozen=True)
-class TrainRequest:
-    """What the user asked for; None = the preset's value."""
-
-    out: Path  # checkpoint to write
-    data: Path | None = None  # Market-1501 root; with the preset deepfashion the folder of that data set
-    pairs: Path | None = None  # CSV of the pairs to train on; None = all pairs, for DeepFashion the published ones
-    study: Path = Path("study")  # read only where a portion is given, and for the data set that it remembers
-    portion: str | None = None  # train on the kept images of this portion only
-    preset: str = "market"  # market, deepfashion or mini
-    start_from: Path | None = None  # checkpoint whose weights the generator starts from; "shipped" = ours
-    perceptual: str | None = None  # vgg19 (not without), none, or None = the preset's
-    vgg_weights: Path | None = None  # file; None looks in torch's cache
-    device: str = "auto"  # auto, cpu, cuda, cuda:N
-    devices: int | None = None  # processes on this machine; None = as torchrun or SLURM started them, else one
-    compiled: bool = False  # torch.compile, where there is a compiler
-    changes: Mapping[str, Any] = field(default_factory=dict)  # fields of pona's TrainConfig; None = the preset's value
 
 
 def train_generator(request: TrainRequest, *, say: Say, watch: Watch | None) -> dict[str, Any] | None:
@@ -82,7 +63,7 @@ def _train(request: TrainRequest, config: Any, processes: Any, say: Say, watch: 
         lock = request.out.with_name(f".{request.out.name}.lock")
         processes.first(lambda: stack.enter_context(locked(lock, f"the training of {request.out}")))
         train(
-            job.data.images,
+            job.data.pose_images,
             config,
             request.out,
             validation=job.data.validation,
@@ -122,19 +103,21 @@ def _prepare(request: TrainRequest, config: Any, processes: Any, say: Say) -> _J
     start = None if request.start_from is None else pona.load_checkpoint(request.start_from)
     if start is not None:
         check_architecture(config, start.generator)
-    vgg = choose_vgg(config, request.vgg_weights)
+    try:
+        vgg = choose_vgg(config, request.vgg_weights)
+    except pona.PoNAError as error:
+        raise ReidAugError(f"{error} (--vgg-weights FILE, --perceptual none)") from None
     if vgg is not None:
         PerceptualLoss(vgg)
     data = _training_data(request, say)
     if vgg is None and config.perceptual == "optional":
         say("no VGG-19 weights: training without the perceptual loss (--vgg-weights FILE brings it back)")
     trained_on, protocol = _record(request, data, None if start is None else start.training)
-    blank = int(data.images.keypoints.isnan().all(dim=2).all(dim=1).sum())
+    images, pairs = len(data.images), len(data.pose_images.pairs)
+    blank = int(data.pose_images.keypoints.isnan().all(dim=2).all(dim=1).sum())
     if blank:
-        say(f"{blank:,} of {len(data.names):,} images show no joint: their heatmaps are empty")
-    say(
-        f"training on {len(data.names):,} images, {len(data.images.pairs):,} pairs, protocol {protocol} {_source(data)}"
-    )
+        say(f"{blank:,} of {images:,} images show no joint: their heatmaps are empty")
+    say(f"training on {images:,} images, {pairs:,} pairs, protocol {protocol} {_source(data)}")
     lacking = why_not_compile(processes.fabric.device.type) if request.compiled else None
     if lacking:
         say(f"{lacking}: training without --compile")
@@ -155,7 +138,7 @@ def _silent(*_: Any) -> None:
 def _configuration(request: TrainRequest) -> Any:
     from pona.train import PRESETS
 
-    changes = {name: value for name, value in request.changes.items() if value is not None}
+    changes = request.changes.given()
     if "minutes" in changes and "iterations" not in changes:
         changes["iterations"] = None
     if request.perceptual is not None:
@@ -166,8 +149,8 @@ def _configuration(request: TrainRequest) -> Any:
 def _training_data(request: TrainRequest, say: Say) -> TrainingData:
     study = Study(request.study)
     if request.preset != "deepfashion":
-        names, root, portion = _training_names(request, study)
-        return market_data(root, names, portion=portion, pairs_file=request.pairs, say=say)
+        data, images, portion = _training_images(request, study)
+        return market_data(data, images, portion=portion, pairs_file=request.pairs, say=say)
     if request.portion is not None or request.study != TrainRequest.study:
         raise ReidAugError(
             "a study is of Market-1501, and the preset deepfashion trains on another data set: leave --portion and "
@@ -184,14 +167,16 @@ def _record(request: TrainRequest, data: TrainingData, earlier: Mapping[str, Any
     `earlier` is the record of the generator that the run starts from.
     """
     named_pairs = None if data.pairs_file is None else data.named_pairs()
-    trained_on = describe_training_images(data.folder, data.names, data.portion, named_pairs)
+    trained_on = describe_training_images(data.images, data.portion, named_pairs)
     if request.start_from is not None and earlier is not None:
         trained_on = add_training_images(trained_on, earlier.get("trained_on") or {})
         trained_on["start"] = {"file": request.start_from.name, "iteration": earlier.get("iteration")}
     if data.portion is None:
         return trained_on, "paper"
-    missing = [row.name for row in read_plan(Study(request.study).plan_path(data.portion)) if not row.kept]
-    leaks = count_seen(data.folder, missing, {"trained_on": trained_on}) != 0  # None = nobody knows
+    study = Study(request.study)
+    kept = {row.name for row in read_plan(study.plan_path(data.portion)) if row.kept}
+    missing = [image for image in study.data_of(data.portion).images("train") if image.name not in kept]
+    leaks = count_seen(missing, {"trained_on": trained_on}) != 0  # None = nobody knows
     return trained_on, "paper" if leaks else "strict"
 
 
@@ -201,13 +186,15 @@ def _source(data: TrainingData) -> str:
     return f"({', '.join(part for part in (kept, pairs) if part) or 'all training images'})"
 
 
-def _training_names(request: TrainRequest, study: Study) -> tuple[list[str], Path, float | None]:
-    """Names of the images to train on, the data set that they lie in, and the portion."""
+def _training_images(request: TrainRequest, study: Study) -> tuple[Dataset, list[Image], float | None]:
+    """The data set, those of its training images to train on, and the portion."""
     if request.portion is None:
         data = resolve_data(request.data, study)
-        return [record.name for record in scan_split(data, "train")], data, None
+        return data, data.images("train"), None
     portion = chosen_portions(study, request.portion)[0]
-    data = study.unchanged_data_of(portion)
-    if request.data is not None and resolve_data(request.data, study).resolve() != data.resolve():
-        raise ReidAugError(f"--data {request.data}: p = {portion:.2f} is of {data}; leave --data away")
-    return [row.name for row in read_plan(study.plan_path(portion)) if row.kept], data, portion
+    data = study.data_of(portion)
+    study.check_unchanged(portion, data)
+    if request.data is not None and resolve_data(request.data, study).root.resolve() != data.root.resolve():
+        raise ReidAugError(f"--data {request.data}: p = {portion:.2f} is of {data.root}; leave --data away")
+    kept = {row.name for row in read_plan(study.plan_path(portion)) if row.kept}
+    return data, [image for image in data.images("train") if image.name in kept], portion

@@ -1,46 +1,50 @@
-"""What a generator is trained on, in memory: of a Market-1501 root, or of the kept images of a study."""
+"""What a generator is trained on, in memory: a data set, the kept images of a study, or DeepFashion."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.progress import Say
 from reidaug.datasets import deepfashion
-from reidaug.datasets.deepfashion import Split, check_name, crop_keypoints, find_split, read_fashion_images
-from reidaug.datasets.images import list_files, read_images
+from reidaug.datasets.dataset import Dataset, Image
+from reidaug.datasets.deepfashion import Split, crop_keypoints, find_split, read_fashion_images
+from reidaug.datasets.images import read_images
 from reidaug.datasets.keypoints import SLACK, Annotations, count_outside, find_annotations, read_annotations
-from reidaug.datasets.market1501 import DISTRACTOR_PID, JUNK_PID, parse_name, split_folder
-from reidaug.datasets.pairs import make_pairs, read_pairs, refuse_pairs, usable
+from reidaug.datasets.pairs import Pair, make_pairs, read_pairs, refuse_pairs, usable
+
+if TYPE_CHECKING:
+    from pona import PoseImages
 
 
 @dataclass(frozen=True)
 class TrainingData:
     """What a generator is trained on, and what it is judged by."""
 
-    images: Any  # pona.PoseImages: every image that stands in a pair
-    names: list[str]  # their file names, in this order
-    folder: Path  # where they lie
-    validation: Any | None  # pona.PoseImages of people that training never shows; None = the data set has none
+    pose_images: "PoseImages"  # every image that is in a pair
+    images: list[Image]  # the same, in this order
+    validation: "PoseImages | None"  # people that training never shows; None = the data set has none
     portion: float | None = None  # of the study whose kept images they are; None = a whole training set
     pairs_file: Path | None = None  # where the pairs were read from; None = all pairs of the images
 
-    def named_pairs(self) -> list[tuple[str, str]]:
+    def named_pairs(self) -> list[Pair]:
         """(condition, target) image names, in order."""
-        return [(self.names[condition], self.names[target]) for condition, target in self.images.pairs.tolist()]
+        pairs = self.pose_images.pairs.tolist()
+        return [(self.images[condition].name, self.images[target].name) for condition, target in pairs]
 
 
 def market_data(
-    root: Path, names: Sequence[str], *, portion: float | None, pairs_file: Path | None, say: Say
+    data: Dataset, images: Sequence[Image], *, portion: float | None, pairs_file: Path | None, say: Say
 ) -> TrainingData:
-    """The training images of a Market-1501 root, and the pairs of its gallery for validation.
+    """Training images of a re-ID data set, and the pairs of its gallery for validation.
 
     Args:
-        root: the data set's root.
-        names: the training images that may be used.
+        data: the data set.
+        images: those of its training images that may be used.
         portion: of the study whose kept images they are; None = all training images.
         pairs_file: train on its pairs, exactly; None = every pair that `make_pairs` finds.
         say: takes the lines for the user, such as what was left out.
@@ -49,30 +53,70 @@ def market_data(
         ReidAugError: no or a broken keypoint or pairs file, a pair of other images than these, no pair left (the
             message counts what was lost to what), images of two sizes, or a joint far outside of its image.
     """
-    folder, path = split_folder(root, "train"), find_annotations(root, "train")
-    known = read_annotations(path).only(names)
+    path = find_annotations(data.root, "train")
+    posed = _Posed(read_annotations(path), path, {image.name: image for image in images})
     if pairs_file is None:
-        pairs = make_pairs(known)
-        lost = _losses(known, names, pairs)
+        pairs = posed.pairs()
+        lost = posed.lost(pairs)
         if not len(pairs):
             raise ReidAugError(
-                f"no training pair in {folder}: {lost}; a pair takes two images of one person with both shoulders and "
-                f"both hips in {path.name}"
+                f"no training pair in {data.root}: {lost}; a pair takes two images of one person with both shoulders "
+                f"and both hips in {path.name}"
             )
-        if len(np.unique(pairs)) < len(names):
+        if len(np.unique(pairs)) < len(images):
             say(f"left out: {lost}")
     else:
-        pairs = _pairs_of_file(pairs_file, folder, path, known, None if portion is None else (portion, names))
-    images, used = _market_images(folder, path, known, pairs, None, say)
-    height, width = images.images.shape[2:]
-    validation = _gallery_images(root, (height, width), say)
-    return TrainingData(images, used, folder, validation, portion, pairs_file)
+        pairs = _pairs_of_file(pairs_file, data, posed, portion)
+    pose_images, used = posed.read(pairs, None, say)
+    height, width = pose_images.images.shape[2:]
+    return TrainingData(pose_images, used, _gallery_images(data, (height, width), say), portion, pairs_file)
 
 
-def pose_images(
+@dataclass(frozen=True, eq=False)
+class _Posed:
+    """Images and the rows of their keypoint file."""
+
+    rows: Annotations  # the whole file
+    path: Path
+    by_name: dict[str, Image]
+
+    @cached_property
+    def annotations(self) -> Annotations:
+        """Of these images."""
+        return self.rows.only(self.by_name)
+
+    def pairs(self) -> np.ndarray:
+        """All pairs: (M, 2) int64 rows of `annotations`."""
+        return make_pairs(self.annotations, {name: image.pid for name, image in self.by_name.items()})
+
+    def lost(self, pairs: np.ndarray) -> str:
+        """How many images were lost to what."""
+        posed = usable(self.annotations.keypoints)
+        images = [self.by_name[name] for name in self.annotations.names]
+        nobody = sum(not images[row].shows_known_person for row in np.flatnonzero(posed).tolist())
+        alone = int(posed.sum()) - nobody - len(np.unique(pairs))
+        return (
+            f"of {len(self.by_name)} images {len(self.by_name) - len(images)} have no keypoint row, "
+            f"{int((~posed).sum())} lack a shoulder or a hip, {alone} are the only such image of their person"
+            + (f", {nobody} show no known person (-1 or 0000)" if nobody else "")
+        )
+
+    def read(self, pairs: np.ndarray, size: tuple[int, int] | None, say: Say) -> tuple["PoseImages", list[Image]]:
+        """Decodes the images that are in pairs."""
+        pose_images, names = read_pose_images(
+            self.annotations, pairs, lambda names: read_images([self.by_name[name].path for name in names], size)
+        )
+        height, width = pose_images.images.shape[2:]
+        outside = count_outside(self.annotations.only(names), self.path, (0, width), height)
+        if outside:
+            say(f"{outside:,} joints in {self.path.name} lie up to {SLACK} pixels outside of their image")
+        return pose_images, [self.by_name[name] for name in names]
+
+
+def read_pose_images(
     annotations: Annotations, pairs: np.ndarray, read: Callable[[list[str]], np.ndarray]
-) -> tuple[Any, list[str]]:
-    """The images that stand in pairs, with their keypoints.
+) -> tuple["PoseImages", list[str]]:
+    """The images that are in pairs, with their keypoints.
 
     Args:
         annotations: keypoints by image name.
@@ -80,7 +124,7 @@ def pose_images(
         read: image names -> (N, H, W, 3) uint8 RGB; called once.
 
     Returns:
-        (``pona.PoseImages``, the N names of its images).
+        The images, and their N names.
     """
     import torch
 
@@ -96,65 +140,38 @@ def pose_images(
     return images, used
 
 
-def _losses(known: Annotations, names: Sequence[str], pairs: np.ndarray) -> str:
-    """How many images were lost to what."""
-    posed = usable(known.keypoints)
-    nobody = sum(
-        parse_name(known.names[row]).pid in (JUNK_PID, DISTRACTOR_PID) for row in np.flatnonzero(posed).tolist()
-    )
-    alone = int(posed.sum()) - nobody - len(np.unique(pairs))
-    return (
-        f"of {len(names)} images {len(names) - len(known)} have no keypoint row, {int((~posed).sum())} lack a shoulder "
-        f"or a hip, {alone} are the only such image of their person"
-        + (f", {nobody} show no known person (-1 or 0000)" if nobody else "")
-    )
-
-
-def _pairs_of_file(
-    path: Path, folder: Path, keypoints: Path, known: Annotations, strict: tuple[float, Sequence[str]] | None
-) -> np.ndarray:
-    """Rows of `known` of the pairs in a file: (M, 2) int64; `strict` is a portion and the images that it keeps."""
+def _pairs_of_file(path: Path, data: Dataset, posed: _Posed, portion: float | None) -> np.ndarray:
+    """Rows of the annotations of the pairs in a file: (M, 2) int64."""
     pairs = read_pairs(path)
-    refuse_pairs(path, pairs, set(list_files(folder)), f"is not in {folder}; give the pairs of this data set")
-    if strict is not None:
-        portion, kept = strict
+    everything = {image.name: image for image in data.images("train")}
+    refuse_pairs(path, pairs, everything, f"is no training image of {data.root}; give the pairs of this data set")
+    if portion is not None:
         lost = f"is missing at p = {portion:.2f}, so it must not be trained on; leave --portion or --pairs away"
-        refuse_pairs(path, pairs, set(kept), lost)
-    refuse_pairs(path, pairs, known.index, f"has no row in {keypoints}; add its keypoints or take out the pair")
+        refuse_pairs(path, pairs, posed.by_name, lost)
+    index = posed.annotations.index
+    refuse_pairs(path, pairs, index, f"has no row in {posed.path}; add its keypoints or take out the pair")
     for line, (condition, target) in enumerate(pairs, start=2):
-        pid, other = parse_name(condition).pid, parse_name(target).pid
-        if pid != other or pid in (JUNK_PID, DISTRACTOR_PID):
+        first, second = everything[condition], everything[target]
+        if first.pid != second.pid or not first.shows_known_person:
             raise ReidAugError(
                 f"{path} line {line}: {condition} and {target} are a pair, expected two images of one known person"
             )
-    return np.array([[known.index[condition], known.index[target]] for condition, target in pairs], dtype=np.int64)
+    return np.array([[index[condition], index[target]] for condition, target in pairs], dtype=np.int64)
 
 
-def _market_images(
-    folder: Path, path: Path, known: Annotations, pairs: np.ndarray, size: tuple[int, int] | None, say: Say
-) -> tuple[Any, list[str]]:
-    images, used = pose_images(known, pairs, lambda names: read_images([folder / name for name in names], size))
-    height, width = images.images.shape[2:]
-    outside = count_outside(known.only(used), path, (0, width), height)
-    if outside:
-        say(f"{outside:,} joints in {path.name} lie up to {SLACK} pixels outside of their image")
-    return images, used
-
-
-def _gallery_images(root: Path, size: tuple[int, int], say: Say) -> Any | None:
+def _gallery_images(data: Dataset, size: tuple[int, int], say: Say) -> "PoseImages | None":
     """Pairs of the test identities, where the data set has their keypoints: the generator never sees these people."""
-    folder = split_folder(root, "gallery")
     try:
-        path, there = find_annotations(root, "test"), list_files(folder)
+        path, images = find_annotations(data.root, "test"), data.images("gallery")
     except ReidAugError as error:
         say(f"no validation: {error}")
         return None
-    known = read_annotations(path).only(there)
-    pairs = make_pairs(known)
+    posed = _Posed(read_annotations(path), path, {image.name: image for image in images})
+    pairs = posed.pairs()
     if not len(pairs):
-        say(f"no validation: no person in {folder} has two images with both shoulders and both hips in {path.name}")
+        say(f"no validation: nobody in the gallery has two images with both shoulders and both hips in {path.name}")
         return None
-    return _market_images(folder, path, known, pairs, size, say)[0]
+    return posed.read(pairs, size, say)[0]
 
 
 def deepfashion_data(root: Path, *, pairs_file: Path | None, say: Say) -> TrainingData:
@@ -173,24 +190,26 @@ def deepfashion_data(root: Path, *, pairs_file: Path | None, say: Say) -> Traini
             an image without file or keypoints (with the line), or a joint lies outside of the 256 x 256 image.
     """
     train = find_split(root, "train", pairs_file)
-    images, names = _read_split(train, say)
+    data = Dataset(root, deepfashion.LAYOUT)
+    pose_images, images = _read_split(data, "train", train, say)
     try:
         test = find_split(root, "test")
     except ReidAugError as error:
         say(f"no validation: {error}")
         validation = None
     else:
-        validation, _ = _read_split(test, say)
-    return TrainingData(images, names, train.folder, validation, pairs_file=train.pairs)
+        validation, _ = _read_split(data, "test", test, say)
+    return TrainingData(pose_images, images, validation, pairs_file=train.pairs)
 
 
-def _read_split(split: Split, say: Say) -> tuple[Any, list[str]]:
-    """``pona.PoseImages`` of every image in a pair, and their names."""
-    pairs = read_pairs(split.pairs, check_name)
-    refuse_pairs(split.pairs, pairs, set(list_files(split.folder)), f"is not in {split.folder}; put all images there")
+def _read_split(data: Dataset, name: str, split: Split, say: Say) -> tuple["PoseImages", list[Image]]:
+    """Every image that is in a pair of a split."""
+    by_name = {image.name: image for image in data.images(name)}
+    pairs = read_pairs(split.pairs)
+    refuse_pairs(split.pairs, pairs, by_name, f"is not in {split.folder}; put all images there")
     annotations = read_annotations(split.keypoints)
-    mend = f"has no row in {split.keypoints}; add its keypoints or take out the pair"
-    refuse_pairs(split.pairs, pairs, annotations.index, mend)
+    fix = f"has no row in {split.keypoints}; add its keypoints or take out the pair"
+    refuse_pairs(split.pairs, pairs, annotations.index, fix)
     used = annotations.only({name for pair in pairs for name in pair})
     known, outside = crop_keypoints(used, split.keypoints, split.shift)
     if outside:
@@ -198,4 +217,7 @@ def _read_split(split: Split, say: Say) -> tuple[Any, list[str]]:
     gigabytes = len(known) * 3 * np.prod(deepfashion.IMAGE_SIZE) / 1e9
     say(f"reading {len(known):,} images of {split.folder}: {gigabytes:.1f} GB")
     rows = np.array([[known.index[condition], known.index[target]] for condition, target in pairs], dtype=np.int64)
-    return pose_images(known, rows, lambda names: read_fashion_images([split.folder / name for name in names]))
+    pose_images, names = read_pose_images(
+        known, rows, lambda names: read_fashion_images([by_name[name].path for name in names])
+    )
+    return pose_images, [by_name[name] for name in names]

@@ -23,7 +23,7 @@ def test_eighty_columns_show_how_far_how_fast_and_how_long_yet(monkeypatch: pyte
         advance(1234, 2420, note)
     assert "training on none-matched, p = 0.40, seed 0" in shown.getvalue()
     assert "1234/2420" in shown.getvalue() and note in shown.getvalue()
-    with progress("painting") as advance:
+    with progress("generating") as advance:
         advance(0, 10)
         time.sleep(0.6)
         advance(4, 10)

@@ -1,6 +1,7 @@
-"""Doctor: it names what it sees, and what is broken becomes a check with a way to mend it."""
+"""Doctor: it names what it sees, and what is broken becomes a check with a way to fix it."""
 
 import builtins
+import json
 import shutil
 import sys
 from collections import namedtuple
@@ -10,9 +11,14 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 
+from pona.generate import resolve_precision
+from reid_baseline.device import choose_precision
 from reidaug.cli import doctor
+from reidaug.cli.app import app
 from reidaug.cli.doctor import Check, examine
+from tests.cli.commands import error_of, runner
 
 
 def checks_by_name() -> dict[str, Check]:
@@ -21,14 +27,12 @@ def checks_by_name() -> dict[str, Check]:
 
 def test_this_machine_is_fit() -> None:
     checks = checks_by_name()
-    assert list(checks)[:5] == ["Python", "torch", "torchvision", "GPU", "CPU"] and list(checks)[-2:] == [
-        "memory",
-        "disk",
-    ]
-    for name in ("Python", "torch", "torchvision"):
-        assert checks[name].ok and not checks[name].mend
+    assert list(checks)[:6] == ["Python", "torch", "torchvision", "GPU", "CPU", "mAP"]
+    assert list(checks)[-2:] == ["memory", "disk"]
+    for name in ("Python", "torch", "torchvision", "mAP"):
+        assert checks[name].ok and not checks[name].fix
     assert checks["Python"].detail.startswith(".".join(map(str, sys.version_info[:3])))
-    assert all(check.mend for check in checks.values() if not check.ok)
+    assert all(check.fix for check in checks.values() if not check.ok)
 
 
 def test_torchvision_that_does_not_fit_torch_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,13 +46,41 @@ def test_torchvision_that_does_not_fit_torch_is_named(monkeypatch: pytest.Monkey
     monkeypatch.setattr(builtins, "__import__", broken_import)
     check = checks_by_name()["torchvision"]
     assert not check.ok and check.detail.endswith("torchvision::nms does not exist")
-    assert "install torch and torchvision together" in check.mend
+    assert "install torch and torchvision together" in check.fix
+
+
+def test_an_average_precision_unlike_that_of_scikit_learn_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "scikit-learn" in checks_by_name()["mAP"].detail
+    monkeypatch.setattr("sklearn.metrics.average_precision_score", lambda right, similarity: 0.5)
+    check = checks_by_name()["mAP"]
+    assert not check.ok and "differs" in check.detail and check.fix
+
+
+@pytest.mark.parametrize("units", [["amx_bf16", "amx_tile", "avx512_bf16"], ["avx512_bf16"], ["avx2"]])
+def test_bfloat16_units_are_those_that_both_libraries_look_for(
+    monkeypatch: pytest.MonkeyPatch, units: list[str]
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(units, True))
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: "amx_tile" in units)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: "avx512_bf16" in units)
+    cpu, precision = torch.device("cpu"), "fp32" if units == ["avx2"] else "bf16"
+    assert resolve_precision(cpu, "auto") == choose_precision(cpu) == precision
+    detail = checks_by_name()["CPU"].detail
+    assert detail.endswith("float32 is used" if precision == "fp32" else units[-1])
+
+
+def test_both_libraries_choose_the_same_precision_here() -> None:
+    for device in [torch.device("cpu"), torch.device("meta")]:
+        assert resolve_precision(device, "auto") == choose_precision(device)
+    capabilities = torch.cpu.get_capabilities()
+    faster = capabilities.get("amx_bf16") or capabilities.get("avx512_bf16")
+    assert resolve_precision(torch.device("cpu"), "auto") == ("bf16" if faster else "fp32")
 
 
 def test_missing_torch_does_not_stop_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     checks = checks_by_name()
-    assert not checks["torch"].ok and "pip install" in checks["torch"].mend
+    assert not checks["torch"].ok and "pip install" in checks["torch"].fix
     assert "torchvision" not in checks and "disk" in checks
 
 
@@ -58,7 +90,7 @@ def test_packages_are_those_that_the_distribution_asks_for(monkeypatch: pytest.M
     checks = checks_by_name()
     assert checks["numpy"].ok and checks["numpy"].detail == metadata.version("numpy")
     assert checks["no-such-package"] == Check("no-such-package", False, "not installed", "pip install no-such-package")
-    assert checks["no-such-extra"].ok and checks["no-such-extra"].mend == "pip install 'reidaug[pose]'"
+    assert checks["no-such-extra"].ok and checks["no-such-extra"].fix == "pip install 'reidaug[pose]'"
 
 
 def test_full_disk_and_little_memory_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,11 +98,18 @@ def test_full_disk_and_little_memory_are_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(2**40, 2**40, 2**20))
     monkeypatch.setattr(doctor, "LEAST_MEMORY", 1e6)
     checks = checks_by_name()
-    assert not checks["disk"].ok and checks["disk"].detail.startswith("0.0 GiB free at ") and checks["disk"].mend
-    assert not checks["memory"].ok and checks["memory"].mend
+    assert not checks["disk"].ok and checks["disk"].detail.startswith("0.0 GiB free at ") and checks["disk"].fix
+    assert not checks["memory"].ok and checks["memory"].fix
 
 
 def test_folder_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor.os, "access", lambda path, mode: False)
     check = checks_by_name()["disk"]
     assert not check.ok and "not writable" in check.detail and str(Path.cwd()) in check.detail
+
+
+def test_what_is_missing_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "LEAST_MEMORY", 1e6)
+    assert error_of("doctor").startswith("error: memory must be fixed")
+    result = runner.invoke(app, ["doctor", "--json"])
+    assert result.exit_code == 1 and json.loads(result.stdout)["ok"] is False and "error: " in result.stderr

@@ -58,7 +58,7 @@ def train(*arguments: str) -> Result:
 def read(root: Path, pairs_file: Path | None = None) -> tuple[pona.PoseImages, list[str], list[str]]:
     said: list[str] = []
     data = deepfashion_data(root, pairs_file=pairs_file, say=said.append)
-    return data.images, data.names, said
+    return data.pose_images, [image.name for image in data.images], said
 
 
 def test_training_runs_and_the_checkpoint_loads(root: Path) -> None:
@@ -205,7 +205,7 @@ def test_pair_without_an_image_or_keypoints_is_named_with_its_line(root: Path) -
 
 @pytest.mark.parametrize(
     ("rows", "expected"),
-    [("", "no pairs"), ("../a.jpg,b.jpg\n", "line 2: .*does not parse"), ("a.jpg\n", "line 2: 1 fields")],
+    [("", "no pairs"), ("../a.jpg,b.jpg\n", "line 2: ../a.jpg is not in"), ("a.jpg\n", "line 2: 1 fields")],
 )
 def test_broken_pairs_are_refused(root: Path, rows: str, expected: str) -> None:
     (root / PAIRS).write_text("from,to\n" + rows)

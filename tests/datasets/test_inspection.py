@@ -184,7 +184,7 @@ def is_query(root: Path, row: str) -> bool:
 
 
 def test_no_data_set(tmp_path: Path) -> None:
-    with pytest.raises(ReidAugError, match="not a Market-1501 root"):
+    with pytest.raises(ReidAugError, match="expected a Market-1501 root"):
         inspect_dataset(tmp_path)
 
 
@@ -193,8 +193,8 @@ def test_problems_end_in_one_line(tiny_root: Path) -> None:
     for arguments in ([], ["--json"]):
         result = CliRunner().invoke(app, ["inspect", str(tiny_root), *arguments])
         assert result.exit_code == 1
-        assert result.stderr == f"error: {tiny_root} has a problem that would stop or falsify the work: mend it first\n"
+        assert result.stderr == f"error: {tiny_root} has a problem that would stop or falsify the work: fix it first\n"
     assert json.loads(result.stdout)["errors"] == 1
     (split_folder(tiny_root, "query") / "x.jpg").touch()
     result = CliRunner().invoke(app, ["inspect", str(tiny_root)])
-    assert "has 2 problems that would stop or falsify the work: mend them first" in result.stderr
+    assert "has 2 problems that would stop or falsify the work: fix them first" in result.stderr

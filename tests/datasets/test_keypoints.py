@@ -11,13 +11,13 @@ from hypothesis.extra import numpy as hnp
 
 from reidaug.core.errors import ReidAugError
 from reidaug.datasets.keypoints import (
+    FILES,
     Annotations,
     find_annotations,
     parse_annotations,
     read_annotations,
     write_annotations,
 )
-from reidaug.datasets.market1501 import ANNOTATION_FILES
 
 HEADER = "name:keypoints_y:keypoints_x"
 # The first row of the published training file.
@@ -163,5 +163,5 @@ def test_file_is_found_in_the_root_or_beside_it(tmp_path: Path) -> None:
     with pytest.raises(ReidAugError, match=r"no market-annotation-train\.csv in"):
         find_annotations(root, "train")
     for folder in (tmp_path, root):
-        (folder / ANNOTATION_FILES["train"]).touch()
+        (folder / FILES["train"]).touch()
         assert find_annotations(root, "train").parent == folder

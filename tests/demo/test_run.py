@@ -16,13 +16,15 @@ from reidaug.cli.app import app
 from reidaug.datasets.images import read_images
 from reidaug.datasets.keypoints import find_annotations, read_annotations
 from reidaug.datasets.market1501 import split_folder
-from reidaug.datasets.pairs import draw_pairs, make_pairs
+from reidaug.datasets.pairs import draw_pairs
 from reidaug.demo import run as demo
 from reidaug.demo.mannequins import MannequinConfig, write_mannequins
 from reidaug.evaluation.evaluate import evaluate_study
 from reidaug.evaluation.request import EvaluationRequest
+from reidaug.evaluation.results import Result
 from reidaug.study.folder import Study
 from reidaug.synthesis.provenance import count_seen
+from tests.factories import all_pairs, images_in
 
 runner = CliRunner()
 FEW = MannequinConfig(train_ids=6, test_ids=4, images=5, seed=0)
@@ -44,14 +46,14 @@ def test_shipped_generator_is_small_and_says_how_it_was_made() -> None:
 def test_shipped_generator_has_seen_nobody_of_the_demo(people: Path) -> None:
     folder = split_folder(people, "train")
     training = pona.load_checkpoint(demo.shipped_checkpoint()).training
-    assert count_seen(folder, [path.name for path in folder.glob("*.jpg")], training) == 0
+    assert count_seen(images_in(folder, [path.name for path in folder.glob("*.jpg")]), training) == 0
     assert demo.PEOPLE.seed == FEW.seed
 
 
 def test_shipped_generator_beats_both_guesses_on_people_it_has_not_seen(people: Path) -> None:
     annotations = read_annotations(find_annotations(people, "train"))
     images = read_images([split_folder(people, "train") / name for name in annotations.names])
-    condition, target = draw_pairs(make_pairs(annotations), 40, seed=0).T
+    condition, target = draw_pairs(all_pairs(annotations), 40, seed=0).T
     generated = pona.generate_images(
         pona.load_checkpoint(demo.shipped_checkpoint()).generator,
         torch.from_numpy(images[condition]).permute(0, 3, 1, 2),
@@ -65,7 +67,7 @@ def test_shipped_generator_beats_both_guesses_on_people_it_has_not_seen(people: 
 
 
 def test_demo_ends_in_a_table_and_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def evaluate_shortly(study: Study, request: EvaluationRequest, **told: Any) -> list[dict[str, Any]]:
+    def evaluate_shortly(study: Study, request: EvaluationRequest, **told: Any) -> list[Result]:
         return evaluate_study(study, replace(request, epochs=2), **told)
 
     monkeypatch.setattr(demo, "PEOPLE", FEW)

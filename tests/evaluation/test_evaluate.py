@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,17 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
+import reid_baseline
 from reid_baseline import RECIPES, build_model, evaluate_ranking, extract_features, load_images, load_model
 from reid_baseline.device import choose_precision
 from reid_baseline.resume import FORMAT
 from reidaug.cli.app import app
+from reidaug.core import fingerprint
 from reidaug.core.files import locked
-from reidaug.datasets.market1501 import scan_split, split_folder
-from reidaug.evaluation.results import append_result, read_results, result_key
-from reidaug.evaluation.runner import Work
-from reidaug.evaluation.runs import Cell
+from reidaug.datasets import market1501
+from reidaug.datasets.layouts import open_dataset
+from reidaug.datasets.market1501 import split_folder
+from reidaug.evaluation.results import append_result, read_results, result_key, result_of
 from reidaug.study.folder import Study
 from tests.factories import write_checkpoint
 
@@ -61,13 +64,30 @@ def test_three_commands_end_in_a_table(study: Study, tmp_path: Path) -> None:
     assert table.exit_code == 0 and "| pona |" in table.stdout and "trapezoid" in table.stdout
 
 
+def test_folders_are_scanned_once_and_images_hashed_once(
+    study: Study, tiny_root: Path, trained_on: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for query and gallery, which are looked at again after they were decoded."""
+    scanned, hashed = Counter[Path](), Counter[Path]()
+    scan, digest = market1501.list_files, fingerprint.file_digest
+    monkeypatch.setattr(market1501, "list_files", lambda folder: scanned.update([folder.resolve()]) or scan(folder))
+    monkeypatch.setattr(fingerprint, "file_digest", lambda path: hashed.update([path.resolve()]) or digest(path))
+    assert evaluate("--controls", "all", "--seeds", "2").exit_code == 0
+    twice = {split_folder(tiny_root, split) for split in ("query", "gallery")}
+    once = {split_folder(root, "train").resolve() for root in (tiny_root, study.set_root(0.4, "none"))}
+    assert scanned == {**dict.fromkeys(once, 1), **dict.fromkeys(twice, 2)}
+    images = {path for folder in once for path in folder.glob("*.jpg")}
+    tests = {path for folder in twice for path in folder.glob("*.jpg")}
+    assert hashed == {**dict.fromkeys(images, 1), **dict.fromkeys(tests, 2)} and len(images) == 50
+
+
 def test_another_seed_trains_only_what_is_missing_to_another_number(study: Study) -> None:
     evaluate()
     result = evaluate("--seeds", "2")
     full = [row["mean_ap"] for row in json.loads(result.stdout)["rows"] if row["set"] == "full"]
     assert len(full) == 2 and full[0] != full[1]
     assert "2 of 4 baselines" in result.stderr
-    assert sorted((row["set"], row["seed"]) for row in read_results(study.results_path)) == [
+    assert sorted((result.set, result.seed) for result in read_results(study.results_path)) == [
         *(("full", 0), ("full", 1), ("none", 0), ("none", 1))
     ]
 
@@ -156,8 +176,6 @@ def test_a_set_made_anew_takes_its_old_seeds_and_neighbours_out_of_the_table(stu
 @pytest.fixture
 def trained_on(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Small batches, and what `train_baseline` is called with: it gives the same untrained network every time."""
-    import reid_baseline
-
     monkeypatch.setitem(RECIPES, "quick", replace(RECIPES["quick"], batch_size=6))
     calls = []
     model = build_model("resnet18", 12).eval()
@@ -194,7 +212,7 @@ def test_each_baseline_is_trained_on_what_its_row_says(
     assert by_cell["full", 0]["synthetic"] is None
 
 
-def test_a_copy_for_want_of_a_pose_is_as_synthetic_in_a_painted_set_as_in_a_control(
+def test_a_copy_for_lack_of_a_pose_is_as_synthetic_in_a_painted_set_as_in_a_control(
     study: Study, trained_on: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     checkpoint = write_checkpoint(tmp_path / "pona.pt", seed=0)
@@ -235,7 +253,7 @@ def test_a_baseline_that_fails_does_not_stop_the_others(study: Study) -> None:
     result = evaluate()
     assert result.exit_code == 1 and "none, p = 0.40, seed 0 failed:" in result.stderr
     assert "error: 1 of 2 baselines could not be trained" in result.stderr and image.name in result.stderr
-    assert [row["set"] for row in read_results(study.results_path)] == ["full"]
+    assert [result.set for result in read_results(study.results_path)] == ["full"]
 
 
 def test_the_state_of_another_kind_of_device_is_left_aside(study: Study) -> None:
@@ -245,7 +263,7 @@ def test_the_state_of_another_kind_of_device_is_left_aside(study: Study) -> None
     torch.save({"format": FORMAT, "identity": "of another precision"}, state)
     result = evaluate()
     assert f"{state.name} is of a training with other images, settings or versions, or on another kind" in result.stderr
-    assert "none, p = 0.40, seed 0 starts anew:" in result.stderr
+    assert "none, p = 0.40, seed 0 starts again:" in result.stderr
     assert [row["mean_ap"] for row in json.loads(result.stdout)["rows"]] == [row["mean_ap"] for row in rows]
     assert not state.exists()
 
@@ -266,7 +284,7 @@ def test_json_holds_the_differences_and_their_verdicts(study: Study) -> None:
     assert found[0]["interval"][0] <= found[0]["gain"] <= found[0]["interval"][1]
 
 
-def test_key_hangs_on_what_differs_from_the_default_so_that_later_settings_change_no_old_key(study: Study) -> None:
+def test_key_depends_on_what_differs_from_the_default_so_that_later_settings_change_no_old_key(study: Study) -> None:
     row = json.loads(evaluate().stdout)["rows"][0]
     recipe = replace(RECIPES["quick"], epochs=1)
     assert "synthetic_weight" not in recipe.differences() and recipe.differences()["name"] == "quick"
@@ -311,11 +329,10 @@ def test_trained_networks_are_kept_when_asked_for(study: Study, tiny_root: Path)
     model, recipe = load_model(study.path / "models" / f"{row['key']}.pt")
     features = {}
     for split in ("query", "gallery"):
-        records = scan_split(tiny_root, split)
-        folder = split_folder(tiny_root, split)
-        images = load_images([folder / record.name for record in records], recipe.size)
-        pids, camids = (np.array([getattr(record, name) for record in records]) for name in ("pid", "camid"))
-        features[split] = (extract_features(model, images, recipe, "cpu"), pids, camids)
+        images = open_dataset(tiny_root).images(split)
+        pixels = load_images([image.path for image in images], recipe.size)
+        pids, camids = (np.array([getattr(image, name) for image in images]) for name in ("pid", "camid"))
+        features[split] = (extract_features(model, pixels, recipe, "cpu"), pids, camids)
     arrays = [features[split][place] for place in range(3) for split in ("query", "gallery")]
     assert evaluate_ranking(*arrays).mean_ap == pytest.approx(row["mean_ap"])
     assert "nothing to train" in evaluate("--save-models").stderr
@@ -350,7 +367,7 @@ def test_cell_held_by_another_process_is_passed_over_and_named(study: Study) -> 
     with locked(study.path / ".work" / f"{key}.lock", "another run"):
         result = evaluate()
     assert result.exit_code == 1 and f"process {os.getpid()}" in result.stderr
-    assert [row["set"] for row in read_results(study.results_path)] == ["full"]
+    assert [result.set for result in read_results(study.results_path)] == ["full"]
 
 
 def test_a_cell_that_another_process_has_finished_meanwhile_is_done(
@@ -359,32 +376,32 @@ def test_a_cell_that_another_process_has_finished_meanwhile_is_done(
     none = json.loads(evaluate().stdout)["rows"][0]
     study.results_path.unlink()
     with locked(study.path / ".work" / f"{none['key']}.lock", "another run"):
-        run_cell = Work._run_cell
+        train = reid_baseline.train_baseline
 
-        def finished_elsewhere(work: Work, cell: Cell, test: Any) -> None:
-            run_cell(work, cell, test)
-            append_result(study.results_path, none)
+        def finished_elsewhere(*arguments: Any, **options: Any) -> Any:
+            append_result(study.results_path, result_of(none, "the other process"))
+            return train(*arguments, **options)
 
-        monkeypatch.setattr(Work, "_run_cell", finished_elsewhere)
+        monkeypatch.setattr(reid_baseline, "train_baseline", finished_elsewhere)
         result = evaluate()
     assert result.exit_code == 0 and "passed over" in result.stderr
     assert {row["set"] for row in json.loads(result.stdout)["rows"]} == {"none", "full"}
 
 
 def test_images_that_change_during_an_evaluation_give_no_number(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    load = Work._load_test_images
+    load = reid_baseline.load_images
 
-    def repaint(work: Work) -> Any:
+    def write_again(*arguments: Any) -> Any:
         path = next((study.set_root(0.4, "none") / "bounding_box_train").iterdir())
         path.write_bytes(path.read_bytes())
-        return load(work)
+        return load(*arguments)
 
-    monkeypatch.setattr(Work, "_load_test_images", repaint)
+    monkeypatch.setattr(reid_baseline, "load_images", write_again)
     result = evaluate()
     assert (
         result.exit_code == 1 and "images of none, p = 0.40 have changed since this evaluation began" in result.stderr
     )
-    assert [row["set"] for row in read_results(study.results_path)] == ["full"]
+    assert [result.set for result in read_results(study.results_path)] == ["full"]
 
 
 @pytest.mark.parametrize("what", ["weights", "query"])
@@ -394,16 +411,15 @@ def test_weights_or_test_images_that_change_during_an_evaluation_give_no_number(
     weights, query = tmp_path / "start.pth", next((tiny_root / "query").glob("*.jpg"))
     torch.save(build_model("resnet18", 2).state_dict(), weights)
     content = query.read_bytes()
-    announce = Work.announce
 
-    def overwrite(work: Work, *arguments: Any) -> None:
-        announce(work, *arguments)
+    def overwrite(*_: Any, **__: Any) -> float:
         if what == "weights":
             torch.save(build_model("resnet18", 3).state_dict(), weights)
         else:
             query.write_bytes(next((tiny_root / "bounding_box_train").glob("*.jpg")).read_bytes())
+        return 0.0
 
-    monkeypatch.setattr(Work, "announce", overwrite)
+    monkeypatch.setattr(reid_baseline, "estimate_seconds", overwrite)  # it is asked when all has been looked at
     try:
         result = evaluate("--weights", str(weights))
     finally:
@@ -414,17 +430,17 @@ def test_weights_or_test_images_that_change_during_an_evaluation_give_no_number(
 
 
 def test_a_baseline_without_memory_does_not_stop_the_others(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    train = Work._train
+    train = reid_baseline.train_baseline
 
-    def too_large(work: Work, cell: Cell, *arguments: Any) -> Any:
-        if cell.training_set.name == "none":
+    def too_large(images: torch.Tensor, *arguments: Any, **options: Any) -> Any:
+        if len(images) == 14:  # of the reduced set
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
-        return train(work, cell, *arguments)
+        return train(images, *arguments, **options)
 
-    monkeypatch.setattr(Work, "_train", too_large)
+    monkeypatch.setattr(reid_baseline, "train_baseline", too_large)
     result = evaluate()
     assert result.exit_code == 1 and "none, p = 0.40, seed 0 failed: out of memory: give" in result.stderr
-    assert [row["set"] for row in read_results(study.results_path)] == ["full"]
+    assert [result.set for result in read_results(study.results_path)] == ["full"]
 
 
 def test_features_that_were_kept_do_not_outlive_the_row_that_they_are_of(study: Study) -> None:
@@ -461,22 +477,23 @@ def test_missing_weights_file(study: Study) -> None:
 def test_seconds_are_those_of_all_sittings(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reid_baseline.training_seconds", lambda path: 1000.0 * path.is_file())
     assert evaluate().exit_code == 0
-    assert all(1000 < row["seconds"] < 1100 for row in read_results(study.results_path))
+    assert all(1000 < result.seconds < 1100 for result in read_results(study.results_path))
 
 
 SLOW_AND_WATCHED = """
 import os, time
 from dataclasses import replace
 import reid_baseline.train as train
+import reid_baseline
 from reid_baseline import RECIPES
 RECIPES["quick"] = replace(RECIPES["quick"], size=(32, 16))
 train.SAVE_SECONDS = 0
-epoch = train._Run.epoch
-def watched(run, number):
-    epoch(run, number)
-    print(number, file=open(os.environ["EPOCHS"], "a"))
+draw = train.draw_batches
+def watched(labels, synthetic, recipe, generator):
+    print(generator.initial_seed() % 1_000_003, file=open(os.environ["EPOCHS"], "a"))  # an epoch begins
     time.sleep(float(os.environ["SLOW"]))
-train._Run.epoch = watched
+    return draw(labels, synthetic, recipe, generator)
+train.draw_batches = watched
 from reidaug.__main__ import main
 main()
 """
@@ -494,7 +511,7 @@ def test_an_evaluation_killed_within_a_training_goes_on_in_it_and_gives_the_same
 
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment("0.5"))
     deadline = time.monotonic() + 100
-    while time.monotonic() < deadline and not (log.exists() and len(log.read_text().split()) == 2):
+    while time.monotonic() < deadline and not (log.exists() and len(log.read_text().split()) == 3):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL and not read_results(study.results_path)

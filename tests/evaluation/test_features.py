@@ -9,54 +9,69 @@ import torch
 
 from reid_baseline import evaluate_ranking
 from reidaug.core.errors import ReidAugError
-from reidaug.datasets.market1501 import parse_name
+from reidaug.datasets.dataset import Dataset
+from reidaug.datasets.market1501 import market_set
 from reidaug.evaluation.features import SavedFeatures, load_features, make_features, save_features
+from tests.factories import copied_set
 
-QUERIES = [parse_name(f"{pid:04d}_c1s1_000000_00.jpg") for pid in (1, 2)]
-GALLERY = [parse_name(name) for name in ("-1_c1s1_000000_00.jpg", "0001_c2s1_000000_00.jpg", "0002_c3s1_000000_00.jpg")]
+NAMES = {
+    "query": ["0001_c1s1_000000_00.jpg", "0002_c1s1_000000_00.jpg"],
+    "gallery": ["-1_c1s1_000000_00.jpg", "0001_c2s1_000000_00.jpg", "0002_c3s1_000000_00.jpg"],
+}
 
 
-def example() -> SavedFeatures:
+@pytest.fixture
+def data(tmp_path: Path) -> Dataset:
+    return copied_set(tmp_path / "data", **NAMES)
+
+
+def example(data: Dataset) -> SavedFeatures:
     draw = torch.Generator().manual_seed(0)
     query, gallery = (torch.nn.functional.normalize(torch.randn(n, 8, generator=draw)) for n in (2, 3))
-    return make_features(query, gallery, QUERIES, GALLERY, "print")
+    return make_features(query, gallery, data, data.fingerprint("query", "gallery"))
 
 
-def test_what_is_written_comes_back(tmp_path: Path) -> None:
-    features, path = example(), tmp_path / "new" / "key.npz"
+def test_what_is_written_comes_back(data: Dataset, tmp_path: Path) -> None:
+    features, path = example(data), tmp_path / "new" / "key.npz"
     save_features(path, features)
-    read = load_features(path, "print")
+    read = load_features(path, data)
     assert read.query.dtype == np.float16 and read.query.shape == (2, 8)
     np.testing.assert_array_equal(read.query, features.query)
     np.testing.assert_array_equal(read.gallery, features.gallery)
-    assert (read.query_images, read.gallery_images) == (tuple(QUERIES), tuple(GALLERY))
+    assert read.query_images == tuple(data.images("query")) and read.gallery_images == tuple(data.images("gallery"))
     _, _, *ids = read.ranking_arguments()
     assert [each.tolist() for each in ids] == [[1, 2], [-1, 1, 2], [1, 1], [1, 2, 3]]
     assert evaluate_ranking(*read.ranking_arguments()).queries == 2
 
 
-def test_equal_features_are_equal_bytes_and_leave_nothing_beside(tmp_path: Path) -> None:
+def test_equal_features_are_equal_bytes_and_leave_nothing_beside(data: Dataset, tmp_path: Path) -> None:
     for name in ("one", "other"):
-        save_features(tmp_path / name, example())
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "other"]
+        save_features(tmp_path / "kept" / name, example(data))
+    assert (tmp_path / "kept/one").read_bytes() == (tmp_path / "kept/other").read_bytes()
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["one", "other"]
 
 
-def test_features_of_changed_images(tmp_path: Path) -> None:
-    save_features(tmp_path / "key.npz", example())
+@pytest.mark.parametrize("change", ["bytes", "names"])
+def test_features_of_changed_images(data: Dataset, tmp_path: Path, change: str) -> None:
+    save_features(tmp_path / "key.npz", example(data))
+    image = data.images("gallery")[1].path
+    if change == "bytes":
+        image.write_bytes(b"other")
+    else:
+        image.rename(image.with_name("0003_c2s1_000000_00.jpg"))
     with pytest.raises(ReidAugError, match=r"other query and gallery images.*changed since"):
-        load_features(tmp_path / "key.npz", "another")
+        load_features(tmp_path / "key.npz", market_set(data.root))
 
 
-def test_absent_features(tmp_path: Path) -> None:
+def test_absent_features(data: Dataset, tmp_path: Path) -> None:
     with pytest.raises(ReidAugError, match="--save-models"):
-        load_features(tmp_path / "key.npz", "print")
+        load_features(tmp_path / "key.npz", data)
 
 
 @pytest.mark.parametrize("what", ["text", "pickle", "cut", "object", "npy", "foreign", "names", "empty"])
-def test_a_file_that_is_none(what: str, tmp_path: Path) -> None:
+def test_a_file_that_is_none(what: str, data: Dataset, tmp_path: Path) -> None:
     path = tmp_path / "key.npz"
-    save_features(path, example())
+    save_features(path, example(data))
     with np.load(path) as content:
         arrays = dict(content)
     if what == "text":
@@ -77,12 +92,12 @@ def test_a_file_that_is_none(what: str, tmp_path: Path) -> None:
     else:
         path.write_bytes(b"")
     with pytest.raises(ReidAugError, match="holds no features of reidaug") as error:
-        load_features(path, "print")
+        load_features(path, data)
     assert "\n" not in str(error.value)
 
 
-def test_features_that_are_not_finite(tmp_path: Path) -> None:
-    features, path = example(), tmp_path / "key.npz"
+def test_features_that_are_not_finite(data: Dataset, tmp_path: Path) -> None:
+    features, path = example(data), tmp_path / "key.npz"
     save_features(path, features)
     features.gallery[1, 2] = np.nan
     with pytest.raises(ReidAugError, match="1 of 3 gallery features are not finite"):
@@ -92,4 +107,4 @@ def test_features_that_are_not_finite(tmp_path: Path) -> None:
         arrays = dict(content)
     np.savez(path, **(arrays | {"gallery": features.gallery}))
     with pytest.raises(ReidAugError, match="1 of 3 gallery features are not finite"):
-        load_features(path, "print")
+        load_features(path, data)

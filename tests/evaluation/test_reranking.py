@@ -35,7 +35,7 @@ def test_kept_features_are_scored_again_without_training_and_to_the_same_number(
     rows = rows_of(result)
     for row, before in zip(rows, plain, strict=True):
         assert {name: row[name] for name in before} == before  # what was there is unchanged
-        features = load_features(study.features_path(row["key"]), row["test_fingerprint"])
+        features = load_features(study.features_path(row["key"]), study.data_of(0.4))
         ranking = evaluate_ranking(*features.ranking_arguments(), distances=reranked_distances)
         assert [row[name] for name in FIELDS] == [ranking.mean_ap, ranking.mean_ap_trapezoid, ranking.rank(1)]
         assert row["reranking"] == {"k1": 20, "k2": 6, "weight": 0.3}

@@ -4,21 +4,24 @@ import fcntl
 import json
 import threading
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reidaug.core.errors import ReidAugError
-from reidaug.evaluation.results import REQUIRED, append_result, current_results, read_results, result_key
+from reidaug.evaluation.results import Result, append_result, current_results, read_results, result_key
+from tests.factories import make_result
 
 
-def row(key: str, mean_ap: float = 0.5) -> dict[str, object]:
-    return {**dict.fromkeys(REQUIRED, 0), "key": key, "set": "none", "portion": 0.4, "mean_ap": mean_ap}
+def result(key: str, mean_ap: float = 0.5, **more: Any) -> Result:
+    return make_result(key=key, mean_ap=mean_ap, **more)
 
 
 def write_many(path: Path, writer: int) -> None:
     for index in range(20):
-        append_result(path, {**row(f"{writer}-{index}"), "padding": "x" * 5000})
+        append_result(path, result(f"{writer}-{index}", command="x" * 5000))
 
 
 def test_missing_file_has_no_rows(tmp_path: Path) -> None:
@@ -27,9 +30,9 @@ def test_missing_file_has_no_rows(tmp_path: Path) -> None:
 
 def test_round_trip_keeps_order_and_the_newest_of_a_key(tmp_path: Path) -> None:
     path = tmp_path / "study" / "results.jsonl"
-    for each in (row("a"), row("b"), row("a", 0.7)):
+    for each in (result("a"), result("b"), result("a", 0.7)):
         append_result(path, each)
-    assert [(r["key"], r["mean_ap"]) for r in read_results(path)] == [("b", 0.5), ("a", 0.7)]
+    assert [(r.key, r.mean_ap) for r in read_results(path)] == [("b", 0.5), ("a", 0.7)]
     assert len(path.read_text().splitlines()) == 3
 
 
@@ -37,55 +40,85 @@ def test_concurrent_writers_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     with ProcessPoolExecutor(4) as pool:
         list(pool.map(write_many, [path] * 4, range(4)))
-    assert {r["key"] for r in read_results(path)} == {f"{w}-{i}" for w in range(4) for i in range(20)}
+    assert {r.key for r in read_results(path)} == {f"{w}-{i}" for w in range(4) for i in range(20)}
 
 
 def test_a_writer_waits_for_the_one_that_holds_the_file(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
-    writer = threading.Thread(target=append_result, args=(path, row("a")), daemon=True)
+    writer = threading.Thread(target=append_result, args=(path, result("a")), daemon=True)
     with path.open("ab") as holder:  # its own open file: the lock is against the thread too
         fcntl.flock(holder, fcntl.LOCK_EX)
         writer.start()
         writer.join(0.3)
         assert writer.is_alive() and path.read_bytes() == b""
     writer.join(10)
-    assert not writer.is_alive() and [r["key"] for r in read_results(path)] == ["a"]
+    assert not writer.is_alive() and [r.key for r in read_results(path)] == ["a"]
 
 
 def test_a_line_cut_by_a_crash_costs_only_itself(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
-    append_result(path, row("a"))
+    append_result(path, result("a"))
     with path.open("a") as file:
         file.write('{"key": "cut", "set": "no')
-    append_result(path, row("b"))
-    assert [r["key"] for r in read_results(path)] == ["a", "b"]
+    append_result(path, result("b"))
+    assert [r.key for r in read_results(path)] == ["a", "b"]
 
 
 def test_a_foreign_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
-    append_result(path, row("a"))
+    append_result(path, result("a"))
     with path.open("a") as file:
         file.write('{"other": 1}\n')
     with pytest.raises(ReidAugError, match="line 2"):
         read_results(path)
 
 
-@pytest.mark.parametrize("change", [{"mean_ap": None}, {"rank1": "0.5"}, {"portion": [0.4]}, {"set": ["none"]}])
-def test_a_value_that_is_no_score_is_named_with_its_line(tmp_path: Path, change: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *[("mean_ap", None), ("rank1", "0.5"), ("portion", [0.4]), ("set", ["none"]), ("seed", 0.5), ("seed", True)],
+        *[("mean_ap", float("nan")), ("mean_ap_trapezoid", float("inf")), ("mean_inp", 1.5), ("rank5", -0.1)],
+        *[("versions", "2"), ("versions", {"torch": 2}), ("care", {"synthetic_weight": "half"}), ("key", 7)],
+        *[("missing", "many"), ("reranking", 3), ("epochs", None)],
+    ],
+)
+def test_a_value_that_cannot_be_right_is_named_with_its_line(tmp_path: Path, field: str, value: object) -> None:
     path = tmp_path / "results.jsonl"
-    append_result(path, row("a"))
+    append_result(path, result("a"))
     with path.open("a") as file:
-        file.write(json.dumps({**row("b"), **change}) + "\n")
-    with pytest.raises(ReidAugError, match="line 2 is not a result row"):
+        file.write(json.dumps({**result("b", missing=3).values(), field: value}) + "\n")
+    with pytest.raises(ReidAugError, match=rf"line 2: {field} is .*remove the line"):
         read_results(path)
 
 
+@pytest.mark.parametrize("field", sorted(result("a").values().keys() - {"reduced_fingerprint"}))
+def test_a_field_that_is_missing_is_named_with_its_line(tmp_path: Path, field: str) -> None:
+    path = tmp_path / "results.jsonl"
+    values = result("a").values()
+    del values[field]
+    path.write_text(json.dumps(values) + "\n")
+    with pytest.raises(ReidAugError, match=f"line 1: {field} is missing"):
+        read_results(path)
+
+
+def test_every_field_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    origin = {"missing": 3, "copied": 1, "seen_missing": None, "protocol": "strict", "generator": {"sha256": "b"}}
+    reranked = {"rerank_mean_ap": 0.4, "rerank_mean_ap_trapezoid": 0.3, "rerank_rank1": 0.5, "reranking": {"k1": 20}}
+    whole = result("a", asked_precision="fp32", reduced_fingerprint="c", care={"synthetic_weight": 0.5}, **reranked)
+    for each in (whole, result("b", **origin)):
+        append_result(path, each)
+    assert read_results(path) == [whole, result("b", **origin)]
+    assert result("b", **origin).values().keys() >= origin.keys() and "provenance" not in result("b", **origin).values()
+    assert "missing" not in whole.values() and "asked_precision" not in result("b").values()
+
+
 def test_care_does_not_keep_the_rows_of_older_images() -> None:
-    old = {**row("a"), "set": "pona", "training_fingerprint": "old", "seed": 0}
-    with_care = {**old, "key": "b", "care": {"synthetic_weight": 0.5}}
-    assert [each["key"] for each in current_results([old, with_care])] == ["a", "b"]
-    new = {**old, "key": "c", "training_fingerprint": "new"}
-    assert [each["key"] for each in current_results([old, with_care, new])] == ["c"]
+    old = result("a", set="pona", training_fingerprint="old")
+    with_care = replace(old, key="b", care={"synthetic_weight": 0.5})
+    assert [each.key for each in current_results([old, with_care])] == ["a", "b"]
+    new = replace(old, key="c", training_fingerprint="new")
+    assert [each.key for each in current_results([old, with_care, new])] == ["c"]
 
 
 def test_key_depends_on_everything_and_not_on_order() -> None:
@@ -103,6 +136,6 @@ def test_key_depends_on_everything_and_not_on_order() -> None:
 def test_a_row_written_again_is_the_newest(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     for key in ("a", "b", "a"):
-        append_result(path, row(key))
-    assert [each["key"] for each in read_results(path)] == ["b", "a"]
-    assert [each["key"] for each in current_results(read_results(path))] == ["a"]
+        append_result(path, result(key))
+    assert [each.key for each in read_results(path)] == ["b", "a"]
+    assert [each.key for each in current_results(read_results(path))] == ["a"]

@@ -7,17 +7,17 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
-import reidaug.evaluation.sweep
 from reidaug.cli.app import app
-from reidaug.core.errors import ReidAugError
 from reidaug.core.files import locked
+from reidaug.evaluation import sweep as sweep_module
 from reidaug.evaluation.results import read_results
-from reidaug.evaluation.sweep import parse_portions
 from reidaug.study.folder import Study
+from reidaug.synthesis.painter import Painter
 from tests.factories import write_checkpoint
 
 SMALL = ["--recipe", "quick", "--arch", "resnet18", "--epochs", "1", "--device", "cpu", "--seeds", "1"]
@@ -164,9 +164,6 @@ def test_copied_sets_can_be_moved() -> None:
 
 
 def test_portions_and_names_that_cannot_be() -> None:
-    assert parse_portions("0.8, 0.2,0.2") == (0.2, 0.8)
-    with pytest.raises(ReidAugError, match="--portions is empty"):
-        parse_portions(" ,")
     Path("full.pt").write_bytes(Path("one.pt").read_bytes())
     for arguments, message in (
         (["--ckpt", "one.pt", "--ckpt", "./one.pt"], "name of another set"),
@@ -182,13 +179,13 @@ def test_portions_and_names_that_cannot_be() -> None:
 
 def test_each_generator_is_timed_once_and_the_recipe_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
     timed: list[str] = []
-    real = reidaug.evaluation.sweep._seconds_per_image
+    real = sweep_module.seconds_per_image
 
-    def counted(checkpoint: Path, *arguments: object) -> float:
-        timed.append(checkpoint.name)
-        return real(checkpoint, *arguments)
+    def counted(painter: Painter, *arguments: Any) -> float:
+        timed.append(painter.name)
+        return real(painter, *arguments)
 
-    monkeypatch.setattr(reidaug.evaluation.sweep, "_seconds_per_image", counted)
+    monkeypatch.setattr(sweep_module, "seconds_per_image", counted)
     options = [option for option in SMALL if option not in ("--recipe", "quick")]
     result = runner.invoke(app, ["sweep", *options, "--json", "--portions", "0.4,0.6", "--ckpt", "one.pt"])
     assert result.exit_code == 0, result.output
@@ -205,7 +202,7 @@ def painted(checkpoint: str, name: str, portion: str) -> None:
 def test_a_set_of_another_generator_is_said_before_anything_is_painted() -> None:
     painted("two.pt", "one", "0.5")
     result = sweep("--portions", "0.3,0.5", "--ckpt", "two.pt", "--ckpt", "one.pt")
-    assert result.exit_code == 1 and "study/p0.50/one was painted with two.pt (" in result.stderr
+    assert result.exit_code == 1 and "study/p0.50/one was made with two.pt (" in result.stderr
     assert "rename one.pt" in result.stderr and "--name, or" not in result.stderr
     assert [path.name for path in Path("study").glob("p*")] == ["p0.50"] and not Path("study/p0.50/two").exists()
     advice = re.findall("`reidaug (.*?)`", result.stderr)
@@ -215,6 +212,6 @@ def test_a_set_of_another_generator_is_said_before_anything_is_painted() -> None
 
 def test_complete_sets_are_not_announced_as_work(monkeypatch: pytest.MonkeyPatch) -> None:
     painted("one.pt", "one", "0.4")
-    monkeypatch.setattr(reidaug.evaluation.sweep, "evaluate_study", lambda *_, **__: [])
+    monkeypatch.setattr(sweep_module, "evaluate_study", lambda *_, **__: [])
     result = sweep("--portions", "0.4,0.6", "--ckpt", "one.pt")
     assert "5 baselines to train, and 14 images to paint (22 are there already), on cpu: about" in result.stderr

@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import pona.attention
 from pona import PoNAError
-from pona.attention import CrossAttention, SelfAttention, _attend_fused, _attend_in_blocks, attend, head_shape
+from pona.attention import CrossAttention, SelfAttention, attend, attend_fused, attend_in_blocks, head_shape
 
 
 def inputs(batch: int = 2, depth: int = 3, channels: int = 24, height: int = 4, width: int = 5) -> list[torch.Tensor]:
@@ -34,7 +34,7 @@ def naive(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("way", [_attend_fused, _attend_in_blocks])
+@pytest.mark.parametrize("way", [attend_fused, attend_in_blocks])
 def test_both_ways_agree_with_loops(
     way: Callable[..., torch.Tensor], memory_format: torch.memory_format, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,7 +48,7 @@ def test_both_ways_agree_with_loops(
 @pytest.mark.parametrize(("depth", "channels"), [(3, 24), (12, 96), (24, 192), (32, 256), (64, 512), (17, 136)])
 def test_both_ways_have_the_same_gradients(depth: int, channels: int) -> None:
     results, gradients = [], []
-    for way in (_attend_fused, _attend_in_blocks):
+    for way in (attend_fused, attend_in_blocks):
         leaves = [(x / depth**0.5).requires_grad_() for x in inputs(depth=depth, channels=channels)]
         results.append(way(*leaves))
         results[-1].square().sum().backward()
@@ -76,7 +76,7 @@ def test_fused_kernels_get_what_they_take(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", spy)
     for depth in (12, 17, 24):
-        _attend_fused(*inputs(depth=depth, channels=8 * depth))
+        attend_fused(*inputs(depth=depth, channels=8 * depth))
     assert len(seen) == 9
     assert all(x.shape[3] % 8 == 0 and x.stride(3) == 1 and 0 not in x.stride() for x in seen)
 
@@ -94,7 +94,7 @@ class LargestTensor(TorchDispatchMode):
         return result
 
 
-@pytest.mark.parametrize("way", [_attend_fused, _attend_in_blocks])
+@pytest.mark.parametrize("way", [attend_fused, attend_in_blocks])
 def test_map_is_never_made_at_inference(way: Callable[..., torch.Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
     query, key, value = inputs(batch=1, depth=2, channels=16, height=32, width=16)
     with torch.inference_mode(), LargestTensor() as largest:
@@ -102,7 +102,7 @@ def test_map_is_never_made_at_inference(way: Callable[..., torch.Tensor], monkey
     assert 0 < largest.elements <= 512 * 512 / 4
     monkeypatch.setattr(pona.attention, "BLOCK", 512)
     with LargestTensor() as largest:  # the measure can see a map
-        _attend_in_blocks(query, key, value)
+        attend_in_blocks(query, key, value)
     assert largest.elements == 512 * 512
 
 

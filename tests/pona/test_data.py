@@ -5,7 +5,6 @@ import torch
 
 from pona import PoNAError, PoseImages, render_heatmaps
 from pona.data import draw_colors, draw_pairs, make_batch, to_float, to_uint8
-from pona.image_pool import ImagePool
 from pona.keypoints import flip_keypoints
 from tests.factories import small_data
 
@@ -107,27 +106,3 @@ def test_wrong_data_is_refused(change: dict[str, torch.Tensor], message: str) ->
     fields = {"images": data.images, "keypoints": data.keypoints, "pairs": data.pairs}
     with pytest.raises(PoNAError, match=message):
         PoseImages(**(fields | change))
-
-
-def numbered(first: int, count: int) -> torch.Tensor:
-    return torch.arange(first, first + count).float().view(-1, 1, 1, 1)
-
-
-def test_pool_of_no_size_gives_back_what_it_gets() -> None:
-    assert torch.equal(ImagePool(0).query(numbered(0, 4)), numbered(0, 4))
-
-
-def test_pool_fills_first_and_then_answers_half_with_old_ones() -> None:
-    pool = ImagePool(50, seed=0)
-    assert torch.equal(pool.query(numbered(0, 50)), numbered(0, 50))
-    answer = pool.query(numbered(50, 1000)).flatten()
-    fresh = (answer == torch.arange(50, 1050)).float().mean().item()
-    assert fresh == pytest.approx(0.5, abs=0.06)
-    assert len(set(answer.tolist())) == 1000  # an old one leaves the pool when it is given out
-
-
-def test_pool_goes_on_from_its_state() -> None:
-    pool, other = ImagePool(5, seed=0), ImagePool(5, seed=9)
-    pool.query(numbered(0, 20))
-    other.load_state_dict(pool.state_dict(), torch.device("cpu"))
-    assert torch.equal(pool.query(numbered(20, 30)), other.query(numbered(20, 30)))

@@ -7,9 +7,38 @@ from pona import PoNAError
 from pona.discriminator import APPEARANCE_CHANNELS, POSE_CHANNELS, Discriminator
 
 
-@pytest.mark.parametrize(("channels", "expected"), [(APPEARANCE_CHANNELS, 3_930_368), (POSE_CHANNELS, 3_977_408)])
-def test_number_of_parameters_of_the_code_variant(channels: int, expected: int) -> None:
-    assert sum(parameter.numel() for parameter in Discriminator(channels).parameters()) == expected
+@pytest.mark.parametrize(
+    ("channels", "norm", "expected"),
+    [
+        (APPEARANCE_CHANNELS, "batch", 3_930_368),
+        (POSE_CHANNELS, "batch", 3_977_408),
+        (APPEARANCE_CHANNELS, "instance", 3_928_384),  # with biases, as the authors have them under IN only
+        (POSE_CHANNELS, "instance", 3_975_424),
+    ],
+)
+def test_number_of_parameters_of_the_code_variant(channels: int, norm: str, expected: int) -> None:
+    assert sum(parameter.numel() for parameter in Discriminator(channels, norm=norm).parameters()) == expected
+
+
+def convolutions(initialisation: str) -> list[torch.nn.Conv2d]:
+    """Of the variant without spectral norm, which would change the weights."""
+    torch.manual_seed(0)
+    discriminator = Discriminator(6, 16, "batch", "paper", initialisation)
+    return [module for module in discriminator.modules() if isinstance(module, torch.nn.Conv2d)]
+
+
+def test_first_weights_are_torchs_default_as_in_the_authors_code() -> None:
+    for layer in convolutions("code"):
+        bound = layer.weight[0].numel() ** -0.5  # of a uniform distribution
+        assert layer.weight.abs().max() <= bound
+        assert layer.weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.1)
+        assert layer.bias is None or layer.bias.any()
+
+
+def test_first_weights_can_be_those_of_the_generator() -> None:
+    for layer in convolutions("normal"):
+        assert layer.weight.std().item() == pytest.approx(0.02, rel=0.1)
+        assert layer.bias is None or not layer.bias.any()
 
 
 @pytest.mark.parametrize("variant", ["code", "paper"])
@@ -41,6 +70,9 @@ def test_paper_variant_has_leaky_relu_and_self_attention() -> None:
     assert not any("Parametrized" in name for name in names)
 
 
-def test_unknown_variant_is_refused() -> None:
-    with pytest.raises(PoNAError, match="'code' or 'paper'"):
-        Discriminator(6, variant="patch")
+@pytest.mark.parametrize(
+    ("wrong", "choices"), [({"variant": "patch"}, "'code' or 'paper'"), ({"initialisation": "0"}, "'code' or 'normal'")]
+)
+def test_unknown_choices_are_refused(wrong: dict[str, str], choices: str) -> None:
+    with pytest.raises(PoNAError, match=choices):
+        Discriminator(6, **wrong)

@@ -32,6 +32,14 @@ def test_refuses_a_size_that_it_would_not_give_back() -> None:
         generate_images(generator(), data.images[:, :, 2:], data.keypoints, data.keypoints, device="cpu")
 
 
+def test_a_generator_that_gives_one_image_too_few_is_refused() -> None:
+    data, network = small_data(2, 32, 16), generator()
+    generate = network.generate
+    network.generate = lambda *arguments: generate(*arguments)[:1]  # type: ignore[method-assign]
+    with pytest.raises(PoNAError, match=r"PoNAGenerator.* \(1, 3, 32, 16\), expected \(2, 3, 32, 16\)"):
+        generate_images(network, data.images, data.keypoints, data.keypoints, device="cpu")
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_batch_size_changes_nothing_but_rounding(precision: str) -> None:
     data, network = small_data(8, 32, 16), generator()
@@ -74,7 +82,7 @@ def test_unknown_precision_is_refused() -> None:
         generate_images(generator(), data.images, data.keypoints, data.keypoints, device="cpu", precision="fp8")
 
 
-def test_several_poses_of_one_person_are_as_if_painted_one_by_one() -> None:
+def test_several_poses_of_one_person_are_as_if_generated_one_by_one() -> None:
     network = generator()
     images = torch.randint(256, (2, 3, 32, 16), dtype=torch.uint8)
     poses = 16 * torch.rand(7, 18, 2)

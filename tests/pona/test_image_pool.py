@@ -54,3 +54,27 @@ def test_answers_carry_no_gradient_and_keep_channels_last() -> None:
     images = torch.randn(4, 2, 3, 3, requires_grad=True).contiguous(memory_format=torch.channels_last)
     answer = ImagePool(6).query(images)
     assert not answer.requires_grad and answer.is_contiguous(memory_format=torch.channels_last)
+
+
+def numbered(first: int, count: int) -> torch.Tensor:
+    return torch.arange(first, first + count).float().view(-1, 1, 1, 1)
+
+
+def test_pool_of_no_size_gives_back_what_it_gets() -> None:
+    assert torch.equal(ImagePool(0).query(numbered(0, 4)), numbered(0, 4))
+
+
+def test_pool_fills_first_and_then_answers_half_with_old_ones() -> None:
+    pool = ImagePool(50, seed=0)
+    assert torch.equal(pool.query(numbered(0, 50)), numbered(0, 50))
+    answer = pool.query(numbered(50, 1000)).flatten()
+    fresh = (answer == torch.arange(50, 1050)).float().mean().item()
+    assert fresh == pytest.approx(0.5, abs=0.06)
+    assert len(set(answer.tolist())) == 1000  # an old one leaves the pool when it is given out
+
+
+def test_pool_goes_on_from_its_state() -> None:
+    pool, other = ImagePool(5, seed=0), ImagePool(5, seed=9)
+    pool.query(numbered(0, 20))
+    other.load_state_dict(pool.state_dict(), torch.device("cpu"))
+    assert torch.equal(pool.query(numbered(20, 30)), other.query(numbered(20, 30)))

@@ -1,4 +1,4 @@
-"""What two processes do for test_devices.py, started by torchrun; each writes what it found to a file."""
+"""What two processes do for test_processes.py, started by torchrun; each writes its results to a file."""
 
 import atexit
 import json
@@ -21,7 +21,7 @@ from pona.train import TrainConfig, TrainProgress, train
 from pona.trainer import Trainer
 from tests.factories import RECORD, TINY, small_data
 
-# Nothing in it is drawn per process or hangs on how a batch is cut, but for the pairs.
+# Nothing in it is drawn per process or depends on how a batch is split, except for the pairs.
 PLAIN = replace(TINY, norm="instance", discriminator_norm="none", pool_size=0, precision="fp32", self_attention=True)
 DATA = small_data(6, 32, 16)
 
@@ -93,8 +93,8 @@ def main(folder: Path) -> None:
         same_everywhere(dict(network.module.named_parameters())) for network in trainers[-1].discriminators.values()
     )
     found["own dropout"] = not same_everywhere(
-        {"random": torch.empty(8).copy_(trainers[-1].pools["pose"]._kept.flatten()[:8])}
-    )  # type: ignore[union-attr]
+        {"random": trainers[-1].pools["pose"].state_dict()["kept"].flatten()[:8]}  # type: ignore[union-attr]
+    )
 
     def kill(progress: TrainProgress) -> None:
         if progress.iteration == 5:

@@ -1,4 +1,4 @@
-"""augment: what a sample may look like, and that every sample has draws of its own."""
+"""augment: what a sample may look like, with separate random draws for each sample."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Convolutions as products of matrices, beside torch's own."""
+"""Convolutions as matrix products, against those of torch."""
 
 import copy
 
@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from reid_baseline.convolution import WIDE, MatrixConv2d, _Gather, multiply_matrices
+from reid_baseline.convolution import WIDE, Im2Col, MatrixConv2d, multiply_matrices
 
 
 def as_matrices(conv):
@@ -36,17 +36,17 @@ def test_gives_the_result_and_the_gradients_of_a_convolution(kernel_and_padding,
             images.contiguous(memory_format=torch.channels_last),
             matrix.to(memory_format=torch.channels_last),
         )
-    found = []
+    results = []
     for layer, precision in ((usual, "fp32"), (matrix, "bf16")):
-        given_images = images.clone().requires_grad_()
+        inputs = images.clone().requires_grad_()
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            out = layer(given_images)
+            out = layer(inputs)
         weights = torch.linspace(-1, 1, out.numel()).view(out.shape)
         (out.float() * weights).sum().backward()
-        found.append([out.float(), given_images.grad, *(parameter.grad for parameter in layer.parameters())])
-    for theirs, ours in zip(*found, strict=True):
-        assert ours.shape == theirs.shape
-        assert (ours - theirs).norm() <= 0.01 * theirs.norm()  # bfloat16 has 8 bits
+        results.append([out.float(), inputs.grad, *(parameter.grad for parameter in layer.parameters())])
+    for expected, actual in zip(*results, strict=True):
+        assert actual.shape == expected.shape
+        assert (actual - expected).norm() <= 0.01 * expected.norm()  # bfloat16 has 8 bits
 
 
 def test_sums_the_gradient_of_a_pixel_over_the_taps_in_float32():
@@ -55,19 +55,19 @@ def test_sums_the_gradient_of_a_pixel_over_the_taps_in_float32():
         torch.randn(size, generator=generator).bfloat16().float()
         for size in ((8, 64, 8, 4), (WIDE, 64, 3, 3), (8, WIDE, 8, 4))
     )
-    found = []
+    results = []
     for layer in (usual := nn.Conv2d(64, WIDE, 3, padding=1, bias=False), as_matrices(usual)):
         layer.weight.data = weights
-        given_images = images.clone().requires_grad_()
+        inputs = images.clone().requires_grad_()
         with torch.autocast("cpu", torch.bfloat16, enabled=layer is not usual):
-            layer(given_images).backward(gradient.to(torch.float32 if layer is usual else torch.bfloat16))
-        found.append(given_images.grad)
-    assert (found[1] - found[0]).norm() <= 0.003 * found[0].norm()  # 0.004 where each tap's sum is rounded
+            layer(inputs).backward(gradient.to(torch.float32 if layer is usual else torch.bfloat16))
+        results.append(inputs.grad)
+    assert (results[1] - results[0]).norm() <= 0.003 * results[0].norm()  # 0.004 where each tap's sum is rounded
 
 
-def test_gathering_has_its_exact_gradient():
+def test_im2col_has_its_exact_gradient():
     pixels = torch.randn(2, 4, 5, 3, dtype=torch.double, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x: _Gather.apply(x, 3, 2, 1), (pixels,))
+    assert torch.autograd.gradcheck(lambda x: Im2Col.apply(x, 3, 2, 1), (pixels,))
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -98,3 +98,24 @@ def test_a_network_keeps_its_weights():
     after = dict(network.named_parameters())
     assert list(after) == list(before) and all(after[name] is before[name] for name in before)
     assert all(parameter.dtype == torch.double for parameter in network.double().parameters())
+
+
+@pytest.mark.parametrize(
+    ("kernel", "options"),
+    [
+        (1, {"groups": 2}),
+        (3, {"groups": 2, "padding": 1}),
+        (3, {"dilation": 2, "padding": 2}),
+        ((3, 1), {"padding": (1, 0)}),
+        (1, {"stride": (2, 1)}),
+        (3, {"padding": (1, 0)}),
+        (3, {"padding": "same"}),
+        (3, {"padding": 1, "padding_mode": "circular"}),
+    ],
+)
+def test_leaves_alone_what_is_no_such_product(kernel, options):
+    usual = nn.Conv2d(8, WIDE, kernel, **options)
+    layer, images = as_matrices(usual), torch.randn(2, 8, 8, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(layer(images), usual(images))
+    assert type(layer) is nn.Conv2d

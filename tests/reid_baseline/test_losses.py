@@ -1,4 +1,4 @@
-"""Losses of the baselines, against plain loops and torch's own."""
+"""Losses of the baselines, against plain loops and those of torch."""
 
 import pytest
 import torch
@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from reid_baseline.losses import CenterLoss, identification_loss, triplet_loss
 
 
-def batch(seed=0, people=4, each=3, width=5):
+def batch(seed=0, people=4, images=3, width=5):
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(people * each, width, generator=generator), torch.arange(people).repeat_interleave(each)
+    return torch.randn(people * images, width, generator=generator), torch.arange(people).repeat_interleave(images)
 
 
 def test_identification_loss_is_torchs_where_all_images_are_alike():
@@ -79,7 +79,7 @@ def test_center_loss_is_the_squared_distance_and_moves_the_centres_of_the_batch(
 
 
 def test_gradient_of_the_centres_is_the_same_every_time_also_with_three_threads():
-    """A batch and threads for which torch's own indexing adds up the gradient in racing order."""
+    """A batch and threads for which indexing in torch sums the gradient in random order."""
     threads = torch.get_num_threads()
     torch.set_num_threads(3)
     try:

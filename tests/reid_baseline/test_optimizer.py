@@ -1,13 +1,13 @@
-"""The optimizer of the baseline beside torch's, on a network whose weights lie channels last."""
+"""The optimizer beside torch's, on a network whose weights lie channels last; the schedule of its rates."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 
-from reid_baseline import RECIPES
-from reid_baseline.model import BaselineNet
-from reid_baseline.optimizer import make_optimizer
+from reid_baseline import RECIPES, BaselineNet
+from reid_baseline.optimizer import make_optimizer, rate_factor
 
 
 @pytest.mark.parametrize("name", ["paper", "strong"])
@@ -55,3 +55,16 @@ def test_says_where_the_weights_have_moved():
     model.lay_out(torch.device("cpu"), "bf16")
     with pytest.raises(RuntimeError, match="moved in memory"):
         optimizer.step()
+
+
+def test_step_decay_follows_a_change_of_epochs():
+    paper = replace(RECIPES["paper"], epochs=30)
+    assert [rate_factor(epoch / 30, paper) for epoch in (0, 19, 20, 29)] == pytest.approx([1, 1, 0.1, 0.1])
+
+
+def test_cosine_rises_in_the_warm_up_and_falls_to_nothing():
+    recipe = replace(RECIPES["quick"], schedule="cosine", warmup=0.2)
+    factors = [rate_factor(step / 1000, recipe) for step in range(1000)]
+    assert factors[:200] == sorted(factors[:200])
+    assert factors[200:] == sorted(factors[200:], reverse=True)
+    assert 0 < factors[0] < 0.01 and factors[200] == 1 and factors[-1] < 1e-5

@@ -88,20 +88,20 @@ def naive_ranking(similarity, query_pids, gallery_pids, query_camids, gallery_ca
     """Plain and trapezoid AP, INP and first hit per query, by one full stable sort and one walk down the list."""
     rows = []
     for i, scores in enumerate(similarity):
-        found, wrong, plain, trapezoid, precision = 0, 0, [], [], 1.0
+        right, wrong, plain, trapezoid, precision = 0, 0, [], [], 1.0
         first = last = None
         for j in sorted(range(len(scores)), key=lambda j: (-scores[j], j)):
             if gallery_pids[j] < 0 or (gallery_pids[j] == query_pids[i] and gallery_camids[j] == query_camids[i]):
                 continue
             hit = gallery_pids[j] == query_pids[i]
-            found, wrong = found + hit, wrong + (not hit)
-            now = found / (found + wrong)
+            right, wrong = right + hit, wrong + (not hit)
+            now = right / (right + wrong)
             if hit:
                 plain.append(now)
                 trapezoid.append((precision + now) / 2)
-                first, last = found + wrong if first is None else first, found + wrong
+                first, last = right + wrong if first is None else first, right + wrong
             precision = now
-        rows.append((np.mean(plain), np.mean(trapezoid), found / last, first) if found else None)
+        rows.append((np.mean(plain), np.mean(trapezoid), right / last, first) if right else None)
     return rows
 
 
@@ -183,18 +183,18 @@ GOOD = (unit_rows([0]), unit_rows([0, 10]), *ids([1], [1, 2], [1], [2, 2]))
 @pytest.mark.parametrize(
     ("position", "value", "message"),
     [
-        (0, unit_rows([0])[0], "query features have shape"),
-        (0, np.zeros((0, 2)), "query features have shape"),
+        (0, unit_rows([0])[0], r"query features.*shape"),
+        (0, np.zeros((0, 2)), r"query features.*shape"),
         (1, np.zeros((2, 3)), "use one model"),
-        (1, np.array([[1, 0], [np.nan, 0]]), "1 of 2 gallery features are not finite"),
-        (0, np.array([[np.inf, 0]]), "1 of 1 query features are not finite"),
-        (2, np.array([1, 1]), r"query_pids has shape \(2,\)"),
-        (3, np.array([1.0, 2.0]), "gallery_pids has type float64"),
-        (5, np.array([2]), "gallery_camids has shape"),
+        (1, np.array([[1, 0], [np.nan, 0]]), r"1 of 2 gallery.*not finite"),
+        (0, np.array([[np.inf, 0]]), r"1 of 1 query.*not finite"),
+        (2, np.array([1, 1]), r"query_pids.*\(2,\)"),
+        (3, np.array([1.0, 2.0]), r"gallery_pids.*float64"),
+        (5, np.array([2]), r"gallery_camids.*shape"),
         (3, np.array([-1, -1]), "junk"),
-        (3, np.array([2, 2]), "none of the 1 query pids"),
-        (5, np.array([1, 1]), "all images are of camera 1.*undefined"),
-        (5, np.array([1, 2]), "no query has a gallery image of its person by another camera"),
+        (3, np.array([2, 2]), r"none.*1 query pids"),
+        (5, np.array([1, 1]), r"camera 1.*undefined"),
+        (5, np.array([1, 2]), r"no query.*another camera"),
     ],
 )
 def test_bad_input_is_one_clear_line(position, value, message):
@@ -225,15 +225,15 @@ def test_given_distances_order_the_gallery_and_ties_keep_its_order():
     np.testing.assert_allclose(ranking.average_precision, [1, (1 / 2 + 2 / 3) / 2])
     np.testing.assert_allclose(seen[0], query)
     np.testing.assert_allclose(seen[1], gallery[[0, 1, 3]])  # of length 1, and without junk
-    assert rows.tolist() == [[3, 2, 1], [1, 1, 1]]  # the caller's own are left alone
+    assert rows.tolist() == [[3, 2, 1], [1, 1, 1]]  # the caller's arrays are not changed
 
 
 @pytest.mark.parametrize(
     ("blocks", "message"),
     [
-        ([np.zeros((2, 2))], r"ends at row 2 and has shape \(2, 2\): expected 1 rows of 2"),
-        ([np.zeros((1, 3))], r"shape \(1, 3\): expected 1 rows of 2"),
-        ([], "end after 0 rows: expected 1 rows of 2"),
+        ([np.zeros((2, 2))], r"row 2.*\(2, 2\).*1 rows of 2"),
+        ([np.zeros((1, 3))], r"\(1, 3\).*1 rows of 2"),
+        ([], r"0 rows.*1 rows of 2"),
         ([np.array([[1.0, np.nan]])], "not all finite"),
     ],
 )

@@ -1,98 +1,22 @@
-"""Training: it learns, repeats, resumes, and refuses what cannot work."""
+"""Training: it learns, repeats, and refuses what cannot work."""
 
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from reid_baseline import (
-    RECIPES,
-    BaselineNet,
-    ReIDError,
-    evaluate_ranking,
-    extract_features,
-    train_baseline,
-    training_seconds,
-)
+from reid_baseline import RECIPES, BaselineNet, ReIDError, evaluate_ranking, extract_features, train_baseline
 from reid_baseline import train as train_module
 from reid_baseline.augmentation import normalise
 from reid_baseline.losses import triplet_loss
 from reid_baseline.optimizer import make_optimizer, rate_factor
 from reid_baseline.sampling import steps_per_epoch
 from reid_baseline.train import Objective, train_step
-
-TINY = replace(
-    RECIPES["quick"], size=(32, 16), epochs=3, batch_size=8, padding=2, lr_head=0.01, lr_backbone=0.01, warmup=0.2
-)
+from tests.reid_baseline.factories import STRONG_TINY, TINY, coloured_people, same_weights, train
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Steps this small are slower on two threads, and very much so beside another busy process."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def coloured_people(identities=4, each=8, seed=0):
-    """Noisy images, one colour above and one below for each identity."""
-    generator = torch.Generator().manual_seed(seed)
-    colours = torch.randint(40, 216, (identities, 3, 2, 1), generator=torch.Generator().manual_seed(9))
-    labels = torch.arange(identities).repeat_interleave(each)
-    flat = colours[labels].repeat_interleave(16, dim=2).expand(-1, -1, -1, 16)
-    noise = torch.randint(-30, 31, flat.shape, generator=generator)
-    return (flat + noise).to(torch.uint8), labels
-
-
-def train(recipe=TINY, **options):
-    images, labels = coloured_people()
-    images = F.interpolate(images, recipe.size)
-    return train_baseline(images, labels, recipe, **({"arch": "resnet18", "device": "cpu"} | options))
-
-
-def same_weights(one, other):
-    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
-
-
-def test_paper_recipe_is_the_published_baseline():
-    paper = RECIPES["paper"]
-    assert (paper.size, paper.epochs, paper.batch_size, paper.padding, paper.flip) == ((256, 128), 60, 32, 10, 0.5)
-    assert (paper.momentum, paper.weight_decay, paper.embedding, paper.dropout) == (0.9, 5e-4, 512, 0.5)
-    assert (paper.last_stride, paper.label_smoothing, paper.erasing) == (2, 0.0, 0.0)
-    steps = steps_per_epoch(12_936, paper)
-    assert steps == 404
-    rates = [0.05 * rate_factor(epoch * steps / (60 * steps), paper) for epoch in range(60)]
-    assert rates == pytest.approx([0.05] * 40 + [0.005] * 20)
-    optimizer = make_optimizer(BaselineNet("resnet18", 3), paper)
-    assert {group["base_lr"]: len(group["params"]) for group in optimizer.param_groups} == {0.005: 60, 0.05: 6}
-    assert all(group["nesterov"] and group["weight_decay"] == 5e-4 for group in optimizer.param_groups)
-
-
-def test_strong_recipe_is_the_bag_of_tricks():
-    strong = RECIPES["strong"]
-    assert (strong.size, strong.epochs, strong.batch_size, strong.identities) == ((256, 128), 120, 64, 16)
-    assert (strong.triplet_margin, strong.center_weight, strong.center_lr) == (0.3, 5e-4, 0.5)
-    assert (strong.label_smoothing, strong.erasing, strong.padding, strong.last_stride) == (0.1, 0.5, 10, 1)
-    assert (strong.neck, strong.dropout, strong.flip_test) == ("bn", 0.0, False)
-    rates = [3.5e-4 * rate_factor(epoch / 120, strong) for epoch in range(120)]
-    assert rates[0] == pytest.approx(3.5e-6) and rates[5] == pytest.approx(3.5e-4 * 0.505)
-    assert rates[10:] == pytest.approx([3.5e-4] * 30 + [3.5e-5] * 30 + [3.5e-6] * 50)
-    model = BaselineNet("resnet50", 7, neck="bn", last_stride=1)
-    assert model.classifier.bias is None and not model.norm.bias.requires_grad and model.width == 2048
-    optimizer = make_optimizer(model, strong)
-    assert isinstance(optimizer, torch.optim.Adam)
-    assert all(group["weight_decay"] == 5e-4 for group in optimizer.param_groups)
-    assert model.eval()(torch.zeros(1, 3, 64, 32)).shape == (1, 2048)
-
-
-STRONG_TINY = replace(
-    RECIPES["strong"], size=(32, 16), epochs=4, batch_size=8, identities=2, padding=2, erasing=0.2, lr_backbone=1e-3
-)
-
-
-def test_strong_recipe_learns_and_resumes_exactly(tmp_path, monkeypatch):
+def test_strong_recipe_learns():
     reports = []
     recipe = replace(STRONG_TINY, epochs=12)
     model = train(recipe, progress=reports.append)
@@ -102,17 +26,6 @@ def test_strong_recipe_learns_and_resumes_exactly(tmp_path, monkeypatch):
     cameras = torch.arange(len(labels)) % 2 + 1
     assert evaluate_ranking(features, features, labels, labels, cameras, cameras).mean_ap > 0.9
     assert reports[-1].iteration == reports[-1].iterations
-
-    whole = train(STRONG_TINY)
-    monkeypatch.setattr(train_module, "SAVE_SECONDS", -1.0)
-
-    def kill_in_epoch_three(report):
-        if report.epoch == 3:
-            raise Killed
-
-    with pytest.raises(Killed):
-        train(STRONG_TINY, checkpoint=tmp_path / "t.pt", progress=kill_in_epoch_three)
-    assert same_weights(whole, train(STRONG_TINY, checkpoint=tmp_path / "t.pt"))
 
 
 def test_generated_images_without_weight_give_no_gradient():
@@ -207,49 +120,6 @@ def test_smoothing_of_generated_images_is_theirs_alone():
     assert not same_weights(trained(smooth, everybody), plain)
 
 
-def test_step_decay_follows_a_change_of_epochs():
-    paper = replace(RECIPES["paper"], epochs=30)
-    assert [rate_factor(epoch / 30, paper) for epoch in (0, 19, 20, 29)] == pytest.approx([1, 1, 0.1, 0.1])
-
-
-def test_cosine_rises_in_the_warm_up_and_falls_to_nothing():
-    recipe = replace(RECIPES["quick"], schedule="cosine", warmup=0.2)
-    factors = [rate_factor(step / 1000, recipe) for step in range(1000)]
-    assert factors[:200] == sorted(factors[:200])
-    assert factors[200:] == sorted(factors[200:], reverse=True)
-    assert 0 < factors[0] < 0.01 and factors[200] == 1 and factors[-1] < 1e-5
-
-
-def test_quick_fits_a_cpu():
-    quick = RECIPES["quick"]
-    assert quick.size == (128, 64) and quick.epochs <= 20
-    with pytest.raises(FrozenInstanceError):
-        quick.epochs = 3
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"epochs": 0}, "0 epochs"),
-        ({"batch_size": 1}, "batches of 1"),
-        ({"schedule": "linear"}, "step or cosine"),
-        ({"optimizer": "lion"}, "sgd or adam"),
-        ({"identities": 5}, "do not divide among 5 persons"),
-        ({"identities": 32}, "2 images or more"),
-        ({"synthetic_smoothing": 1.0}, r"in \[0, 1\)"),
-        ({"label_smoothing": 0.1, "synthetic_smoothing": 0.05}, "expected more than the 0.1"),
-    ],
-)
-def test_a_recipe_that_cannot_work_is_refused(change, message):
-    with pytest.raises(ReIDError, match=message):
-        replace(RECIPES["quick"], **change)
-
-
-def test_a_checkpoint_that_cannot_be_written_is_one_clear_line(tmp_path):
-    with pytest.raises(ReIDError, match="cannot be written"):
-        train(replace(TINY, epochs=1), checkpoint=tmp_path / "absent" / "training.pt")
-
-
 def test_it_learns_to_tell_people_apart():
     reports = []
     recipe = replace(TINY, epochs=10, dropout=0.0)
@@ -292,58 +162,13 @@ def test_bfloat16_at_full_size_gives_the_same_network_twice():
     assert same_weights(one, other)
 
 
-class Killed(Exception):
-    pass
-
-
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_resume_gives_the_same_network_as_no_interruption(tmp_path, monkeypatch, precision):
-    options = {"recipe": replace(TINY, size=(64, 32)), "precision": precision}  # oneDNN convolves no map one pixel wide
-    whole = train(**options)
-    monkeypatch.setattr(train_module, "SAVE_SECONDS", -1.0)
-
-    def kill_in_epoch_three(report):
-        if report.epoch == 3:
-            raise Killed
-
-    checkpoint = tmp_path / "training.pt"
-    with pytest.raises(Killed):
-        train(**options, checkpoint=checkpoint, progress=kill_in_epoch_three)
-    assert [path.name for path in tmp_path.iterdir()] == ["training.pt"]
-    first = training_seconds(checkpoint)
-    reports = []
-    assert same_weights(whole, train(**options, checkpoint=checkpoint, progress=reports.append))
-    assert {report.epoch for report in reports} == {3}
-    seconds = training_seconds(checkpoint)
-    assert 0 < first < seconds  # those of both sittings
-    reports.clear()
-    assert same_weights(whole, train(**options, checkpoint=checkpoint, progress=reports.append))
-    assert not reports and training_seconds(checkpoint) == seconds  # nothing was left to do
-
-
-def test_a_checkpoint_of_another_training_is_refused(tmp_path):
-    recipe = replace(TINY, epochs=1)
-    checkpoint = tmp_path / "training.pt"
-    train(recipe, checkpoint=checkpoint)
-    for options in ({"seed": 1}, {"recipe": replace(recipe, weight_decay=0.0)}):
-        with pytest.raises(ReIDError, match="other images, settings or versions"):
-            train(**({"recipe": recipe, "checkpoint": checkpoint} | options))
-    state = torch.load(checkpoint, weights_only=True)
-    torch.save({**state, "format": "reid_baseline training state 2"}, checkpoint)
-    with pytest.raises(ReIDError, match="of another version"):
-        train(recipe, checkpoint=checkpoint)
-    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    with pytest.raises(ReIDError, match="no state of a baseline training"):
-        train(recipe, checkpoint=checkpoint)
-
-
 def test_a_diverging_loss_is_an_error():
-    with pytest.raises(ReIDError, match="diverged in epoch 1: the loss is"):
+    with pytest.raises(ReIDError, match=r"diverged.*epoch 1.*loss"):
         train(replace(TINY, lr_backbone=1e30, lr_head=1e30, warmup=0.0))
 
 
 def test_a_set_smaller_than_the_batch_trains():
-    images, labels = coloured_people(identities=2, each=2)
+    images, labels = coloured_people(identities=2, images=2)
     reports = []
     train_baseline(images, labels, replace(TINY, epochs=2), arch="resnet18", device="cpu", progress=reports.append)
     assert reports[-1].iterations == 2
@@ -352,14 +177,14 @@ def test_a_set_smaller_than_the_batch_trains():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"images": torch.zeros(32, 3, 16, 16, dtype=torch.uint8)}, r"expects \(N, 3, 32, 16\)"),
+        ({"images": torch.zeros(32, 3, 16, 16, dtype=torch.uint8)}, r"\(N, 3, 32, 16\)"),
         ({"images": torch.zeros(32, 3, 32, 16)}, "torch.float32"),
-        ({"labels": torch.zeros(31, dtype=torch.int64)}, r"expected \(32,\) torch.int64"),
+        ({"labels": torch.zeros(31, dtype=torch.int64)}, r"\(32,\) torch.int64"),
         ({"labels": torch.zeros(32, dtype=torch.int32)}, "torch.int32"),
         ({"labels": torch.zeros(32, dtype=torch.int64)}, "1 classes"),
         ({"labels": torch.arange(1, 33)}, "from 1 to 32"),
-        ({"device": "cuda:77"}, "is not there"),
-        ({"device": "abacus"}, "is unknown"),
+        ({"device": "cuda:77"}, "cuda:77"),
+        ({"device": "abacus"}, "abacus"),
         ({"precision": "fp7"}, "fp7"),
     ],
 )

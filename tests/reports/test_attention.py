@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 import pona
 from pona.visualise import look_inside
 from reidaug.cli.app import app
-from reidaug.datasets.layouts import PosedImages, find_posed_images
+from reidaug.datasets.posed_images import PosedImages
 from reidaug.reports.attention import HEAT, enlarge, feature_image, heat_map, mark, overlay
 from reidaug.reports.tiles import GAP, HEADING, pose_image
-from tests.factories import wake
+from tests.factories import posed_images_of, wake
 
 runner = CliRunner()
 WIDTH, HEIGHT = 128, 256  # of a tile: twice the image
@@ -31,7 +31,7 @@ def save_generator(path: str, **changes: bool) -> None:
 def source(own_folder: Path, tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> PosedImages:
     monkeypatch.setenv("REIDAUG_DATA", str(tiny_root))
     save_generator("pona.pt")
-    return find_posed_images(tiny_root)
+    return posed_images_of(tiny_root)
 
 
 def attention(*arguments: str) -> tuple[dict, np.ndarray]:
@@ -113,7 +113,7 @@ def test_same_seed_same_bytes(source: PosedImages) -> None:
 
 
 def test_what_cannot_be_drawn_is_one_clear_line(source: PosedImages) -> None:
-    hidden = next(name for name in source.paths if name not in source.usable())
+    hidden = next(name for name in source.by_name if name not in source.usable())
     assert "no image 'nobody.jpg' with keypoints" in error_of("--ckpt", "pona.pt", "--target", "nobody.jpg")
     assert f"{hidden} has no usable pose" in error_of("--ckpt", "pona.pt", "--condition", hidden)
     assert "point 64,3 is outside of the image; expected x from 0 to 63" in error_of(

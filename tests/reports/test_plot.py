@@ -3,6 +3,7 @@
 import json
 import statistics
 import sys
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,23 +12,27 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from reidaug.cli.app import app
-from reidaug.reports.plot import _draw, lines_of
-from reidaug.reports.table import group_rows
-from tests.factories import row
+from reidaug.evaluation.results import Result, append_result
+from reidaug.reports.plot import draw_group, lines_of
+from tests.factories import make_result
 
 Figure = pytest.importorskip("matplotlib.figure").Figure
 ROWS = [
-    *(row(name, p, ap, seed=seed) for name, p, ap in (("none", 0.2, 0.3), ("pona", 0.2, 0.4)) for seed in (0, 1)),
-    *(row("none", 0.4, 0.5, seed=seed) for seed in (0, 1)),
-    row("duplicate", 0.2, 0.35),
-    {**row("duplicate", 0.2, 0.36), "care": {"synthetic_weight": 0.5}},
-    row("full", 1.0, 0.7),
+    *(
+        make_result(name, p, ap, seed=seed)
+        for name, p, ap in (("none", 0.2, 0.3), ("pona", 0.2, 0.4))
+        for seed in (0, 1)
+    ),
+    *(make_result("none", 0.4, 0.5, seed=seed) for seed in (0, 1)),
+    make_result("duplicate", 0.2, 0.35),
+    make_result("duplicate", 0.2, 0.36, care={"synthetic_weight": 0.5}),
+    make_result("full", 1.0, 0.7),
 ]
 
 
-def study(folder: Path, rows: list[dict[str, object]]) -> Path:
-    text = "".join(json.dumps({**each, "key": str(i)}) + "\n" for i, each in enumerate(rows))
-    (folder / "results.jsonl").write_text(text)
+def study(folder: Path, results: list[Result]) -> Path:
+    for number, result in enumerate(results):
+        append_result(folder / "results.jsonl", replace(result, key=str(number)))
     return folder
 
 
@@ -55,7 +60,7 @@ def test_png_and_svg_name_every_set(tmp_path: Path) -> None:
 
 def test_controls_are_dotted_however_they_are_treated() -> None:
     axes = Figure().subplots()
-    _draw(axes, group_rows(ROWS)[0])
+    draw_group(axes, ROWS)
     styles = {str(line.get_label()): line.get_linestyle() for line in axes.get_lines()}
     dotted = {"duplicate (n = 1)": ":", "duplicate (weight 0.5) (n = 1)": ":"}
     bars = {name: "None" for name in styles if name.startswith("_")}
@@ -65,7 +70,7 @@ def test_controls_are_dotted_however_they_are_treated() -> None:
 
 def test_one_portion_shows_its_spread_as_a_bar() -> None:
     axes = Figure().subplots()
-    _draw(axes, [each for each in ROWS if each["set"] == "pona"] + [row("pona", 0.2, 0.6, seed=2)])
+    draw_group(axes, [each for each in ROWS if each.set == "pona"] + [make_result("pona", 0.2, 0.6, seed=2)])
     low, high = axes.containers[0].lines[2][0].get_segments()[0][:, 1]
     assert (low + high) / 2 == pytest.approx(140 / 3)
     assert (high - low) / 2 == pytest.approx(statistics.stdev([40, 40, 60]))
@@ -102,7 +107,7 @@ def test_an_ending_in_capitals_is_an_ending(tmp_path: Path) -> None:
 
 def test_bars_of_one_portion_stand_side_by_side() -> None:
     axes = Figure().subplots()
-    _draw(axes, [each for each in ROWS if each["portion"] == 0.2 and each["set"] in ("none", "pona")])
+    draw_group(axes, [each for each in ROWS if each.portion == 0.2 and each.set in ("none", "pona")])
     places = [container.lines[2][0].get_segments()[0][0, 0] for container in axes.containers]
     assert places == pytest.approx([0.195, 0.205]) and list(axes.get_xticks()) == [0.2]
     points = [line.get_xdata()[0] for line in axes.get_lines() if line.get_marker() == "o"]

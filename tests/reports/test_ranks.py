@@ -5,16 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
 from reid_baseline import best_matches, evaluate_ranking
 from reidaug.cli.app import app
-from reidaug.datasets.market1501 import dataset_fingerprint, scan_split, split_folder
+from reidaug.datasets.layouts import open_dataset
+from reidaug.datasets.market1501 import split_folder
 from reidaug.evaluation.features import SavedFeatures, make_features, save_features
 from reidaug.evaluation.results import append_result
 from reidaug.reports.tiles import FRAME, GAP, GREEN, GREY, HEADING, RED, TILE
 from reidaug.study.folder import Study
+from tests.factories import make_result
 
 runner = CliRunner()
 pytestmark = pytest.mark.usefixtures("study")
@@ -23,22 +26,21 @@ WIDTH, HEIGHT = TILE[1] + 2 * FRAME, TILE[0] + 2 * FRAME
 
 def add_result(study: Study, data: Path, name: str, portion: float, seed: int = 0, saved: bool = True) -> SavedFeatures:
     """A result with features in which persons are loose clusters."""
-    images = [scan_split(data, split) for split in ("query", "gallery")]
+    opened = open_dataset(data)
     rng = np.random.default_rng(seed)
     centres = rng.standard_normal((200, 12))
     sides = [
-        centres[[max(each.pid, 0) for each in side]] + 1.5 * rng.standard_normal((len(side), 12)) for side in images
+        centres[[max(image.pid, 0) for image in side]] + 1.5 * rng.standard_normal((len(side), 12))
+        for side in (opened.images("query"), opened.images("gallery"))
     ]
-    sides = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in sides]
-    fingerprint = dataset_fingerprint(data, ("query", "gallery"))
-    features = make_features(sides[0], sides[1], images[0], images[1], fingerprint)
+    query, gallery = (torch.from_numpy(side / np.linalg.norm(side, axis=1, keepdims=True)) for side in sides)
+    fingerprint = opened.fingerprint("query", "gallery")
+    features = make_features(query, gallery, opened, fingerprint)
     key = f"{name}-{seed}"
     if saved:
         save_features(study.features_path(key), features)
-    row = {"key": key, "set": name, "portion": portion, "seed": seed, "recipe": "quick", "arch": "resnet18"}
-    row |= {"weights": "none", "epochs": 1, "images": 9, "synthetic": 0, "test_fingerprint": fingerprint}
-    scores = {each: 0.5 for each in ("mean_ap", "mean_ap_trapezoid", "mean_inp", "rank1", "rank5")}
-    append_result(study.results_path, row | scores)
+    more = {"recipe": "quick", "arch": "resnet18", "weights": "none", "epochs": 1, "test_fingerprint": fingerprint}
+    append_result(study.results_path, make_result(name, portion, seed=seed, key=key, **more))
     return features
 
 
@@ -130,9 +132,9 @@ def test_several_results_are_named_and_singled_out(study: Study, tiny_root: Path
     assert ranks("--set", "none", "--portion", "0.4", "--seed", "1")["key"] == "none-1"
     assert ranks("--portion", "1")["key"] == ranks("--key", "full-0")["key"] == "full-0"
     assert "no result fits --set pona; there are none, p = 0.40, seed 0" in error_of("--set", "pona")
-    study.write_settings(seed=7, portion=0.4)  # the seed of random draws, the portion to work on
+    (study.path / "study.toml").write_text("seed = 7\nportion = 0.4\n")  # of random draws; to work on
     assert ranks("--set", "full")["seed"] == 0
-    study.write_settings(ranks={"seed": 1})
+    (study.path / "study.toml").write_text("seed = 7\n[ranks]\nseed = 1\n")
     assert ranks("--set", "none")["key"] == "none-1"
 
 

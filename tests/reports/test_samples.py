@@ -12,12 +12,11 @@ from typer.testing import CliRunner
 
 import pona
 from reidaug.cli.app import app
-from reidaug.datasets.keypoints import Annotations, write_annotations
-from reidaug.datasets.layouts import PosedImages, find_posed_images
-from reidaug.datasets.market1501 import ANNOTATION_FILES
+from reidaug.datasets.keypoints import FILES, Annotations, write_annotations
+from reidaug.datasets.posed_images import PosedImages
 from reidaug.reports.tiles import GAP, HEADING, break_lines, fit_screen, pose_image
 from reidaug.synthesis.painter import shipped_checkpoint
-from tests.factories import wake
+from tests.factories import posed_images_of, wake
 
 runner = CliRunner()
 WIDTH, HEIGHT = 128, 256  # of a tile: twice the image
@@ -33,7 +32,7 @@ def source(own_folder: Path, tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("REIDAUG_DATA", str(tiny_root))
     save_generator(Path("a.pt"), "batch")
     save_generator(Path("b.pt"), "instance")
-    return find_posed_images(tiny_root)
+    return posed_images_of(tiny_root)
 
 
 def grid(*arguments: str, ckpt: tuple[str, ...] = ("a.pt",)) -> tuple[dict, np.ndarray]:
@@ -160,7 +159,7 @@ def test_same_seed_same_bytes(source: PosedImages) -> None:
 
 
 def test_people_of_the_training_set_where_there_are_no_others(source: PosedImages) -> None:
-    (source.root / ANNOTATION_FILES["test"]).unlink()
+    (source.root / FILES["test"]).unlink()
     found, _ = grid("--layout", "persons")
     assert sorted(map(pid, found["persons"])) == [f"000{i}" for i in range(1, 7)]
 
@@ -205,7 +204,7 @@ def test_a_sheet_fits_the_screen() -> None:
 
 
 def test_what_cannot_be_drawn_is_one_clear_line(source: PosedImages) -> None:
-    hidden = next(name for name in source.paths if name not in source.usable())
+    hidden = next(name for name in source.by_name if name not in source.usable())
     assert "no image 'nobody.jpg' with keypoints" in error_of("--ckpt", "a.pt", "--person", "nobody.jpg")
     assert f"{hidden} has no usable pose: expected" in error_of("--ckpt", "a.pt", "--pose", hidden)
     assert "no folder" in error_of("--ckpt", "a.pt", "--out", "nowhere/grid.png")
@@ -223,9 +222,9 @@ def test_what_cannot_be_drawn_is_one_clear_line(source: PosedImages) -> None:
 
 
 def test_nobody_to_draw(source: PosedImages) -> None:
-    known = find_posed_images(source.root).annotations
+    known = posed_images_of(source.root).annotations
     alone = {pid(name): name for name in source.usable()}
-    for file in ANNOTATION_FILES.values():
+    for file in FILES.values():
         names = [name for name in known.names if name in alone.values()]
         write_annotations(source.root / file, names, known.select(names))
     assert "nobody in" in error_of("--ckpt", "a.pt", "--layout", "pairs")
@@ -234,6 +233,6 @@ def test_nobody_to_draw(source: PosedImages) -> None:
         "--ckpt", "a.pt", "--layout", "pairs", "--person", name
     )
     nothing = Annotations(known.names, np.full_like(known.keypoints, np.nan))
-    for file in ANNOTATION_FILES.values():
+    for file in FILES.values():
         write_annotations(source.root / file, nothing.names, nothing.keypoints)
     assert "shows a person with both shoulders and both hips" in error_of("--ckpt", "a.pt")

@@ -1,27 +1,27 @@
 """Differences between training sets: when one may be claimed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from reidaug.datasets.market1501 import parse_name
-from reidaug.evaluation.results import write_query_scores
+from reidaug.evaluation.query_scores import write_query_scores
+from reidaug.evaluation.results import Result
 from reidaug.reports.statistics import Comparison, compare
-from reidaug.reports.table import group_rows
-from tests.factories import row
+from tests.factories import image_named, make_result
 
 PIDS = [pid for pid in range(1, 21) for _ in range(5)]
-QUERIES = [parse_name(f"{pid:04d}_c1s1_{i:06d}_00.jpg") for i, pid in enumerate(PIDS)]
+QUERIES = [image_named(f"{pid:04d}_c1s1_{i:06d}_00.jpg") for i, pid in enumerate(PIDS)]
 
 
-def rows_of(folder: Path, name: str, scores: list[np.ndarray]) -> list[dict[str, object]]:
+def rows_of(folder: Path, name: str, scores: list[np.ndarray]) -> list[Result]:
     made = []
     for seed, values in enumerate(scores):
         key = f"{name}{seed}"
         write_query_scores(folder / f"{key}.csv", QUERIES, values, values)
-        made.append({**row(name, 0.4, float(np.nanmean(values)), seed=seed), "key": key})
+        made.append(make_result(name, 0.4, float(np.nanmean(values)), seed, key=key))
     return made
 
 
@@ -80,10 +80,12 @@ def test_interval_widens_with_persons_not_with_queries(tmp_path: Path) -> None:
 
 def test_without_scores_by_query_nothing_is_claimed(tmp_path: Path) -> None:
     rows = [
-        row(name, 0.4, ap + seed / 1000, seed=seed) for name, ap in (("pona", 0.6), ("none", 0.4)) for seed in (0, 1)
+        make_result(name, 0.4, ap + seed / 1000, seed=seed)
+        for name, ap in (("pona", 0.6), ("none", 0.4))
+        for seed in (0, 1)
     ]
     assert compare(rows, tmp_path)[0].verdict == "no scores by query: no claim"
-    twice_one_seed = [{**each, "seed": 0} for each in rows]
+    twice_one_seed = [replace(each, seed=0) for each in rows]
     assert compare(twice_one_seed, tmp_path)[0].verdict == "one seed: no claim"
 
 
@@ -94,15 +96,15 @@ def test_missing_or_other_query_files_give_no_interval(tmp_path: Path) -> None:
 
 
 def test_augmented_sets_meet_the_best_control_too(tmp_path: Path) -> None:
-    rows = [row("none", 0.4, 0.4), row("pona", 0.4, 0.5), row("full", 1.0, 0.7)]
-    rows += [row("duplicate", 0.4, 0.45), row("none-matched", 0.4, 0.47)]
-    rows.append(row("source-copy", 0.4, 0.46, care={"synthetic_weight": 0.5}))
-    pairs = {(each.name, each.reference): each.gain for each in compare(group_rows(rows)[0], tmp_path)}
+    rows = [make_result("none", 0.4, 0.4), make_result("pona", 0.4, 0.5), make_result("full", 1.0, 0.7)]
+    rows += [make_result("duplicate", 0.4, 0.45), make_result("none-matched", 0.4, 0.47)]
+    rows.append(make_result("source-copy", 0.4, 0.46, care={"synthetic_weight": 0.5}))
+    pairs = {(each.name, each.reference): each.gain for each in compare(rows, tmp_path)}
     assert pairs.pop(("source-copy (weight 0.5)", "none")) == pytest.approx(6)
     assert pairs == pytest.approx(
         {("pona", "none"): 10, ("pona", "none-matched"): 3, ("duplicate", "none"): 5, ("none-matched", "none"): 7}
     )
-    without = [each for each in group_rows(rows)[0] if each["set"] != "none"]  # as in the middle of a sweep
+    without = [each for each in rows if each.set != "none"]  # as in the middle of a sweep
     assert [(each.name, each.reference) for each in compare(without, tmp_path)] == [("pona", "none-matched")]
 
 

@@ -11,25 +11,32 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from reidaug.cli.app import app
-from reidaug.evaluation.results import current_results
+from reidaug.evaluation.results import Result, current_results
+from reidaug.reports.formats import FORMATS
 from reidaug.reports.grids import detail_grid, rerank_grid, summary_grid
 from reidaug.reports.notes import notes
-from reidaug.reports.table import format_table, table_values
-from tests.factories import row
+from reidaug.reports.table import make_tables, table_values
+from tests.factories import make_result
+
+
+def written(results: list[Result], format: str) -> str:
+    return str(FORMATS[format](make_tables(results, Path())))
+
 
 # Table VI of the paper (Li et al., TIP 2020): none and PoNA at p = 0.2 and 0.4, and the full set.
 PAPER = [
-    row("pona", 0.2, 0.588, synthetic=80, seen_missing=80, missing=80, protocol="paper"),
-    row("none", 0.2, 0.423),
-    row("none", 0.4, 0.589),
-    row("pona", 0.4, 0.638, synthetic=60, seen_missing=0, missing=60, protocol="strict"),
-    row("full", 1.0, 0.718),
+    make_result("pona", 0.2, 0.588, synthetic=80, seen_missing=80, missing=80, protocol="paper"),
+    make_result("none", 0.2, 0.423),
+    make_result("none", 0.4, 0.589),
+    make_result("pona", 0.4, 0.638, synthetic=60, seen_missing=0, missing=60, protocol="strict"),
+    make_result("full", 1.0, 0.718),
 ]
 
 
 def test_summary_has_the_papers_layout_and_gap() -> None:
-    title, header, lines = summary_grid(PAPER)
-    assert header == ["augmentation", "p = 0.20", "p = 0.40", "p = 1.00"]
+    grid = summary_grid(PAPER)
+    title, lines = grid.title, grid.lines
+    assert grid.header == ["augmentation", "p = 0.20", "p = 0.40", "p = 1.00"]
     assert lines == [
         ["none", "42.3", "58.9", "71.8"],
         ["pona", "58.8", "63.8", "71.8"],
@@ -39,21 +46,23 @@ def test_summary_has_the_papers_layout_and_gap() -> None:
 
 
 def test_seeds_give_mean_and_spread_and_cells_of_fewer_say_so() -> None:
-    seeds = [row("none", 0.2, value, seed) for seed, value in enumerate((0.40, 0.42, 0.44))]
-    title, _, lines = summary_grid([*seeds, row("none", 0.4, 0.5), row("full", 1.0, 0.7), row("full", 1.0, 0.72, 1)])
+    seeds = [make_result("none", 0.2, value, seed) for seed, value in enumerate((0.40, 0.42, 0.44))]
+    full = [make_result("full", 1.0, 0.7), make_result("full", 1.0, 0.72, 1)]
+    grid = summary_grid([*seeds, make_result("none", 0.4, 0.5), *full])
+    title, lines = grid.title, grid.lines
     assert lines[0] == ["none", "42.0 ± 2.0", "50.0 (n = 1)", "71.0 ± 1.4 (n = 2)"]
     assert title.endswith("over 3 seeds, or over n")
-    assert summary_grid(seeds)[0].endswith("over 3 seeds")
+    assert summary_grid(seeds).title.endswith("over 3 seeds")
 
 
 def test_gap_s_deviation_is_propagated_from_those_of_its_three_means() -> None:
     values = {"none": (0.40, 0.44), "pona": (0.50, 0.58), "full": (0.70, 0.72)}
     rows = [
-        row(name, 1.0 if name == "full" else 0.4, value, seed)
+        make_result(name, 1.0 if name == "full" else 0.4, value, seed)
         for name, each in values.items()
         for seed, value in enumerate(each)
     ]
-    lines = summary_grid([*rows, row("none", 0.4, 0.42, 2)])[2]  # a seed more of one set
+    lines = summary_grid([*rows, make_result("none", 0.4, 0.42, 2)]).lines  # a seed more of one set
     random = np.random.RandomState(0)
     none, pona, full = (
         np.mean(each) + np.std(each, ddof=1) * random.randn(100_000)
@@ -66,21 +75,21 @@ def test_gap_s_deviation_is_propagated_from_those_of_its_three_means() -> None:
 
 def test_people_without_an_image_and_copies_among_the_painted_are_named() -> None:
     rows = [
-        row("none", 0.2, 0.4, identities=686),
-        row("none", 0.4, 0.5, identities=751),
-        row("full", 1.0, 0.7, identities=751),
+        make_result("none", 0.2, 0.4, identities=686),
+        make_result("none", 0.4, 0.5, identities=751),
+        make_result("full", 1.0, 0.7, identities=751),
     ]
-    rows.append(row("pona", 0.2, 0.5, synthetic=80, copied=3, missing=80, seen_missing=0, identities=686))
+    rows.append(make_result("pona", 0.2, 0.5, synthetic=80, copied=3, missing=80, seen_missing=0, identities=686))
     text = "\n".join(notes(rows))
     assert "p = 0.20: 65 of 751 people have no image left and are in no set but full" in text
-    assert "pona, p = 0.20: 3 of 80 synthetic images are copies, for want of a pose" in text
+    assert "pona, p = 0.20: 3 of 80 synthetic images are copies, for lack of a pose" in text
     assert "p = 0.40: " not in text and "people" not in "\n".join(notes(PAPER))
 
 
 def test_a_gap_that_may_be_chance_is_named() -> None:
     def said(full: tuple[float, ...]) -> str:
-        rows = [row("none", 0.4, value, seed) for seed, value in enumerate((0.4, 0.44))]
-        return "\n".join(notes([*rows, *(row("full", 1.0, value, seed) for seed, value in enumerate(full))]))
+        rows = [make_result("none", 0.4, value, seed) for seed, value in enumerate((0.4, 0.44))]
+        return "\n".join(notes([*rows, *(make_result("full", 1.0, value, seed) for seed, value in enumerate(full))]))
 
     # Welch: sqrt(2) x 2.0 points, t(0.975; 2 degrees of freedom) = 4.303
     assert "p = 0.40: full is not above none by more than the spread of seeds (± 12.2)" in said((0.50, 0.54))
@@ -88,18 +97,22 @@ def test_a_gap_that_may_be_chance_is_named() -> None:
 
 
 def test_gap_of_one_seed_says_so_where_other_cells_have_several() -> None:
-    rows = [*(row("none", 0.4, value, seed) for seed, value in enumerate((0.4, 0.44))), row("pona", 0.4, 0.6)]
-    rows += [row("full", 1.0, value, seed) for seed, value in enumerate((0.7, 0.74))]
-    assert summary_grid(rows)[2][-1][:2] == ["gap recovered by pona", "60 % (n = 1)"]
+    rows = [
+        *(make_result("none", 0.4, value, seed) for seed, value in enumerate((0.4, 0.44))),
+        make_result("pona", 0.4, 0.6),
+    ]
+    rows += [make_result("full", 1.0, value, seed) for seed, value in enumerate((0.7, 0.74))]
+    assert summary_grid(rows).lines[-1][:2] == ["gap recovered by pona", "60 % (n = 1)"]
 
 
 def test_gap_is_not_given_where_full_is_not_above_none() -> None:
-    _, _, lines = summary_grid([row("none", 0.4, 0.5), row("pona", 0.4, 0.6), row("full", 1.0, 0.5)])
-    assert lines[-1] == ["gap recovered by pona", "-", ""]
+    grid = summary_grid([make_result("none", 0.4, 0.5), make_result("pona", 0.4, 0.6), make_result("full", 1.0, 0.5)])
+    assert grid.lines[-1] == ["gap recovered by pona", "-", ""]
 
 
 def test_detail_prints_both_conventions() -> None:
-    _, header, lines = detail_grid(PAPER)
+    grid = detail_grid(PAPER)
+    header, lines = grid.header, grid.lines
     first = dict(zip(header, lines[0], strict=True))
     assert (first["set"], first["p"], first["mAP trapezoid"], first["mAP plain"]) == ("none", "0.20", "42.3", "43.1")
     assert [line[0] for line in lines] == ["none", "pona", "none", "pona", "full"]
@@ -111,79 +124,87 @@ def test_notes_say_what_the_generator_saw_and_that_one_seed_is_no_result() -> No
     assert "trained on 80 of them: its training saw what it paints (protocol paper)" in text
     assert "trained on none of them (protocol strict)" in text
     assert "one seed" in text
-    assert "one seed" not in "\n".join(notes([row("none", 0.4, 0.5), row("none", 0.4, 0.5, seed=1)]))
+    assert "one seed" not in "\n".join(notes([make_result("none", 0.4, 0.5), make_result("none", 0.4, 0.5, seed=1)]))
 
 
 def test_unknown_origin_and_unequal_iterations_are_said() -> None:
-    rows = [row("pona", 0.2, 0.5, synthetic=80), row("none", 0.2, 0.4)]
+    rows = [make_result("pona", 0.2, 0.5, synthetic=80), make_result("none", 0.2, 0.4)]
     text = "\n".join(notes(rows))
     assert "does not say what it was trained on" in text and "not equal iterations" in text
-    _, header, lines = detail_grid(rows)
+    grid = detail_grid(rows)
+    header, lines = grid.header, grid.lines
     assert dict(zip(header, lines[1], strict=True))["seen"] == "unknown"
 
 
 def test_a_set_made_anew_replaces_its_old_row() -> None:
-    old, new = row("none", 0.4, 0.2), {**row("none", 0.4, 0.4), "key": "another"}
-    assert current_results([old, new, row("none", 0.4, 0.3, seed=1)]) == [new, row("none", 0.4, 0.3, seed=1)]
+    old, new = make_result("none", 0.4, 0.2), make_result("none", 0.4, 0.4, key="another")
+    assert current_results([old, new, make_result("none", 0.4, 0.3, seed=1)]) == [
+        new,
+        make_result("none", 0.4, 0.3, seed=1),
+    ]
 
 
 def test_old_images_leave_with_all_their_seeds() -> None:
-    old = [row("none", 0.4, 0.2, seed, training_fingerprint="a", reduced_fingerprint="a") for seed in (0, 1)]
-    old += [row("pona", 0.4, 0.3, seed, training_fingerprint="b", reduced_fingerprint="a") for seed in (0, 1)]
-    new = [row("none", 0.4, 0.4, training_fingerprint="c", reduced_fingerprint="c")]
-    elsewhere = [row("none", 0.2, 0.1, training_fingerprint="d", reduced_fingerprint="d"), row("full", 1.0, 0.7)]
+    old = [make_result("none", 0.4, 0.2, seed, training_fingerprint="a", reduced_fingerprint="a") for seed in (0, 1)]
+    old += [make_result("pona", 0.4, 0.3, seed, training_fingerprint="b", reduced_fingerprint="a") for seed in (0, 1)]
+    new = [make_result("none", 0.4, 0.4, training_fingerprint="c", reduced_fingerprint="c")]
+    elsewhere = [
+        make_result("none", 0.2, 0.1, training_fingerprint="d", reduced_fingerprint="d"),
+        make_result("full", 1.0, 0.7),
+    ]
     assert current_results([*elsewhere, *old, *new]) == [*elsewhere, *new]
     assert current_results([*elsewhere, *new, *old]) == [*elsewhere, *old]
-    unmarked = [row("pona", 0.4, 0.3)]  # of before rows told the kept images
-    assert current_results([*unmarked, *new]) == [*unmarked, *new]
 
 
 def test_latex_holds_the_verdicts_and_no_line_for_each_baseline() -> None:
-    text = str(format_table(PAPER, "latex"))
+    text = written(PAPER, "latex")
     assert text.count(r"\begin{table}") == 2 and "one seed: no claim" in text and "rank-1" not in text
 
 
 def test_tables_of_several_test_sets_name_theirs() -> None:
-    rows = [*PAPER, row("none", 0.2, 0.3, test_fingerprint="other")]
-    assert "test images other" in str(format_table(rows, "markdown"))
-    assert "test images" not in str(format_table(PAPER, "markdown"))
+    rows = [*PAPER, make_result("none", 0.2, 0.3, test_fingerprint="other")]
+    assert "test images other" in written(rows, "markdown")
+    assert "test images" not in written(PAPER, "markdown")
 
 
 def test_machines_that_differ_are_named() -> None:
-    rows = [row("none", 0.4, 0.5, seed, device="cpu", processor="A", threads=seed + 1) for seed in (0, 1)]
+    rows = [make_result("none", 0.4, 0.5, seed, device="cpu", processor="A", threads=seed + 1) for seed in (0, 1)]
     text = "\n".join(notes(rows))
-    assert "computed in several ways (A, 1 threads; A, 2 threads)" in text
+    assert "computed in several ways (A fp32, 1 threads; A fp32, 2 threads)" in text
     assert "seeds vary the training of the baseline only" in text
     assert "several ways" not in "\n".join(notes(rows[:1]))
 
 
 def test_versions_that_differ_are_named() -> None:
-    rows = [row("none", 0.4, 0.5, seed, versions={"torch": f"2.{seed}", "reidaug": "1"}) for seed in (0, 1)]
+    rows = [make_result("none", 0.4, 0.5, seed, versions={"torch": f"2.{seed}", "reidaug": "1"}) for seed in (0, 1)]
     assert "by several versions (reidaug 1, torch 2.0; reidaug 1, torch 2.1)" in "\n".join(notes(rows))
     assert "several versions" not in "\n".join(notes(rows[:1]))
 
 
 def test_different_recipes_never_share_a_table() -> None:
-    rows = [*PAPER, row("full", 1.0, 0.3, recipe="quick", weights="none")]
-    text = format_table(rows, "markdown")
-    assert isinstance(text, str)
+    rows = [*PAPER, make_result("full", 1.0, 0.3, recipe="quick", weights="none")]
+    text = written(rows, "markdown")
     assert text.count("**mAP in %") == 2
 
 
 def test_csv_reads_back() -> None:
-    text = format_table(PAPER, "csv")
-    assert isinstance(text, str)
+    text = written(PAPER, "csv")
     read = list(csv.DictReader(io.StringIO(text)))
-    assert [float(line["mean_ap_trapezoid"]) for line in read] == [r["mean_ap_trapezoid"] for r in PAPER]
-    treated = row("pona", 0.2, 0.5, care={"synthetic_weight": 0.5}, versions={"torch": "2", "reidaug": "1"})
-    line = next(csv.DictReader(io.StringIO(str(format_table([treated], "csv")))))
+    assert [float(line["mean_ap_trapezoid"]) for line in read] == [r.mean_ap_trapezoid for r in PAPER]
+    treated = make_result("pona", 0.2, 0.5, care={"synthetic_weight": 0.5}, versions={"torch": "2", "reidaug": "1"})
+    line = next(csv.DictReader(io.StringIO(written([treated], "csv"))))
     assert json.loads(line["care"]) == {"synthetic_weight": 0.5} and line["versions"] == "reidaug 1, torch 2"
 
 
 def test_values_for_programs_hold_means_and_gaps(tmp_path: Path) -> None:
-    rows = [*PAPER, row("pona", 0.2, 0.6, 1), row("none", 0.2, 0.4, 1), row("full", 1.0, 0.7, 1)]
-    values = table_values(rows, tmp_path)
-    assert values["rows"] == rows
+    rows = [
+        *PAPER,
+        make_result("pona", 0.2, 0.6, 1),
+        make_result("none", 0.2, 0.4, 1),
+        make_result("full", 1.0, 0.7, 1),
+    ]
+    values = table_values(make_tables(rows, tmp_path))
+    assert values["rows"] == [each.values() for each in rows]
     found = {(each["name"], each["portion"]): each for each in values["summary"]}
     assert found["pona", 0.2]["recipe"] == "paper" and found["pona", 0.2]["seeds"] == 2
     assert found["pona", 0.2]["mean"] == pytest.approx(59.4)
@@ -195,33 +216,35 @@ def test_values_for_programs_hold_means_and_gaps(tmp_path: Path) -> None:
 
 
 def test_latex_escapes_and_closes() -> None:
-    text = format_table([row("my_gan", 0.4, 0.5), row("none", 0.4, 0.4), row("full", 1.0, 0.7)], "latex")
-    assert isinstance(text, str)
+    text = written(
+        [make_result("my_gan", 0.4, 0.5), make_result("none", 0.4, 0.4), make_result("full", 1.0, 0.7)], "latex"
+    )
     assert r"my\_gan & 50.0 & 70.0 \\" in text and r"\end{table}" in text
     assert "%" not in text.replace(r"\%", "")
     assert "plain:" not in text  # of what only the other styles show
-    text = str(format_table([row("none", 0.4, 0.4, weights="a&b#_$.pth")], "latex"))
+    text = written([make_result("none", 0.4, 0.4, weights="a&b#_$.pth")], "latex")
     assert r"weights a\&b\#\_\$.pth" in text
 
 
 @pytest.mark.parametrize("width", [60, 160])
 def test_rich_prints_every_number(width: int) -> None:
     console = Console(width=width, record=True, soft_wrap=True)
-    console.print(format_table(PAPER, "rich"))
+    console.print(FORMATS["rich"](make_tables(PAPER, Path())))
     assert "58.8" in console.export_text()
 
 
 def test_re_ranked_scores_have_a_table_of_their_own() -> None:
-    more = {"rerank_mean_ap": 0.8, "rerank_mean_ap_trapezoid": 0.79, "rerank_rank1": 0.9}
-    rows = [row("none", 0.4, 0.5), row("full", 1.0, 0.7, **more)]
-    assert "re-ranking" not in str(format_table(PAPER, "markdown"))
-    text = str(format_table(rows, "markdown"))
-    title, header, lines = rerank_grid(rows[1:])
+    more = {"rerank_mean_ap": 0.8, "rerank_mean_ap_trapezoid": 0.79, "rerank_rank1": 0.9, "reranking": {"k1": 20}}
+    rows = [make_result("none", 0.4, 0.5), make_result("full", 1.0, 0.7, **more)]
+    assert "re-ranking" not in written(PAPER, "markdown")
+    text = written(rows, "markdown")
+    grid = rerank_grid(rows[1:])
+    title, header, lines = grid.title, grid.header, grid.lines
     assert title in text and "k1 = 20, k2 = 6, lambda = 0.3" in title
     assert header[3:] == ["mAP without", "mAP trapezoid", "mAP plain", "rank-1"]
     assert lines == [["full", "1.00", "0", "70.0", "79.0", "80.0", "90.0"]]
     assert f"| {' | '.join(lines[0])} |" in text and text.count("| none | 0.40 | 0 |") == 1
-    read = list(csv.DictReader(io.StringIO(str(format_table(rows, "csv")))))
+    read = list(csv.DictReader(io.StringIO(written(rows, "csv"))))
     assert [each["rerank_mean_ap"] for each in read] == ["", "0.8"]
 
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from reidaug.core.errors import ReidAugError
-from reidaug.scoring.generated import FoundImages, manifest_of, painted_pairs
+from reidaug.scoring.generated import ImageFiles, generated_pairs, manifest_of
 from reidaug.study.plan import ManifestRow, write_manifest
 
 PAIR = ("0001_c1s1_000007_00.jpg", "0001_c2s1_001007_01.jpg")
@@ -34,38 +34,38 @@ def picture(path: Path, seed: int, width: int = SIZE[1]) -> np.ndarray:
 def test_names_of_the_field(name: str, tmp_path: Path) -> None:
     image = picture(tmp_path / name, 0)
     picture(tmp_path / f"{B}___{A}.png", 1)  # the other way round
-    found = FoundImages(tmp_path, SIZE)
+    found = ImageFiles(tmp_path, SIZE)
     assert found.file_name(PAIR) == name and np.array_equal(found.images([PAIR])[0], image)
 
 
 def test_the_last_of_a_strip_is_taken(tmp_path: Path) -> None:
     strip = picture(tmp_path / f"{PAIR[0]}___{PAIR[1]}_vis.png", 0, width=5 * SIZE[1])
-    assert np.array_equal(FoundImages(tmp_path, SIZE).images([PAIR])[0], strip[:, -SIZE[1] :])
+    assert np.array_equal(ImageFiles(tmp_path, SIZE).images([PAIR])[0], strip[:, -SIZE[1] :])
 
 
 def test_what_is_no_image_of_a_pair(tmp_path: Path) -> None:
     with pytest.raises(ReidAugError, match=r"no folder .*; expected generated images"):
-        FoundImages(tmp_path / "nowhere", SIZE)
+        ImageFiles(tmp_path / "nowhere", SIZE)
     with pytest.raises(ReidAugError, match=r"no .png or .jpg image in "):
-        FoundImages(tmp_path, SIZE)
+        ImageFiles(tmp_path, SIZE)
     picture(tmp_path / f"{B}___{A}.png", 0)
     with pytest.raises(ReidAugError, match=f"no generated image for .* expected {A}___{B}.png or {B}.png"):
-        FoundImages(tmp_path, SIZE).images([PAIR])
+        ImageFiles(tmp_path, SIZE).images([PAIR])
     picture(tmp_path / f"{B}.png", 0, width=5)
     with pytest.raises(ReidAugError, match=rf"{B}.png is 8 x 5 pixels .*, expected 8 x 4, or 5 such images side"):
-        FoundImages(tmp_path, SIZE).images([PAIR])
+        ImageFiles(tmp_path, SIZE).images([PAIR])
 
 
 def test_one_file_stands_for_one_pair(tmp_path: Path) -> None:
     picture(tmp_path / f"{B}.png", 0)
     other = ("0001_c3s1_002007_02.jpg", PAIR[1])
-    found = FoundImages(tmp_path, SIZE)
+    found = ImageFiles(tmp_path, SIZE)
     found.check([PAIR])
     with pytest.raises(ReidAugError, match=rf"{B}.png would stand for {A}.jpg and for 0001_c3s1_002007_02.jpg as {B}"):
         found.check([PAIR, other])
 
 
-def test_painted_pairs_of_a_set(tmp_path: Path) -> None:
+def test_generated_pairs_of_a_set(tmp_path: Path) -> None:
     folder = tmp_path / "bounding_box_train"
     folder.mkdir()
     assert manifest_of(folder) is None
@@ -76,14 +76,14 @@ def test_painted_pairs_of_a_set(tmp_path: Path) -> None:
     ]
     write_manifest(tmp_path / "manifest.csv", rows)
     assert manifest_of(folder) == manifest_of(tmp_path) == tmp_path / "manifest.csv"
-    assert painted_pairs(tmp_path / "manifest.csv") == [PAIR]
+    assert generated_pairs(tmp_path / "manifest.csv") == [PAIR]
     write_manifest(tmp_path / "manifest.csv", rows[::2])
     with pytest.raises(ReidAugError, match="names no generated image"):
-        painted_pairs(tmp_path / "manifest.csv")
+        generated_pairs(tmp_path / "manifest.csv")
 
 
 def test_two_files_of_one_pair_are_refused(tmp_path: Path) -> None:
     picture(tmp_path / f"{A}___{B}.png", 0)
     picture(tmp_path / f"{A}___{B}_vis.png", 1)
     with pytest.raises(ReidAugError, match=r"holds .*\.png and .*_vis\.png, which name one pair"):
-        FoundImages(tmp_path, SIZE)
+        ImageFiles(tmp_path, SIZE)

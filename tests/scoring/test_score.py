@@ -15,33 +15,31 @@ from pona import PoNAGenerator, generate_images, load_checkpoint, metrics, save_
 from reidaug.cli.app import app
 from reidaug.core.errors import ReidAugError
 from reidaug.datasets.keypoints import write_annotations
-from reidaug.datasets.layouts import PosedImages, find_posed_images
-from reidaug.datasets.market1501 import parse_name
 from reidaug.datasets.pairs import write_pairs
-from reidaug.scoring.metrics.meters import PIXEL_METRICS, Batch, pixel_meter
-from reidaug.scoring.score import Score, ScoreRequest, choose_pairs, score
+from reidaug.datasets.posed_images import PosedImages
+from reidaug.scoring.metrics import pixel
+from reidaug.scoring.request import ScoreRequest
+from reidaug.scoring.score import Score, choose_pairs, score
 from reidaug.study.plan import ManifestRow, write_manifest
 from reidaug.synthesis.provenance import describe_training_images
+from tests.factories import image_named, images_in, posed_images_of, write_checkpoint
 
 SIZE = (128, 64)
 
 
 @pytest.fixture(autouse=True)
-def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+def no_weights(weights_folder: Path) -> None:
+    """None are found on this machine."""
 
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    generator = PoNAGenerator(width=8, blocks=1)
-    save_checkpoint(tmp_path / "pona.pt", generator, generator.config, {})
-    return tmp_path / "pona.pt"
+    return write_checkpoint(tmp_path / "pona.pt", seed=0)
 
 
 @pytest.fixture
 def source(tiny_root: Path) -> PosedImages:
-    return find_posed_images(tiny_root)
+    return posed_images_of(tiny_root)
 
 
 def run(source: PosedImages, **changes: object) -> Score:
@@ -89,7 +87,7 @@ def test_figures_do_not_depend_on_the_batch(
     monkeypatch.setattr(reidaug.scoring.score, "CHUNK", 2)
     parts = run(source, checkpoint=checkpoint, count=7)
     for one, other in zip(whole.sets, parts.sets, strict=True):
-        for name in PIXEL_METRICS:
+        for name in pixel.METRIC.per_image:
             assert np.allclose(one.per_image[name], other.per_image[name], rtol=1e-3), (one.name, name)
 
 
@@ -112,7 +110,7 @@ def test_the_painted_images_of_a_set(source: PosedImages, tiny_root: Path, tmp_p
     folder.mkdir(parents=True)
     for name in (b, c):
         (folder / name).write_bytes((tiny_root / "bounding_box_train" / name).read_bytes())
-    people = [parse_name(name) for name in (b, c)]
+    people = [image_named(name) for name in (b, c)]
     rows = [
         ManifestRow(each.name, each.pid, each.camid, True, a, action)
         for each, action in zip(people, ("generate", "copy"), strict=True)
@@ -124,7 +122,7 @@ def test_the_painted_images_of_a_set(source: PosedImages, tiny_root: Path, tmp_p
 
 def test_seen_images_are_counted(source: PosedImages, checkpoint: Path, tiny_root: Path, tmp_path: Path) -> None:
     names = [path.name for path in source.train[-3:]]
-    trained_on = describe_training_images(tiny_root / "bounding_box_train", names[:2], None)
+    trained_on = describe_training_images(images_in(tiny_root / "bounding_box_train", names[:2]), None)
     generator = PoNAGenerator(width=8, blocks=1)
     save_checkpoint(checkpoint, generator, generator.config, {"trained_on": trained_on})
     write_pairs(tmp_path / "pairs.csv", names, np.array([[0, 1], [1, 2], [2, 1]]))
@@ -145,20 +143,6 @@ def test_pckh_of_keypoints_in_a_file(source: PosedImages, checkpoint: Path, tmp_
     write_annotations(tmp_path / "poses.csv", files[1:], keypoints[1:])
     with pytest.raises(ReidAugError, match=r"poses.csv has no row for .*___.*\(1 of 6 images\)"):
         run(source, checkpoint=checkpoint, count=6, poses=tmp_path / "poses.csv")
-
-
-def test_deepfashion_has_a_white_border() -> None:
-    random = np.random.RandomState(0)
-    images, targets = (random.randint(0, 256, (2, 64, 60, 3)).astype(np.uint8) for _ in range(2))
-    keypoints = random.uniform(5, 55, (2, 18, 2)).astype(np.float32)
-    found = pixel_meter(40)(Batch(images, targets, keypoints, [], True))
-    white = np.full((2, 64, 40, 3), 255, dtype=np.uint8)
-    wide, wide_target = (tensor(np.concatenate([white, each, white], axis=2)) for each in (images, targets))
-    poses = torch.from_numpy(keypoints + np.array([40, 0], dtype=np.float32))
-    assert np.allclose(found["ssim"], metrics.ssim(wide, wide_target))
-    assert np.allclose(found["mask_ssim"], metrics.mask_ssim(wide, wide_target, poses))
-    assert np.allclose(found["psnr"], metrics.psnr(wide, wide_target))
-    assert np.allclose(found["l1"], metrics.l1(tensor(images), tensor(targets)))
 
 
 def test_the_command(tiny_root: Path, checkpoint: Path, tmp_path: Path) -> None:
@@ -212,17 +196,17 @@ def test_kept_photographs_of_a_set_are_no_generated_images(
     source: PosedImages, tiny_root: Path, tmp_path: Path
 ) -> None:
     a, b, c = (path.name for path in source.train[-3:])
-    person = parse_name(b)
+    person = image_named(b)
     write_manifest(tiny_root / "manifest.csv", [ManifestRow(b, person.pid, person.camid, True, a, "generate")])
     write_pairs(tmp_path / "pairs.csv", [a, c], np.array([[0, 1]]))
-    with pytest.raises(ReidAugError, match=rf"pairs.csv line 2: {c} was not painted from {a} in this set"):
+    with pytest.raises(ReidAugError, match=rf"pairs.csv line 2: {c} was not generated from {a} in this set"):
         run(source, images=tiny_root, pairs=tmp_path / "pairs.csv")
 
 
 def test_without_training_images_there_is_no_mean_image(checkpoint: Path, tiny_root: Path) -> None:
     for path in (tiny_root / "bounding_box_train").iterdir():
         path.unlink()
-    found = run(find_posed_images(tiny_root), checkpoint=checkpoint, count=3)
+    found = run(posed_images_of(tiny_root), checkpoint=checkpoint, count=3)
     assert [each.name for each in found.sets] == ["pona.pt", "copy", "real"]
     assert any("the row of the mean image" in line for line in found.missing)
 

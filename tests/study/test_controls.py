@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from reidaug.cli.app import app
@@ -24,7 +25,7 @@ def sets(tiny_root: Path, tmp_path: Path) -> tuple[Study, list[TrainingSet]]:
 
 def control(sets: tuple[Study, list[TrainingSet]], name: str) -> TrainingSet:
     study, found = sets
-    return make_control(study, 0.4, name, found[0], found[-1])
+    return make_control(study, name, found[0], found[-1])
 
 
 @pytest.mark.parametrize("name", ["duplicate", "source-copy", "flip"])
@@ -34,13 +35,20 @@ def test_every_missing_image_is_a_kept_one_of_the_person(sets: tuple[Study, list
     plan = read_plan(study.plan_path(0.4))
     kept = {row.name: row.pid for row in plan if row.kept}
     assert Counter(made.pids) == Counter(found[-1].pids)
-    assert [kept[path.name] for path in made.files] == list(made.pids)
+    assert [kept[image.path.name] for image in made.images] == list(made.pids)
     assert made.synthetic == tuple(i for i, row in enumerate(plan) if not row.kept)
-    assert all(path.name == row.name for path, row in zip(made.files, plan, strict=True) if row.kept)
+    assert [image.name for image in made.images] == [row.name for row in plan]
+    assert all(image.path.name == image.name for image, row in zip(made.images, plan, strict=True) if row.kept)
     if name != "duplicate":
-        shown = [path.name for path, row in zip(made.files, plan, strict=True) if not row.kept]
+        shown = [image.path.name for image, row in zip(made.images, plan, strict=True) if not row.kept]
         assert shown == [row.condition for row in plan if not row.kept]
-    assert list(made.mirrored) == ([i for i, row in enumerate(plan) if not row.kept] if name == "flip" else [])
+    pixels = torch.arange(len(plan) * 3 * 4 * 2, dtype=torch.uint8).view(len(plan), 3, 4, 2)
+    before = pixels.clone()
+    if made.transform is not None:
+        made.transform.apply(pixels)
+    missing = [not row.kept for row in plan]
+    assert torch.equal(pixels[missing], before[missing].flip(3) if name == "flip" else before[missing])
+    assert torch.equal(pixels[~torch.tensor(missing)], before[~torch.tensor(missing)])
 
 
 def test_controls_are_other_experiments_and_the_same_ones_every_time(sets: tuple[Study, list[TrainingSet]]) -> None:

@@ -15,18 +15,22 @@ from hypothesis import strategies as st
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import locked
+from reidaug.datasets.dataset import Image
 from reidaug.datasets.keypoints import Annotations, find_annotations, read_annotations, write_annotations
-from reidaug.datasets.market1501 import ImageRecord, parse_name, scan_split, split_folder
+from reidaug.datasets.layouts import open_dataset
+from reidaug.datasets.market1501 import split_folder
 from reidaug.study.folder import Study
 from reidaug.study.plan import PlanRow, read_manifest, read_plan
-from reidaug.study.selection import ShrinkConfig, make_plan, pose_distances
+from reidaug.study.request import ShrinkConfig
+from reidaug.study.selection import make_plan, pose_distances
 from reidaug.study.shrink import shrink
+from tests.factories import image_named
 
 TORSO = (2, 5, 8, 11)
 
 
 @st.composite
-def people(draw: st.DrawFn) -> tuple[list[ImageRecord], Annotations]:
+def people(draw: st.DrawFn) -> tuple[list[Image], Annotations]:
     """A few persons with a few images; coarse poses, so that ties are common, and many unseen joints."""
     counts = draw(st.lists(st.integers(1, 7), min_size=1, max_size=8))
     random = np.random.RandomState(draw(st.integers(0, 2**31)))
@@ -34,7 +38,7 @@ def people(draw: st.DrawFn) -> tuple[list[ImageRecord], Annotations]:
     for pid, count in enumerate(counts, start=1):
         for i in range(count):
             camid = random.randint(1, 4)
-            records.append(ImageRecord(f"{pid:04d}_c{camid}s1_{i:06d}_00.jpg", pid, camid))
+            records.append(image_named(f"{pid:04d}_c{camid}s1_{i:06d}_00.jpg"))
     keypoints = random.randint(0, 3, (len(records), 18, 2)).astype(np.float32) * 8
     keypoints[random.random_sample((len(records), 18)) < draw(st.sampled_from([0.0, 0.1, 0.9]))] = np.nan
     keypoints[random.random_sample(len(records)) < 0.2] = np.nan
@@ -47,7 +51,7 @@ portions = st.integers(1, 99).map(lambda hundredths: hundredths / 100)
 seeds = st.integers(0, 2**32 - 1)
 
 
-def possible(records: list[ImageRecord], portion: float, keep: str) -> bool:
+def possible(records: list[Image], portion: float, keep: str) -> bool:
     least = len({record.pid for record in records}) if keep == "per-identity" else 1
     return round(portion * len(records)) >= least
 
@@ -55,7 +59,7 @@ def possible(records: list[ImageRecord], portion: float, keep: str) -> bool:
 @settings(max_examples=80, deadline=None)
 @given(people(), portions, seeds, st.sampled_from(["per-identity", "uniform"]), st.sampled_from(["nearest", "random"]))
 def test_plan_keeps_its_promises(
-    data: tuple[list[ImageRecord], Annotations], portion: float, seed: int, keep: str, source: str
+    data: tuple[list[Image], Annotations], portion: float, seed: int, keep: str, source: str
 ) -> None:
     records, annotations = data
     assume(possible(records, portion, keep))
@@ -104,7 +108,7 @@ def plain_distance(first: np.ndarray, second: np.ndarray) -> float:
 @settings(max_examples=60, deadline=None)
 @given(people(), portions, portions, seeds, st.sampled_from(["per-identity", "uniform"]))
 def test_kept_sets_are_nested(
-    data: tuple[list[ImageRecord], Annotations], first: float, second: float, seed: int, keep: str
+    data: tuple[list[Image], Annotations], first: float, second: float, seed: int, keep: str
 ) -> None:
     records, annotations = data
     small, large = sorted((first, second))
@@ -119,7 +123,7 @@ def test_kept_sets_are_nested(
 @settings(max_examples=40, deadline=None)
 @given(people(), portions)
 def test_too_small_a_portion_names_the_smallest_possible_one(
-    data: tuple[list[ImageRecord], Annotations], portion: float
+    data: tuple[list[Image], Annotations], portion: float
 ) -> None:
     records, annotations = data
     assume(not possible(records, portion, "per-identity"))
@@ -132,7 +136,7 @@ def test_too_small_a_portion_names_the_smallest_possible_one(
 
 @pytest.mark.parametrize("portion", [0.2, 0.4])
 def test_seeds_differ_and_every_image_has_its_chance(portion: float) -> None:
-    records = [ImageRecord(f"{1 + i // 5:04d}_c1s1_{i:06d}_00.jpg", 1 + i // 5, 1) for i in range(20)]
+    records = [image_named(f"{1 + i // 5:04d}_c1s1_{i:06d}_00.jpg") for i in range(20)]
     annotations = Annotations((), np.empty((0, 18, 2), dtype=np.float32))
     kept: Counter[str] = Counter()
     for seed in range(400):
@@ -142,7 +146,7 @@ def test_seeds_differ_and_every_image_has_its_chance(portion: float) -> None:
 
 
 def test_random_source_draws_evenly() -> None:
-    records = [ImageRecord(f"0001_c1s1_{i:06d}_00.jpg", 1, 1) for i in range(1000)]
+    records = [image_named(f"0001_c1s1_{i:06d}_00.jpg") for i in range(1000)]
     annotations = Annotations(tuple(r.name for r in records), np.ones((1000, 18, 2), dtype=np.float32))
     plan = make_plan(records, annotations, ShrinkConfig(0.01, source="random"))
     conditions = Counter(row.condition for row in plan if row.condition)
@@ -178,7 +182,7 @@ def test_impossible_settings(settings_: dict[str, object], expected: str) -> Non
 def test_published_names_keep_all_identities(published: Path, portion: float) -> None:
     """12,936 images of 751 persons; 11 pixels to the nearest kept image at 0.2, 17 to a random one (measured)."""
     annotations = read_annotations(find_annotations(published, "train"))
-    records = sorted(map(parse_name, annotations.names), key=lambda record: record.name)
+    records = list(map(image_named, sorted(annotations.names)))
     plan = make_plan(records, annotations, ShrinkConfig(portion))
     kept = [row for row in plan if row.kept]
     assert len(plan) == 12936 and len(kept) == {0.2: 2587, 0.4: 5174}[portion] and len({row.pid for row in kept}) == 751
@@ -194,18 +198,18 @@ def test_published_names_keep_all_identities(published: Path, portion: float) ->
 
 def test_plain_draw_loses_identities(published: Path) -> None:
     annotations = read_annotations(find_annotations(published, "train"))
-    records = sorted(map(parse_name, annotations.names), key=lambda record: record.name)
+    records = list(map(image_named, sorted(annotations.names)))
     plan = make_plan(records, annotations, ShrinkConfig(0.2, keep="uniform"))
     assert 55 < 751 - len({row.pid for row in plan if row.kept}) < 80  # 65-70 on average
 
 
 def test_reduced_set_is_a_whole_root(tiny_root: Path, tmp_path: Path) -> None:
     study = Study(tmp_path / "study")
-    report = shrink(tiny_root, study, ShrinkConfig(0.4))
+    report = shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
     assert (report.images, report.kept, report.missing, report.identities, report.vanished) == (36, 14, 22, 6, 0)
     assert report.generate + report.copy == 22 and report.copy > 0 and report.drop == 0 and not report.existed
     plan = read_plan(study.plan_path(0.4))
-    assert [row.name for row in plan] == [record.name for record in scan_split(tiny_root, "train")]
+    assert [row.name for row in plan] == [record.name for record in open_dataset(tiny_root).images("train")]
     kept = [row.name for row in plan if row.kept]
     root = study.set_root(0.4, "none")
     assert report.root == root and sorted(os.listdir(split_folder(root, "train"))) == kept
@@ -215,15 +219,15 @@ def test_reduced_set_is_a_whole_root(tiny_root: Path, tmp_path: Path) -> None:
         ).read_bytes()
     for split in ("query", "gallery"):
         assert split_folder(root, split).is_symlink()
-        assert scan_split(root, split) == scan_split(tiny_root, split)
+        assert names_in(root, split) == names_in(tiny_root, split)
     manifest = read_manifest(root / "manifest.csv")
     assert [(row.name, row.synthetic, row.action) for row in manifest] == [(name, False, "keep") for name in kept]
     original, reduced = (read_annotations(find_annotations(folder, "train")) for folder in (tiny_root, root))
     assert list(reduced.names) == [name for name in original.names if name in kept]
     np.testing.assert_array_equal(reduced.keypoints, original.select(reduced.names))
     assert find_annotations(root, "test").read_bytes() == find_annotations(tiny_root, "test").read_bytes()
-    assert study.portions() == [0.4] and study.sets(0.4) == ["none"] and study.data_of(0.4) == tiny_root
-    assert study.read_settings() == {"data": str(tiny_root)}
+    assert study.portions() == [0.4] and study.sets(0.4) == ["none"] and study.data_of(0.4).root == tiny_root
+    assert not (study.path / "study.toml").exists()
     assert json.loads(json.dumps(report.values()))["root"] == str(root)
 
 
@@ -238,15 +242,19 @@ def test_copied_images_have_a_usable_condition_where_there_is_one(tiny_root: Pat
             assert has_torso(poses.select([row.condition])[0])
 
 
+def names_in(root: Path, split: str) -> list[str]:
+    return [image.name for image in open_dataset(root).images(split)]
+
+
 def plan_for(root: Path, tmp_path: Path) -> list[PlanRow]:
     study = Study(tmp_path / "study")
-    shrink(root, study, ShrinkConfig(0.4))
+    shrink(open_dataset(root), study, ShrinkConfig(0.4))
     return read_plan(study.plan_path(0.4))
 
 
 def test_copy_is_independent_of_the_data_set(tiny_root: Path, tmp_path: Path) -> None:
     study = Study(tmp_path / "study")
-    shrink(tiny_root, study, ShrinkConfig(0.5), copy=True)
+    shrink(open_dataset(tiny_root), study, ShrinkConfig(0.5), copy=True)
     names = {split: sorted(os.listdir(split_folder(tiny_root, split))) for split in ("query", "gallery")}
     shutil.rmtree(tiny_root)
     for split, expected in names.items():
@@ -255,7 +263,7 @@ def test_copy_is_independent_of_the_data_set(tiny_root: Path, tmp_path: Path) ->
 
 def test_uniform_says_how_many_vanish(tiny_root: Path, tmp_path: Path) -> None:
     study = Study(tmp_path / "study")
-    report = shrink(tiny_root, study, ShrinkConfig(0.06, keep="uniform"))
+    report = shrink(open_dataset(tiny_root), study, ShrinkConfig(0.06, keep="uniform"))
     assert report.kept == 2 and report.vanished in (4, 5) and report.drop == 6 * report.vanished
     assert report.drop == sum(row.action == "drop" for row in read_plan(report.plan))
 
@@ -270,78 +278,74 @@ def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 def test_again_does_nothing_and_reports_the_same(tiny_root: Path, tmp_path: Path) -> None:
     study = Study(tmp_path / "study")
-    first = shrink(tiny_root, study, ShrinkConfig(0.4))
+    first = shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
     before = snapshot(study.path)
-    again = shrink(tiny_root, study, ShrinkConfig(0.4))
+    again = shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
     assert snapshot(study.path) == before
     assert again.existed and again.values() == first.values() | {"existed": True}
     other = Study(tmp_path / "other")
-    shrink(tiny_root, other, ShrinkConfig(0.4))
+    shrink(open_dataset(tiny_root), other, ShrinkConfig(0.4))
     assert other.plan_path(0.4).read_bytes() == study.plan_path(0.4).read_bytes()
 
 
 def test_other_settings_are_refused_unless_forced(tiny_root: Path, tmp_path: Path) -> None:
     study = Study(tmp_path / "study")
-    shrink(tiny_root, study, ShrinkConfig(0.4))
+    shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
     stale = study.set_root(0.4, "pona")
     stale.mkdir(parents=True)
     before = snapshot(study.path)
     for config in (ShrinkConfig(0.4, seed=1), ShrinkConfig(0.4, "uniform"), ShrinkConfig(0.4, source="random")):
         with pytest.raises(ReidAugError, match="--force"):
-            shrink(tiny_root, study, config)
+            shrink(open_dataset(tiny_root), study, config)
     with pytest.raises(ReidAugError, match="copy False"):
-        shrink(tiny_root, study, ShrinkConfig(0.4), copy=True)
+        shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4), copy=True)
     assert snapshot(study.path) == before
-    shrink(tiny_root, study, ShrinkConfig(0.2))  # another portion is another matter
+    shrink(open_dataset(tiny_root), study, ShrinkConfig(0.2))  # another portion is another matter
     with (
         locked(stale.parent / ".lock-0-of-1", "it"),
         pytest.raises(ReidAugError, match=r"the set pona of portion 0\.40"),
     ):
-        shrink(tiny_root, study, ShrinkConfig(0.4, seed=1), force=True)
+        shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4, seed=1), force=True)
     assert stale.exists()
-    shrink(tiny_root, study, ShrinkConfig(0.4, seed=1), force=True)
+    shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4, seed=1), force=True)
     assert not stale.parent.exists() and study.portions() == [0.2, 0.4]
-    assert not shrink(tiny_root, study, ShrinkConfig(0.4, seed=1), force=True).existed
+    assert not shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4, seed=1), force=True).existed
 
 
 def test_changed_data_are_noticed(tiny_root: Path, tmp_path: Path) -> None:
     study = Study(tmp_path / "study")
-    shrink(tiny_root, study, ShrinkConfig(0.4))
+    shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
     first, second, *_ = sorted(split_folder(tiny_root, "train").iterdir())
     first.write_bytes(second.read_bytes())
     with pytest.raises(ReidAugError, match="was made with images"):
-        shrink(tiny_root, study, ShrinkConfig(0.4))
+        shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
 
 
 def test_moved_keypoints_are_noticed(tiny_root: Path, tmp_path: Path) -> None:
     study = Study(tmp_path / "study")
-    shrink(tiny_root, study, ShrinkConfig(0.4))
+    shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
     path = find_annotations(tiny_root, "train")
     annotations = read_annotations(path)
     write_annotations(path, annotations.names, annotations.keypoints * 0.5)  # all distances halve: the plan stays
     with pytest.raises(ReidAugError, match="was made with keypoints"):
-        shrink(tiny_root, study, ShrinkConfig(0.4))
-    record = json.loads(study.shrink_path(0.4).read_text())
-    del record["keypoints"]  # as earlier versions had it
-    study.shrink_path(0.4).write_text(json.dumps(record))
-    assert shrink(tiny_root, study, ShrinkConfig(0.4)).existed
+        shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
 
 
 @pytest.mark.parametrize("damage", ["plan.csv", "shrink.json", "none/Market-1501-v15.09.15/manifest.csv"])
 def test_damaged_portion_is_named(tiny_root: Path, tmp_path: Path, damage: str) -> None:
     study = Study(tmp_path / "study")
-    shrink(tiny_root, study, ShrinkConfig(0.4))
+    shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
     (study.portion_dir(0.4) / damage).unlink()
     with pytest.raises(ReidAugError, match="incomplete or changed"):
-        shrink(tiny_root, study, ShrinkConfig(0.4))
-    assert not shrink(tiny_root, study, ShrinkConfig(0.4), force=True).existed
+        shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
+    assert not shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4), force=True).existed
 
 
 def test_two_at_once_are_refused(tiny_root: Path, tmp_path: Path) -> None:
     study = Study(tmp_path / "study")
     with locked(study.path / ".p0.40.lock", "it"), pytest.raises(ReidAugError, match=r"portion 0\.40 is being made by"):
-        shrink(tiny_root, study, ShrinkConfig(0.4))
-    shrink(tiny_root, study, ShrinkConfig(0.4))
+        shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
+    shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
 
 
 def test_full_disk_leaves_nothing_half_written(
@@ -358,37 +362,37 @@ def test_full_disk_leaves_nothing_half_written(
 
     monkeypatch.setattr(shutil, "copyfile", full_after_ten)
     with pytest.raises(OSError, match="No space"):
-        shrink(tiny_root, study, ShrinkConfig(0.4))
+        shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
     assert len(calls) > 10 and [path.name for path in study.path.iterdir()] == [".p0.40.lock"]
     monkeypatch.undo()
-    shrink(tiny_root, study, ShrinkConfig(0.4))
+    shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
 
 
 def test_left_overs_of_a_killed_run_do_no_harm(tiny_root: Path, tmp_path: Path) -> None:
     study = Study(tmp_path / "study")
     (study.path / ".p0.40.partial" / "none" / "x").mkdir(parents=True)
     assert study.portions() == []
-    shrink(tiny_root, study, ShrinkConfig(0.4))
+    shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
     assert not (study.path / ".p0.40.partial").exists() and study.sets(0.4) == ["none"]
 
 
 def test_bad_input_writes_nothing(tiny_root: Path, tmp_path: Path) -> None:
     with pytest.raises(ReidAugError, match="05_c3"):
-        shrink(tiny_root, Study(tmp_path / "run_05_c3_x"), ShrinkConfig(0.4))
+        shrink(open_dataset(tiny_root), Study(tmp_path / "run_05_c3_x"), ShrinkConfig(0.4))
     with pytest.raises(ReidAugError, match=r"smallest possible portion is 0\.16"):  # round(0.16 * 36) = 6 identities
-        shrink(tiny_root, Study(tmp_path / "study"), ShrinkConfig(0.1))
+        shrink(open_dataset(tiny_root), Study(tmp_path / "study"), ShrinkConfig(0.1))
     path = find_annotations(tiny_root, "train")
     rows = path.read_text()
     path.write_text(rows + "0001_c1s1_0_0.jpg: [1]: [1]\n")
     with pytest.raises(ReidAugError, match="line 38"):
-        shrink(tiny_root, Study(tmp_path / "study"), ShrinkConfig(0.4))
+        shrink(open_dataset(tiny_root), Study(tmp_path / "study"), ShrinkConfig(0.4))
     write_annotations(path, ["0009_c1s1_0_0.jpg"], np.ones((1, 18, 2)))
     with pytest.raises(ReidAugError, match="no row for any training image"):
-        shrink(tiny_root, Study(tmp_path / "study"), ShrinkConfig(0.4))
+        shrink(open_dataset(tiny_root), Study(tmp_path / "study"), ShrinkConfig(0.4))
     path.write_text(rows)
     (split_folder(tiny_root, "train") / "-1_c1s1_000000_00.jpg").touch()
     with pytest.raises(ReidAugError, match="junk"):
-        shrink(tiny_root, Study(tmp_path / "study"), ShrinkConfig(0.4))
+        shrink(open_dataset(tiny_root), Study(tmp_path / "study"), ShrinkConfig(0.4))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
 
 
@@ -398,16 +402,16 @@ def test_images_without_a_row_are_copied_and_counted(tiny_root: Path, tmp_path: 
     missing = [row.name for row in plan_for(tiny_root, tmp_path / "a") if row.action == "generate"][:3]
     rows = [row for row, name in enumerate(annotations.names) if name not in missing]
     write_annotations(path, [annotations.names[row] for row in rows], annotations.keypoints[rows])
-    report = shrink(tiny_root, Study(tmp_path / "b"), ShrinkConfig(0.4))
+    report = shrink(open_dataset(tiny_root), Study(tmp_path / "b"), ShrinkConfig(0.4))
     assert report.unannotated == 3
     assert all(row.action == "copy" and row.condition for row in read_plan(report.plan) if row.name in missing)
 
 
 def test_other_tools_read_the_reduced_set(tiny_root: Path, tmp_path: Path) -> None:
     """torchreid and fast-reid glob `*.jpg` and search `([-\\d]+)_c(\\d)` in the whole path."""
-    report = shrink(tiny_root, Study(tmp_path / "study"), ShrinkConfig(0.4))
+    report = shrink(open_dataset(tiny_root), Study(tmp_path / "study"), ShrinkConfig(0.4))
     for split in ("train", "query", "gallery"):
-        expected = {record.name: (record.pid, record.camid) for record in scan_split(report.root, split)}
+        expected = {record.name: (record.pid, record.camid) for record in open_dataset(report.root).images(split)}
         found = {}
         for path in split_folder(report.root, split).glob("*.jpg"):
             pid, camid = map(int, re.search(r"([-\d]+)_c(\d)", str(path)).groups())  # type: ignore[union-attr]

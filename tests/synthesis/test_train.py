@@ -20,6 +20,7 @@ from reidaug.reports.monitor import validation_line
 from reidaug.study.folder import Study
 from reidaug.study.plan import read_plan
 from reidaug.synthesis.provenance import add_training_images, count_seen, describe_training_images
+from tests.factories import images_in
 
 SMALL = ["--preset", "mini", "--width", "8", "--iterations", "2", "--batch-size", "2", "--device", "cpu"]
 runner = CliRunner()
@@ -40,7 +41,7 @@ def test_paper_protocol_trains_on_all_and_says_so(tiny_root: Path) -> None:
     folder = split_folder(tiny_root, "train")
     names = training["trained_on"]["names"]
     assert set(names) <= {path.name for path in folder.iterdir()}
-    assert count_seen(folder, names, training) == len(names) > 0
+    assert count_seen(images_in(folder, names), training) == len(names) > 0
     assert training["validation"]["l1_copy"] > 0  # measured on identities of the test split
 
 
@@ -53,7 +54,7 @@ def test_strict_protocol_sees_no_missing_image(tiny_root: Path) -> None:
     plan = read_plan(Study(Path("study")).plan_path(0.5))
     assert set(training["trained_on"]["names"]) <= {row.name for row in plan if row.kept}
     missing = [row.name for row in plan if not row.kept]
-    assert count_seen(split_folder(tiny_root, "train"), missing, training) == 0
+    assert count_seen(images_in(split_folder(tiny_root, "train"), missing), training) == 0
 
 
 def test_process_killed_at_any_moment_goes_on_to_the_same_weights(tiny_root: Path) -> None:
@@ -140,8 +141,8 @@ def test_starting_from_a_leaky_generator_is_not_strict(tiny_root: Path) -> None:
     assert training["protocol"] == "paper"
     plan = read_plan(Study(Path("study")).plan_path(0.5))
     missing = [row.name for row in plan if not row.kept]
-    leaked = count_seen(split_folder(tiny_root, "train"), missing, pona.load_checkpoint("leaky.pt").training)
-    assert leaked and count_seen(split_folder(tiny_root, "train"), missing, training) == leaked
+    leaked = count_seen(images_in(split_folder(tiny_root, "train"), missing), pona.load_checkpoint("leaky.pt").training)
+    assert leaked and count_seen(images_in(split_folder(tiny_root, "train"), missing), training) == leaked
 
 
 def test_starting_from_the_shipped_generator_stays_strict_and_is_told(tiny_root: Path) -> None:
@@ -159,25 +160,25 @@ def test_starting_from_the_shipped_generator_stays_strict_and_is_told(tiny_root:
 def test_records_of_two_runs_add_up(tiny_root: Path) -> None:
     folder = split_folder(tiny_root, "train")
     names = sorted(path.name for path in folder.glob("*.jpg"))
-    first, second = (describe_training_images(folder, part, None) for part in (names[:4], names[2:6]))
+    first, second = (describe_training_images(images_in(folder, part), None) for part in (names[:4], names[2:6]))
     both = add_training_images(first, second)
-    assert count_seen(folder, names, {"trained_on": both}) == 6
+    assert count_seen(images_in(folder, names), {"trained_on": both}) == 6
     assert add_training_images(first, first) == first
-    third = add_training_images(describe_training_images(folder, names[:4], None), both)
-    assert count_seen(folder, names, {"trained_on": third}) == 6  # what was inherited is passed on
-    assert count_seen(folder, names, {"trained_on": add_training_images(first, {"names": names})}) is None
+    third = add_training_images(describe_training_images(images_in(folder, names[:4]), None), both)
+    assert count_seen(images_in(folder, names), {"trained_on": third}) == 6  # what was inherited is passed on
+    assert count_seen(images_in(folder, names), {"trained_on": add_training_images(first, {"names": names})}) is None
 
 
 def test_pairs_of_a_file_are_part_of_the_fingerprint(tiny_root: Path) -> None:
     folder = split_folder(tiny_root, "train")
     first, second = sorted(path.name for path in folder.glob("*.jpg"))[:2]
-    plain = describe_training_images(folder, [first, second], None)
-    there = describe_training_images(folder, [first, second], None, [(first, second)])
-    back = describe_training_images(folder, [first, second], None, [(second, first)])
+    plain = describe_training_images(images_in(folder, [first, second]), None)
+    there = describe_training_images(images_in(folder, [first, second]), None, [(first, second)])
+    back = describe_training_images(images_in(folder, [first, second]), None, [(second, first)])
     assert "pairs" not in plain and there["pairs"] != back["pairs"]
     assert len({record["fingerprint"] for record in (plain, there, back)}) == 3
     assert plain["digests"] == there["digests"]
-    assert count_seen(folder, [first, second], {"trained_on": there}) == 2
+    assert count_seen(images_in(folder, [first, second]), {"trained_on": there}) == 2
 
 
 def test_vgg_weights_are_looked_at_before_the_images(tiny_root: Path) -> None:

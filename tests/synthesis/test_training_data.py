@@ -10,12 +10,12 @@ from typer.testing import CliRunner, Result
 import pona
 from reidaug.cli.app import app
 from reidaug.datasets.keypoints import count_outside, find_annotations, read_annotations, write_annotations
-from reidaug.datasets.market1501 import scan_split, split_folder
-from reidaug.datasets.pairs import make_pairs
+from reidaug.datasets.layouts import open_dataset
+from reidaug.datasets.market1501 import split_folder
 from reidaug.study.folder import Study
 from reidaug.study.plan import read_plan
 from reidaug.synthesis.training_data import market_data
-from tests.factories import STANDING, write_picture
+from tests.factories import STANDING, all_pairs, write_picture
 
 SMALL = ["--preset", "mini", "--width", "8", "--iterations", "2", "--batch-size", "2", "--device", "cpu"]
 runner = CliRunner()
@@ -38,7 +38,7 @@ def move_joint(root: Path, place: tuple[float, float]) -> tuple[str, int]:
     """Moves a wrist of the first image in a pair; returns its name and its line in the keypoint file."""
     path = root / "market-annotation-train.csv"
     annotations = read_annotations(path)
-    row = int(make_pairs(annotations).min())
+    row = int(all_pairs(annotations).min())
     annotations.keypoints[row, 4] = place
     write_annotations(path, annotations.names, annotations.keypoints)
     return annotations.names[row], row + 2
@@ -47,7 +47,7 @@ def move_joint(root: Path, place: tuple[float, float]) -> tuple[str, int]:
 def used_names(root: Path) -> list[str]:
     """The images that stand in pairs, in the order of the keypoint file."""
     annotations = read_annotations(root / "market-annotation-train.csv")
-    return [annotations.names[row] for row in np.unique(make_pairs(annotations))]
+    return [annotations.names[row] for row in np.unique(all_pairs(annotations))]
 
 
 def test_no_pairs_says_what_was_lost_to_what(tiny_root: Path) -> None:
@@ -108,13 +108,13 @@ def test_images_without_a_joint_are_told(tiny_root: Path) -> None:
 
 def test_a_file_of_all_pairs_gives_the_same_data(tiny_root: Path) -> None:
     assert runner.invoke(app, pairs_command(tiny_root)).exit_code == 0
-    names = [record.name for record in scan_split(tiny_root, "train")]
+    data = open_dataset(tiny_root)
     all_pairs, from_file = (
-        market_data(tiny_root, names, portion=None, pairs_file=path, say=lambda line: None)
+        market_data(data, data.images("train"), portion=None, pairs_file=path, say=lambda line: None)
         for path in (None, Path("pairs.csv"))
     )
-    assert all_pairs.names == from_file.names and all_pairs.named_pairs() == from_file.named_pairs()
-    assert (all_pairs.images.images == from_file.images.images).all()
+    assert all_pairs.images == from_file.images and all_pairs.named_pairs() == from_file.named_pairs()
+    assert (all_pairs.pose_images.images == from_file.pose_images.images).all()
 
 
 def test_pairs_of_missing_images_break_strict(tiny_root: Path) -> None:
@@ -136,9 +136,9 @@ def test_pairs_of_missing_images_break_strict(tiny_root: Path) -> None:
 @pytest.mark.parametrize(
     ("condition", "target", "expected"),
     [
-        ("0001_c2s1_000007_00.jpg", "0001_c9s1_000000_00.jpg", "line 3: 0001_c9s1_000000_00.jpg is not in"),
+        ("0001_c2s1_000007_00.jpg", "0001_c9s1_000000_00.jpg", "line 3: 0001_c9s1_000000_00.jpg is no training image"),
         ("0001_c2s1_000007_00.jpg", "0002_c3s1_000007_00.jpg", "line 3: .* two images of one known person"),
-        ("front.jpg", "back.jpg", "line 3: image name 'front.jpg' does not parse"),
+        ("front.jpg", "back.jpg", "line 3: front.jpg is no training image"),
     ],
 )
 def test_bad_pair_is_named_with_its_line(tiny_root: Path, condition: str, target: str, expected: str) -> None:

@@ -10,27 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.datasets.keypoints import write_annotations
-from reidaug.datasets.market1501 import ANNOTATION_FILES, DISTRACTOR_PID, JUNK_PID, SPLIT_FOLDERS, check_output_path
+from reidaug.datasets.dataset import DISTRACTOR_PID, JUNK_PID
+from reidaug.datasets.keypoints import FILES, write_annotations
+from reidaug.datasets.market1501 import SPLIT_FOLDERS, check_output_path
 from reidaug.demo.mannequins.shots import IDENTITY, STRANGER, Shot, Studio, take_shot
+from reidaug.demo.request import MannequinConfig
 
 FIRST_TEST_PID = 1001  # training identities are 1, 2, ..., so that smaller sets are subsets of larger ones
 LAST_PID = 1501  # the largest that readers of Market-1501 accept
 LAST_CAMERA = 6
 STRANGER_IMAGES = 6  # images of one distractor person
-
-
-@dataclass(frozen=True)
-class MannequinConfig:
-    """What to render."""
-
-    train_ids: int = 100  # identities for training, 1..1000
-    test_ids: int = 50  # other identities for query and gallery, 1..501
-    images: int = 12  # per identity, at least 4
-    cameras: int = 6  # 2..6
-    seed: int = 0
-    distractors: int | None = None  # gallery images of nobody in query; None = a tenth of the test images
-    junk: int | None = None  # gallery images that count neither way; None = a tenth of the test images
 
 
 @dataclass(frozen=True)
@@ -173,6 +162,4 @@ def _fill(folder: Path, config: MannequinConfig, progress: Callable[[int, int], 
             progress(done, len(orders))
     for annotation, splits in (("train", ("train",)), ("test", ("gallery", "query"))):
         rows = [(name, keypoints[split][name]) for split in splits for name in sorted(keypoints[split])]
-        write_annotations(
-            folder / ANNOTATION_FILES[annotation], [name for name, _ in rows], np.stack([row for _, row in rows])
-        )
+        write_annotations(folder / FILES[annotation], [name for name, _ in rows], np.stack([row for _, row in rows]))

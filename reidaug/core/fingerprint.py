@@ -1,0 +1,53 @@
+"""Fingerprints: the first digits of SHA-256, by which data, settings and results are known again."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from reidaug.core.errors import ReidAugError
+from reidaug.core.threads import in_threads
+
+DIGITS = 16  # hexadecimal: 64 bits
+
+
+def fingerprint(content: bytes | str) -> str:
+    """16 hexadecimal digits; text counts as UTF-8."""
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()[:DIGITS]
+
+
+def file_digest(path: Path) -> bytes:
+    """The whole SHA-256 of a file.
+
+    Raises:
+        ReidAugError: it cannot be read.
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except OSError as error:
+        raise ReidAugError(f"cannot read {path}: {error.strerror}") from None
+
+
+def files_fingerprint(files: Mapping[str, Path]) -> str:
+    """The same for the same names with the same bytes, wherever the files are and in whatever order they come."""
+    names = sorted(files)
+    digests = in_threads(lambda name: file_digest(files[name]), names)
+    whole = hashlib.sha256()
+    for name, digest in zip(names, digests, strict=True):
+        whole.update(name.encode() + b"\0" + digest)
+    return whole.hexdigest()[:DIGITS]
+
+
+def stamp_files(paths: Iterable[Path]) -> str:
+    """Of inode, size and time of files: cheap, and another one once any of them is written again.
+
+    Raises:
+        ReidAugError: a file is not there.
+    """
+    stamps = []
+    for path in paths:
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise ReidAugError(f"cannot read {path}: {error.strerror}") from None
+        stamps.append(f"{status.st_ino} {status.st_size} {status.st_mtime_ns}\n")
+    return fingerprint("".join(stamps))

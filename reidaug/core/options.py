@@ -1,0 +1,76 @@
+"""Options of commands, declared where a request declares its fields.
+
+A request is a frozen dataclass: what a user can ask of a piece of work. A field that can be typed on the command line
+is `Annotated` with an `Option`; a field that is itself a request brings the options of its own fields; any other field
+is for callers in Python. So a new option is a new field::
+
+    epochs: Annotated[int | None, Option("Without it: the recipe's.", min=1)] = None  # --epochs
+
+`bool` is a switch, `bool | None` a pair --name/--no-name, a tuple an option that may be repeated, a `Literal` a choice.
+What several commands share stands here, once.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+LAST_SEED = 2**32 - 1  # that numpy takes
+DEFAULT_STUDY = Path("study")
+
+
+@dataclass(frozen=True)
+class Option:
+    """How the command line shows a field, and what it accepts."""
+
+    help: str  # the sentence that a user reads
+    flag: str = ""  # such as "--ckpt"; empty = the field's name with dashes
+    min: float | None = None
+    max: float | None = None
+    choices: Iterable[str] = ()  # where the type is no Literal because they stand in a table
+    panel: str | None = None  # the heading of --help below which it stands
+    environment: str | None = None  # variable that gives the value where no flag does
+    parse: Callable[[str], Any] | None = None  # makes the value of one text; that of a tuple has commas between
+
+
+@dataclass(frozen=True)
+class Argument(Option):
+    """What is typed without a flag."""
+
+
+class LeaveOut:
+    """For a field that is a request: fields of it that the command does not show; they have their default."""
+
+    def __init__(self, *fields: str) -> None:
+        self.fields = fields
+
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]  # of a generator
+BaselinePrecision = Literal["auto", "fp32", "bf16"]
+
+StudyFolder = Annotated[
+    Path,
+    Option(
+        "The study folder: plans, image sets and results. Its study.toml may hold options, for all commands as in "
+        "seed = 1, or below [evaluate] for that one.",
+        flag="--study",
+        environment="REIDAUG_STUDY",
+    ),
+]
+DataRoot = Annotated[
+    Path | None,
+    Option(
+        "The Market-1501 root. Without it: that of the study's portions, else ./Market-1501-v15.09.15.",
+        flag="--data",
+        environment="REIDAUG_DATA",
+    ),
+]
+OnePortion = Annotated[
+    str | None, Option("One portion of the study, such as 0.4. Without it: all of them.", flag="--portion")
+]
+Checkpoint = Annotated[
+    Path, Option("The generator: a file that `reidaug train` wrote, or `shipped` for the package's own.", flag="--ckpt")
+]
+Device = Annotated[str, Option("auto, cpu, cuda or cuda:N. auto takes a GPU if there is one.")]
+Seed = Annotated[int, Option("Seed of the random draws.", min=0, max=LAST_SEED)]
+Copy = Annotated[bool, Option("Copy query and gallery instead of linking them.")]

@@ -1,0 +1,96 @@
+"""Dataclasses as JSON objects: written as they are, read with every field checked against its type."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from reidaug.core.errors import ReidAugError
+
+Record = TypeVar("Record")
+
+
+def to_json(values: Any) -> str:
+    """Plain values as one line of JSON; a number that is not finite becomes null, as JSON knows none."""
+    return json.dumps(_finite(values), ensure_ascii=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def read_record(path: Path, kind: type[Record], advice: str) -> Record:
+    """The dataclass in a JSON file.
+
+    Args:
+        path: the file.
+        kind: the dataclass; fields with a default may be absent.
+        advice: what to do where the file is absent or broken.
+
+    Raises:
+        ReidAugError: no such file, no JSON object, or a field that is absent or of another type (named).
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ReidAugError(f"no {path}: {advice}") from None
+    except (ValueError, RecursionError):
+        raise ReidAugError(f"{path} is no JSON file: {advice}") from None
+    return record_of(kind, values, str(path), advice)
+
+
+def record_of(kind: type[Record], values: object, where: str, advice: str) -> Record:
+    """A dataclass of plain values that came from JSON; names that it does not have are passed over.
+
+    Raises:
+        ReidAugError: a field that is absent or of another type, or a number that is not finite.
+    """
+    if not isinstance(values, dict):
+        raise ReidAugError(f"{where}: expected a JSON object, got {_short(values)}: {advice}")
+    types = get_type_hints(kind)
+    arguments: dict[str, Any] = {}
+    for field in fields(kind):  # type: ignore[arg-type]
+        if field.name in values:
+            value, wanted = values[field.name], types[field.name]
+            if is_dataclass(wanted) and isinstance(wanted, type):
+                value = record_of(wanted, value, f"{where}: {field.name}", advice)
+            elif not _is(value, wanted):
+                raise ReidAugError(f"{where}: {field.name} is {_short(value)}, expected {_name(wanted)}: {advice}")
+            arguments[field.name] = value
+        elif field.default is MISSING and field.default_factory is MISSING:
+            raise ReidAugError(f"{where}: {field.name} is missing: {advice}")
+    return kind(**arguments)
+
+
+def _is(value: object, wanted: Any) -> bool:
+    if wanted is Any:
+        return True
+    if get_origin(wanted) in (Union, UnionType):
+        return any(_is(value, each) for each in get_args(wanted))
+    if wanted is NoneType:
+        return value is None
+    if wanted is float:
+        return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+    if get_origin(wanted) in (dict, Mapping):
+        _, inner = get_args(wanted)
+        return isinstance(value, dict) and all(_is(each, inner) for each in value.values())
+    return type(value) is wanted  # a bool is no int
+
+
+def _name(wanted: Any) -> str:
+    names = {str: "text", int: "a whole number", float: "a finite number", bool: "true or false", NoneType: "null"}
+    if get_origin(wanted) in (Union, UnionType):
+        return " or ".join(map(_name, get_args(wanted)))
+    return names.get(wanted, "an object")
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:40]}..."

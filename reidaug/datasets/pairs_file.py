@@ -1,0 +1,43 @@
+"""`reidaug pairs`: the public pairs CSV of a data set."""
+
+from pathlib import Path
+
+from reidaug.core.errors import ReidAugError
+from reidaug.datasets.keypoints import FILES, find_annotations, read_annotations
+from reidaug.datasets.layouts import open_dataset
+from reidaug.datasets.market1501 import parse_name
+from reidaug.datasets.pairs import draw_pairs, make_pairs, write_pairs
+
+
+def pairs_file(data: Path, split: str, out: Path, count: int | None = None, seed: int = 0) -> tuple[int, int]:
+    """Write the pairs of a data set's training or gallery images, all or some.
+
+    Args:
+        data: a data set, or a folder with nothing but the keypoint files of Market-1501.
+        split: train or test, which is the gallery.
+        out: the CSV to write.
+        count: how many pairs to draw; None = all, in their order.
+        seed: of the draw.
+
+    Returns:
+        How many pairs were written, and how many there are.
+
+    Raises:
+        ReidAugError: no or a broken keypoint file, no pairs, or fewer than `count`.
+    """
+    try:
+        dataset = open_dataset(data)
+    except ReidAugError:
+        if not (data / FILES[split]).is_file():
+            raise
+        annotations = read_annotations(data / FILES[split])
+        pids = {name: parse_name(name)[0] for name in annotations.names}
+    else:
+        pids = {image.name: image.pid for image in dataset.images("gallery" if split == "test" else split)}
+        annotations = read_annotations(find_annotations(dataset.root, split)).only(pids)
+    pairs = make_pairs(annotations, pids)
+    if not len(pairs):
+        raise ReidAugError(f"no person in {data} has two images of the {split} split with both shoulders and both hips")
+    chosen = pairs if count is None else draw_pairs(pairs, count, seed)
+    write_pairs(out, annotations.names, chosen)
+    return len(chosen), len(pairs)

@@ -1,0 +1,58 @@
+"""`queries/KEY.csv`: the average precision of each query by one trained baseline."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from reidaug.core.errors import ReidAugError
+from reidaug.core.files import atomic_write
+from reidaug.datasets.dataset import Image
+
+HEADER = ["name", "pid", "camid", "ap", "ap_trapezoid"]
+
+
+def write_query_scores(path: Path, queries: Sequence[Image], plain: np.ndarray, trapezoid: np.ndarray) -> None:
+    """Writes a row for each query, whole or not at all; its folder is made.
+
+    Args:
+        path: the CSV.
+        queries: Q images.
+        plain: (Q,) plain AP, a fraction; NaN = the query does not count, which is written as an empty field.
+        trapezoid: (Q,) trapezoid AP.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADER)
+    for image, *scores in zip(queries, plain, trapezoid, strict=True):
+        shown = ["" if np.isnan(score) else f"{score:.6f}" for score in scores]
+        writer.writerow([image.name, image.pid, image.camid, *shown])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, text.getvalue())
+
+
+def read_query_scores(path: Path) -> dict[str, tuple[str, float]] | None:
+    """Query name -> (pid, trapezoid AP as a fraction) of the queries that count; None where there is no such file.
+
+    Raises:
+        ReidAugError: a broken file, with the line.
+    """
+    if not path.is_file():
+        return None
+    scores: dict[str, tuple[str, float]] = {}
+    try:
+        lines = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
+        for number, line in enumerate(lines, 1):
+            name, pid, _, _, score = line
+            if number == 1 and line != HEADER:
+                raise ValueError
+            if number > 1 and score:
+                scores[name] = (pid, float(score))
+                if not 0 <= scores[name][1] <= 1:
+                    raise ValueError
+    except (ValueError, csv.Error):
+        where = f"{path} line {number}" if "number" in locals() else str(path)
+        raise ReidAugError(f"{where} is no row of scores by query: remove the file, and evaluate again") from None
+    return scores

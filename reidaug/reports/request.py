@@ -1,0 +1,68 @@
+"""What a user can ask of pictures: of generators, and of what a baseline finds."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from reidaug.core.options import Checkpoint, Device, Option, Seed
+
+Layout = Literal["poses", "persons", "pairs"]
+
+
+@dataclass(frozen=True)
+class GridRequest:
+    """Which people and poses a table of images shows, by which generators."""
+
+    checkpoints: Annotated[
+        tuple[Path, ...],
+        Option("A generator, or `shipped`; give it several times to compare several.", flag="--ckpt"),
+    ]
+    layout: Annotated[
+        Layout,
+        Option(
+            "poses: one person in many poses. persons: many persons in one pose. pairs: condition and target of "
+            "one person, beside the real image."
+        ),
+    ] = "poses"
+    persons: Annotated[
+        tuple[str, ...], Option("File name of a condition image; may be repeated.", flag="--person")
+    ] = ()  # () = drawn
+    poses: Annotated[
+        tuple[str, ...], Option("File name of an image whose pose is the target; may be repeated.", flag="--pose")
+    ] = ()  # () = drawn
+    count: Annotated[int, Option("At most so many poses, persons or pairs where none is named.", min=1, max=100)] = 8
+    seed: Seed = 0
+    device: Device = "auto"
+
+
+@dataclass(frozen=True)
+class AttentionRequest:
+    """Which generator to look into, with which pair and at which points."""
+
+    checkpoint: Checkpoint
+    condition: Annotated[str | None, Option("File name of the condition image. Without it: drawn.")] = None
+    target: Annotated[str | None, Option("File name of an image whose pose is the target. Without it: drawn.")] = None
+    points: Annotated[
+        tuple[str, ...],
+        Option(
+            "X,Y in pixels of the target image; may be repeated. Without it: nose, a wrist, a hip and an ankle.",
+            flag="--point",
+        ),
+    ] = ()
+    seed: Seed = 0
+    device: Device = "auto"
+
+
+@dataclass(frozen=True)
+class RanksRequest:
+    """Which result to draw, and which of its queries; None = any result, and the worst queries."""
+
+    set_name: Annotated[
+        str | None, Option("Training set of the result: none, full, pona or another of the table.", flag="--set")
+    ] = None
+    portion: Annotated[str | None, Option("Portion of the result, such as 0.4; 1 for the full set.")] = None
+    seed: Annotated[int | None, Option("Seed of the result.", min=0)] = None
+    key: Annotated[str | None, Option("Key of the result, where set, portion and seed do not single it out.")] = None
+    queries: Annotated[tuple[str, ...], Option("File name of a query; may be repeated.", flag="--query")] = ()
+    worst: Annotated[int | None, Option("So many queries of the lowest AP (default 10).", min=1, max=100)] = None
+    best: Annotated[int | None, Option("So many queries of the highest AP.", min=1, max=100)] = None

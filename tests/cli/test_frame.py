@@ -1,0 +1,155 @@
+"""One line and exit code 1 for what the user can fix, 130 for Ctrl-C, and nothing but JSON under --json."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from reidaug.cli.app import app
+from tests.cli.commands import error_of, runner
+
+pytestmark = pytest.mark.usefixtures("own_folder")
+
+
+@pytest.mark.parametrize("portion", ["0", "-1", "1.5", "1", "0.9999999999999", "nan", "abc", "0.123", "inf", ""])
+def test_impossible_portions(portion: str, tiny_root: Path) -> None:
+    assert "portion" in error_of("shrink", f"--portion={portion}", "--data", str(tiny_root))
+    assert not Path("study").exists()
+
+
+def test_no_data() -> None:
+    assert "--data" in error_of("shrink", "--portion", "0.4")
+    assert "nowhere" in error_of("shrink", "--portion", "0.4", "--data", "nowhere")
+    assert "nowhere" in error_of("inspect", "nowhere")
+
+
+def test_empty_folder() -> None:
+    Path("empty").mkdir()
+    assert "bounding_box_train" in error_of("shrink", "--portion", "0.4", "--data", "empty")
+    assert "bounding_box_train" in error_of("inspect", "empty")
+
+
+@pytest.mark.parametrize("command", [["synthesize", "--ckpt", "x.pt"], ["evaluate"]])
+def test_no_study(command: list[str]) -> None:
+    assert "reidaug shrink" in error_of(*command)
+
+
+def test_unknown_controls() -> None:
+    assert "copies: expected all, or some of none-matched, duplicate" in error_of("evaluate", "--controls", "copies")
+
+
+def test_no_results() -> None:
+    assert "reidaug evaluate" in error_of("table")
+
+
+def test_poisoned_path(tiny_root: Path) -> None:
+    assert "05_c3" in error_of("shrink", "--portion", "0.4", "--data", str(tiny_root), "--study", "run_05_c3_x")
+    assert not Path("run_05_c3_x").exists()
+
+
+def bomb() -> bytes:
+    """A pickle that would run a command when loaded."""
+    import pickle
+
+    class Bomb:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.system, ("touch exploded",)
+
+    return pickle.dumps({"state": Bomb()})
+
+
+def foreign() -> bytes:
+    import io
+
+    import torch
+
+    content = io.BytesIO()
+    torch.save({"weight": torch.zeros(3)}, content)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [None, b"", b"<!DOCTYPE html><html>404</html>", foreign()[:300], bomb(), foreign(), b"\x00" * 5000],
+    ids=["missing", "empty", "html", "truncated", "bomb", "foreign", "zeros"],
+)
+def test_broken_checkpoints(content: bytes | None, tiny_root: Path) -> None:
+    assert runner.invoke(app, ["shrink", "--portion", "0.4", "--data", str(tiny_root)]).exit_code == 0
+    if content is not None:
+        Path("pona.pt").write_bytes(content)
+    assert "pona.pt" in error_of("synthesize", "--ckpt", "pona.pt")
+    assert not Path("exploded").exists()
+    assert [path.name for path in Path("study/p0.40").iterdir() if path.is_dir()] == ["none"]
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ("no colon here", "line 3"),
+        ("0001_c1s1_000001_01.jpg: [1, 2: [3, 4]", "line 3"),
+        (f"0001_c1s1_000001_01.jpg: {[1] * 17}: {[1] * 17}", "17"),
+    ],
+)
+def test_broken_keypoint_rows_are_named_with_their_line(tiny_root: Path, row: str, expected: str) -> None:
+    path = tiny_root / "market-annotation-train.csv"
+    text = path.read_text()
+    lines = text.splitlines()
+    try:
+        path.write_text("\n".join([*lines[:2], row, *lines[3:]]) + "\n")
+        assert expected in error_of("shrink", "--portion", "0.4", "--data", str(tiny_root))
+        assert not Path("study/p0.40").exists()
+    finally:
+        path.write_text(text)
+
+
+def test_shrink_prints_json_and_nothing_else(tiny_root: Path) -> None:
+    result = runner.invoke(app, ["shrink", "--portion", "0.4", "--data", str(tiny_root), "--json"])
+    assert result.exit_code == 0, result.output
+    values = json.loads(result.stdout)
+    assert values["kept"] + values["missing"] == values["images"]
+    assert values["kept"] == round(0.4 * values["images"])
+
+
+def test_debug_shows_the_trace() -> None:
+    result = runner.invoke(app, ["table", "--debug"])
+    assert result.exit_code == 1 and result.exception is not None
+
+
+def test_read_only_folder_leaves_nothing(tiny_root: Path) -> None:
+    target = Path("locked")
+    target.mkdir()
+    target.chmod(0o500)
+    try:
+        if os.access(target, os.W_OK):
+            pytest.skip("this user may write everywhere")
+        error_of("shrink", "--portion", "0.4", "--data", str(tiny_root), "--study", "locked/study")
+        assert not list(target.iterdir())
+    finally:
+        target.chmod(0o700)
+
+
+def test_full_disk_is_one_line_and_leaves_nothing(tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(*args: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("shutil.copyfile", no_room)
+    assert "No space left" in error_of("shrink", "--portion", "0.4", "--data", str(tiny_root))
+    assert [path.name for path in Path("study").iterdir()] == [".p0.40.lock"]
+
+
+def test_ctrl_c_exits_with_130_and_leaves_nothing() -> None:
+    command = [sys.executable, "-m", "reidaug", "mannequins", "people", "--train-ids", "500"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not list(Path().glob(".people*/bounding_box_train/*.jpg")):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == 130 and "interrupted" in message and "Traceback" not in message
+    assert not list(Path().iterdir())

@@ -1,0 +1,28 @@
+"""Errors as one line."""
+
+import errno
+
+import pytest
+
+import pona.errors
+from reidaug.core.errors import OUT_OF_MEMORY, ReidAugError, is_foreseen, one_line
+
+
+@pytest.mark.parametrize("words", pona.errors.OUT_OF_MEMORY)
+def test_running_out_of_memory_is_recognised_as_in_pona(words: str) -> None:
+    error = RuntimeError(f"oneDNN: {words} of 3 GiB")
+    assert is_foreseen(error) and pona.errors.is_out_of_memory(error)
+    assert one_line(error).startswith("out of memory: give a smaller --batch-size")
+    assert OUT_OF_MEMORY == pona.errors.OUT_OF_MEMORY
+
+
+def test_what_is_ours_is_foreseen_and_anything_else_is_named() -> None:
+    assert one_line(ReidAugError("two\n  lines")) == "two lines" and is_foreseen(ReidAugError(""))
+    assert not is_foreseen(ValueError("out of range"))
+    assert "unexpected ValueError: first (run again with --debug" in one_line(ValueError("first\nsecond"))
+
+
+@pytest.mark.parametrize(("number", "advice"), [(errno.ENOSPC, "free some"), (errno.EACCES, "permissions")])
+def test_an_error_of_the_system_names_the_file_and_what_to_do(number: int, advice: str) -> None:
+    line = one_line(OSError(number, "why", "a/file"))
+    assert line.startswith("a/file: why: ") and advice in line

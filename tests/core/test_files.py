@@ -1,0 +1,116 @@
+"""Files and folders that appear whole or not at all, and locks."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reidaug.core import files
+from reidaug.core.errors import ReidAugError
+from reidaug.core.files import atomic_write, link_or_copy_files, locked
+from reidaug.study.plan import PlanRow
+
+A, B = "0002_c1s1_000451_03.jpg", "0002_c2s1_000451_03.jpg"
+PLAN = [
+    PlanRow(A, 2, 1, True, "", "keep"),
+    PlanRow(B, 2, 2, False, A, "generate"),
+    PlanRow("0003_c1s1_0_0.jpg", 3, 1, False, "", "drop"),
+]
+
+
+@pytest.mark.parametrize("data", ["ü\n", b"\x00\xff"])
+def test_file_is_written_whole(tmp_path: Path, data: bytes | str) -> None:
+    atomic_write(tmp_path / "a", "old")
+    atomic_write(tmp_path / "a", data)
+    assert (tmp_path / "a").read_bytes() == (data.encode() if isinstance(data, str) else data)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    umask = os.umask(0)
+    os.umask(umask)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
+def test_full_disk_leaves_the_old_file_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    atomic_write(tmp_path / "a", "old")
+    monkeypatch.setattr(files.os, failing, full)
+    with pytest.raises(OSError, match="No space"):
+        atomic_write(tmp_path / "a", "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"] and (tmp_path / "a").read_text() == "old"
+
+
+def files_in(folder: Path) -> dict[str, Path]:
+    return {path.name: path for path in folder.iterdir()}
+
+
+def test_folder_is_linked_or_copied(tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tiny_root)
+    link_or_copy_files(files_in(Path("query")), tmp_path / "link", copy=False)
+    link_or_copy_files(files_in(Path("query")), tmp_path / "copy", copy=True)
+    assert os.readlink(tmp_path / "link") == str(tiny_root / "query") and not (tmp_path / "copy").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "data", "link"]
+    contents = [{p.name: p.read_bytes() for p in (tmp_path / kind).iterdir()} for kind in ("link", "copy")]
+    assert contents[0] == contents[1] and len(contents[0]) == 8
+
+
+def test_files_of_several_folders_or_other_names_are_linked_or_copied_one_by_one(
+    tiny_root: Path, tmp_path: Path
+) -> None:
+    some = {"a.jpg": next((tiny_root / "query").iterdir()), "b.jpg": next((tiny_root / "bounding_box_test").iterdir())}
+    for copy in (False, True):
+        target = tmp_path / str(copy)
+        link_or_copy_files(some, target, copy)
+        assert {path.name: path.read_bytes() for path in target.iterdir()} == {
+            name: path.read_bytes() for name, path in some.items()
+        }
+        assert all(path.is_symlink() != copy for path in target.iterdir()) and not target.is_symlink()
+
+
+def test_copy_that_was_cut_is_not_taken_for_a_whole_one(
+    tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = shutil.copyfile
+    monkeypatch.setattr(shutil, "copyfile", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        link_or_copy_files(files_in(tiny_root / "query"), tmp_path / "copy", copy=True)
+    assert not (tmp_path / "copy").exists()
+    monkeypatch.setattr(shutil, "copyfile", copy)
+    link_or_copy_files(files_in(tiny_root / "query"), tmp_path / "copy", copy=True)
+    assert len(list((tmp_path / "copy").iterdir())) == 8
+
+
+def test_lock_is_for_one_at_a_time_and_freed_on_error(tmp_path: Path) -> None:
+    path = tmp_path / "new" / ".lock"
+    with locked(path, "the set pona"), pytest.raises(ReidAugError, match=rf"the set pona .* process {os.getpid()} on "):  # noqa: SIM117
+        with locked(path, "the set pona"):
+            pytest.fail("two held the lock")
+    with pytest.raises(KeyError), locked(path, "it"):
+        raise KeyError
+    with locked(path, "it"), locked(tmp_path / ".other", "other"):
+        pass
+
+
+def test_lock_names_its_holder_and_dies_with_it(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    code = (
+        "import sys, time; from pathlib import Path; from reidaug.core.files import locked\n"
+        "with locked(Path(sys.argv[1]), 'it'): print('held', flush=True); time.sleep(60)"
+    )
+    repository = Path(files.__file__).parents[2]
+    with subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE, cwd=repository) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+        with pytest.raises(ReidAugError, match=f"process {holder.pid} on ") as caught, locked(path, "it"):
+            pytest.fail("two held the lock")
+        assert re.search(r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", str(caught.value))
+        holder.kill()
+        holder.wait()
+    with locked(path, "it"):
+        assert f"process {os.getpid()} on " in path.read_text()

@@ -1,0 +1,51 @@
+"""Image files: what Pillow decodes, sizes, and what cannot be read."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reidaug.core.errors import ReidAugError
+from reidaug.datasets.images import read_image, read_images
+from reidaug.datasets.market1501 import split_folder
+
+
+def test_images_are_read_as_pillow_reads_them(tiny_root: Path) -> None:
+    paths = sorted(split_folder(tiny_root, "train").iterdir())
+    images = read_images(paths)
+    assert images.shape == (36, 128, 64, 3) and images.dtype == np.uint8
+    for path, image in zip(paths, images, strict=True):
+        np.testing.assert_array_equal(image, np.asarray(Image.open(path).convert("RGB")))
+
+
+def test_another_size_is_refused(tiny_root: Path) -> None:
+    paths = sorted(split_folder(tiny_root, "query").iterdir())[:3]
+    with Image.open(paths[1]) as image:
+        image.resize((48, 96)).save(paths[1])
+    with pytest.raises(
+        ReidAugError, match=re.escape(f"{paths[1]} is 96 x 48 pixels (height x width), expected 128 x 64")
+    ):
+        read_images(paths, size=(128, 64))
+    both = f"{paths[1]} is 96 x 48 pixels (height x width) but {paths[0]} is 128 x 64"
+    with pytest.raises(ReidAugError, match=re.escape(both)):
+        read_images(paths)
+
+
+def test_grey_images_become_rgb(tmp_path: Path) -> None:
+    Image.new("L", (64, 128), 77).save(tmp_path / "a.jpg")
+    assert (read_image(tmp_path / "a.jpg") == 77).all() and read_image(tmp_path / "a.jpg").shape == (128, 64, 3)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", None], ids=["empty", "html", "truncated"])
+def test_unreadable_image_is_named(tiny_root: Path, content: bytes | None) -> None:
+    paths = sorted(split_folder(tiny_root, "query").iterdir())
+    paths[5].write_bytes(paths[5].read_bytes()[:600] if content is None else content)
+    with pytest.raises(ReidAugError, match=f"cannot read the image .*{paths[5].name}") as caught:
+        read_images(paths)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ReidAugError, match="no such image"):
+        read_images([paths[0], tiny_root / "absent.jpg"])
+    with pytest.raises(ReidAugError, match="no images"):
+        read_images([])

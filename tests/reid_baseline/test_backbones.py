@@ -1,0 +1,84 @@
+"""The table of backbones: a new one works everywhere, folding is exact for all."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from reid_baseline import (
+    ARCHS,
+    BACKBONES,
+    Backbone,
+    BaselineNet,
+    ReIDError,
+    evaluate_ranking,
+    extract_features,
+    load_model,
+    save_model,
+)
+from tests.reid_baseline.factories import (
+    TINY,
+    Toy,
+    coloured_people,
+    random_images,
+    same_weights,
+    train,
+    unfolded_features,
+    wake_norms,
+)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_an_entry_is_all_that_a_new_backbone_needs(tmp_path, toy, precision):
+    recipe = replace(TINY, epochs=12, dropout=0.0)
+    model = train(recipe, arch=toy, precision=precision)
+    assert isinstance(model.backbone, Toy)
+    save_model(tmp_path / "toy.pt", model, recipe, range(4))
+    loaded, _ = load_model(tmp_path / "toy.pt")
+    assert same_weights(loaded, model)
+    images, labels = coloured_people(seed=1)
+    cameras = torch.arange(len(labels)) % 2 + 1
+    features, again = (
+        extract_features(network, images, recipe, "cpu", precision=precision) for network in (model, loaded)
+    )
+    assert torch.equal(again, features)
+    assert evaluate_ranking(features, features, labels, labels, cameras, cameras).mean_ap > 0.9
+
+
+@pytest.mark.parametrize("arch", [*ARCHS, "toy"])
+def test_folding_the_norms_changes_features_by_rounding_only(toy, arch):
+    torch.manual_seed(0)
+    network = BaselineNet(arch, 3)
+    wake_norms(network)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    features = extract_features(network, random_images(), TINY, "cpu", precision="fp32")
+    torch.testing.assert_close(features, unfolded_features(network, random_images()), atol=1e-5, rtol=0)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_the_last_stride_reaches_the_backbone(toy):
+    assert [BaselineNet(toy, 3, last_stride=stride).backbone.dilated.stride for stride in (1, 2)] == [(1, 1), (2, 2)]
+
+
+def test_a_backbone_lies_channels_last_unless_it_knows_better(toy, monkeypatch):
+    asked = []
+
+    class Picky(Toy):
+        def lay_out(self, device, precision):
+            asked.append((device.type, precision))
+
+    monkeypatch.setitem(BACKBONES, "picky", Backbone(Picky))
+    for arch, contiguous in ((toy, False), ("picky", True)):
+        network = BaselineNet(arch, 3).lay_out(torch.device("cpu"), "bf16")
+        assert network.backbone.dilated.weight.is_contiguous() == contiguous
+    assert asked == [("cpu", "bf16")]
+
+
+def test_the_names_and_their_order():
+    assert ARCHS == ("resnet50", "resnet18")
+
+
+def test_an_unknown_arch_is_one_clear_line_that_names_the_known_ones(toy):
+    with pytest.raises(ReIDError, match="resnet101") as error:
+        BaselineNet("resnet101", 2)
+    assert all(name in str(error.value) for name in ("resnet50", "resnet18", toy)) and "\n" not in str(error.value)

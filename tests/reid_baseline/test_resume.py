@@ -1,0 +1,73 @@
+"""Interrupted trainings: resumed exactly, or refused."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from reid_baseline import ReIDError, training_seconds
+from reid_baseline import train as train_module
+from tests.reid_baseline.factories import STRONG_TINY, TINY, same_weights, train
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_resume_gives_the_same_network_as_no_interruption(tmp_path, monkeypatch, precision):
+    options = {"recipe": replace(TINY, size=(64, 32)), "precision": precision}  # oneDNN convolves no map one pixel wide
+    whole = train(**options)
+    monkeypatch.setattr(train_module, "SAVE_SECONDS", -1.0)
+
+    def kill_in_epoch_three(report):
+        if report.epoch == 3:
+            raise Killed
+
+    checkpoint = tmp_path / "training.pt"
+    with pytest.raises(Killed):
+        train(**options, checkpoint=checkpoint, progress=kill_in_epoch_three)
+    assert [path.name for path in tmp_path.iterdir()] == ["training.pt"]
+    first = training_seconds(checkpoint)
+    reports = []
+    assert same_weights(whole, train(**options, checkpoint=checkpoint, progress=reports.append))
+    assert {report.epoch for report in reports} == {3}
+    seconds = training_seconds(checkpoint)
+    assert 0 < first < seconds  # of both runs
+    reports.clear()
+    assert same_weights(whole, train(**options, checkpoint=checkpoint, progress=reports.append))
+    assert not reports and training_seconds(checkpoint) == seconds  # there was nothing left to do
+
+
+def test_the_strong_recipe_resumes_exactly(tmp_path, monkeypatch):
+    whole = train(STRONG_TINY)
+    monkeypatch.setattr(train_module, "SAVE_SECONDS", -1.0)
+
+    def kill_in_epoch_three(report):
+        if report.epoch == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(STRONG_TINY, checkpoint=tmp_path / "t.pt", progress=kill_in_epoch_three)
+    assert same_weights(whole, train(STRONG_TINY, checkpoint=tmp_path / "t.pt"))
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path):
+    recipe = replace(TINY, epochs=1)
+    checkpoint = tmp_path / "training.pt"
+    train(recipe, checkpoint=checkpoint)
+    for options in ({"seed": 1}, {"recipe": replace(recipe, weight_decay=0.0)}):
+        with pytest.raises(ReIDError, match=r"other images.*versions"):
+            train(**({"recipe": recipe, "checkpoint": checkpoint} | options))
+    state = torch.load(checkpoint, weights_only=True)
+    torch.save({**state, "format": "reid_baseline training state 2"}, checkpoint)
+    with pytest.raises(ReIDError, match="another version"):
+        train(recipe, checkpoint=checkpoint)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(ReIDError, match="no state"):
+        train(recipe, checkpoint=checkpoint)
+
+
+def test_a_checkpoint_that_cannot_be_written_is_one_clear_line(tmp_path):
+    with pytest.raises(ReIDError, match="cannot be written"):
+        train(replace(TINY, epochs=1), checkpoint=tmp_path / "absent" / "training.pt")

@@ -1,0 +1,27 @@
+"""Identity similarity, with a re-ID network of random weights."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from reid_baseline.data import load_images
+from reid_baseline.features import extract_features
+from reid_baseline.model import build_model, save_model
+from reid_baseline.recipe import QUICK
+from reidaug.datasets.images import read_images
+from reidaug.scoring.metrics.identity import load_identity
+
+CPU = torch.device("cpu")
+
+
+def test_identity_is_the_cosine_of_features(tmp_path: Path, tiny_root: Path) -> None:
+    torch.manual_seed(0)
+    model = build_model("resnet18", 3, embedding=QUICK.embedding)
+    save_model(tmp_path / "model.pt", model, QUICK, [1, 2, 3])
+    paths = sorted((tiny_root / "query").iterdir())[:4]
+    features = extract_features(model, load_images(paths, QUICK.size), QUICK, "cpu")
+    images = read_images(paths)
+    similarity = load_identity(tmp_path / "model.pt", CPU)(images[:2], images[2:])
+    assert np.allclose(similarity, (features[:2] * features[2:]).sum(dim=1).numpy(), atol=1e-5)
+    assert np.allclose(load_identity(tmp_path / "model.pt", CPU)(images, images), 1, atol=1e-5)
