@@ -1,8 +1,8 @@
-"""Training and feature extraction of the baseline beside the usual way, as a ratio, in one run on the same images.
+"""Speed of training and feature extraction compared with the usual way, in one run on the same images.
 
 The usual way: a DataLoader with worker processes opens every JPEG with PIL in every epoch, torchvision's transforms
-augment and normalise it alone; float32, NCHW; each test image is loaded and passed twice, as it is and mirrored; the
-loss is fetched in every step; torch.optim.SGD as it comes. Network, batches and augmentation are the same.
+augment and normalise it on its own; float32, NCHW; each test image is loaded and passed twice, plain and mirrored; the
+loss is fetched in every step; torch.optim.SGD with its defaults. Network, batches and augmentation are the same.
 
 usage: python benchmarks/baseline.py [--arch resnet18] [--recipe quick] [--images 1280] [--rounds 3] [--threads N]
 """
@@ -30,7 +30,7 @@ PERSONS = 64
 
 
 class Files(Dataset):
-    """JPEG files that are opened, resized, augmented and normalised one by one."""
+    """JPEG files, opened, resized, augmented and normalised one by one."""
 
     def __init__(self, paths: list[Path], labels: list[int], transform: Callable[[Image.Image], Tensor]) -> None:
         self.paths, self.labels, self.transform = paths, labels, transform
@@ -43,7 +43,7 @@ class Files(Dataset):
 
 
 class UsualWay:
-    """Epochs and features as most re-ID code has them."""
+    """Epochs and features as in most re-ID code."""
 
     def __init__(
         self, arch: str, recipe: Recipe, paths: list[Path], labels: list[int], device: torch.device, workers: int
@@ -68,7 +68,7 @@ class UsualWay:
                 shuffle,
                 num_workers=workers,
                 pin_memory=pin,
-                persistent_workers=workers > 0,  # not usual; but so short an epoch would mostly be their start
+                persistent_workers=workers > 0,  # not usual, but starting them would take most of so short an epoch
             )
 
         self.training, self.test = loader(augmented, True), loader([*first, *last], False)
@@ -87,16 +87,16 @@ class UsualWay:
     @torch.no_grad()
     def features(self) -> Tensor:
         self.model.eval()
-        found = []
+        features = []
         for images, _ in self.test:
             images = images.to(self.device)
             both = self.model(images) + self.model(images.flip(3)) if self.flip_test else self.model(images)
-            found.append(F.normalize(both).cpu())
-        return torch.cat(found)
+            features.append(F.normalize(both).cpu())
+        return torch.cat(features)
 
 
 def smooth_images(count: int, size: tuple[int, int]) -> Tensor:
-    """Random images whose JPEG files are as small as those of photographs: noise takes longer to read."""
+    """Random images whose JPEG files are as small as photographs; those of noise would take longer to read."""
     random = torch.Generator().manual_seed(0)
     coarse = 255 * torch.rand(count, 3, 16, 8, generator=random)
     grain = 5 * torch.randn(count, 3, *size, generator=random)
@@ -105,7 +105,7 @@ def smooth_images(count: int, size: tuple[int, int]) -> Tensor:
 
 def write_files(folder: Path, images: Tensor) -> list[Path]:
     """The images as JPEG files of Market-1501's size."""
-    paths = [folder / f"{place}.jpg" for place in range(len(images))]
+    paths = [folder / f"{index}.jpg" for index in range(len(images))]
     for path, image in zip(paths, images, strict=True):
         Image.fromarray(image.permute(1, 2, 0).numpy()).resize((64, 128)).save(path, quality=95)
     return paths
@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("--arch", choices=ARCHS, nargs="+", default=list(ARCHS))
     parser.add_argument("--recipe", choices=("paper", "quick"), default="quick")
     parser.add_argument("--images", type=int, default=1280, help="a multiple of the recipe's batch")
-    parser.add_argument("--rounds", type=int, default=3, help="of each way, in turns, after one that does not count")
+    parser.add_argument("--rounds", type=int, default=3, help="of each way, in turns, after a warm-up")
     parser.add_argument("--workers", type=int, default=2, help="of the DataLoader")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())

@@ -1,4 +1,4 @@
-"""Rendered people per second on one core, JPEG and files included: `python benchmarks/mannequins.py [--ids 40]`."""
+"""Rendered people per second on one core, with JPEG and files: `python benchmarks/mannequins.py [--ids 40]`."""
 
 import argparse
 import os

@@ -1,6 +1,6 @@
-"""Images per second of `generate_images` beside the plain form of the same network, as a ratio, in one run.
+"""Speed of `generate_images` compared with the plain form of the same network, in one run.
 
-The plain form: float32, NCHW, BN as it was trained, attention as an N x N map. Also: by how much the images differ.
+The plain form: float32, NCHW, batch norm as trained, attention as an N x N map. Also prints how much the images differ.
 
 usage: python benchmarks/painting.py [--ckpt pona.pt | --width 64] [--batch-size 8] [--repeats 7] [--threads N]
 """
@@ -23,14 +23,14 @@ SIZE = (128, 64)
 
 
 @torch.inference_mode()
-def paint_plainly(generator: PoNAGenerator, images: Tensor, conditions: Tensor, targets: Tensor) -> Tensor:
-    """The same images, the plain way."""
-    kept, pona.attention.attend = pona.attention.attend, attend_naively
+def generate_plainly(generator: PoNAGenerator, images: Tensor, conditions: Tensor, targets: Tensor) -> Tensor:
+    """The same images by the plain form."""
+    attend, pona.attention.attend = pona.attention.attend, attend_naively
     try:
-        maps = [render_heatmaps(each, SIZE, generator.config.sigma) for each in (conditions, targets)]
+        maps = [render_heatmaps(poses, SIZE, generator.config.sigma) for poses in (conditions, targets)]
         return to_uint8(generator(to_float(images), *maps))
     finally:
-        pona.attention.attend = kept
+        pona.attention.attend = attend
 
 
 def load(arguments: argparse.Namespace) -> PoNAGenerator:
@@ -61,7 +61,7 @@ def main() -> None:
     conditions, targets = (torch.rand(count, 18, 2, generator=random) * torch.tensor([63.0, 127.0]) for _ in "ab")
     first = torch.zeros(count, dtype=torch.int64)
     ways: dict[str, Callable[[], Tensor]] = {
-        "plain": lambda: paint_plainly(plain, images, conditions, targets),
+        "plain": lambda: generate_plainly(plain, images, conditions, targets),
         "fast": lambda: generate_images(fast, images, conditions, targets),
         "fast, one person": lambda: generate_images(fast, images[:1], conditions[:1], targets, of=first),
     }
@@ -69,7 +69,7 @@ def main() -> None:
     medians = median_seconds(ways, arguments.repeats)
     for name, seconds in medians.items():
         print(f"{name:17} {count / seconds:7.1f} images/s   {medians['plain'] / seconds:.2f} times plain")
-    print(f"plain and fast differ by {difference.mean():.4f} of 255 in the mean, {difference.max():.0f} at most")
+    print(f"plain and fast differ by {difference.mean():.4f} of 255 on average, {difference.max():.0f} at most")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Time and memory of ``evaluate_ranking`` beside the bare matrix product, at the size of Market-1501.
+"""Time and memory of ``evaluate_ranking`` compared with the matrix product alone, at the size of Market-1501.
 
 usage: python benchmarks/ranking.py [--queries 3368] [--gallery 19732] [--dimensions 512] [--repeats 5]
 """
@@ -20,7 +20,7 @@ def resident_mib() -> float:
 
 
 def peak_extra_mib(function: Callable[[], object]) -> float:
-    """Returns by how much the process grows at most while ``function`` runs, looked at every 2 ms."""
+    """Returns the peak growth of the process while ``function`` runs, sampled every 2 ms."""
     before = peak = resident_mib()
     done = threading.Event()
 
@@ -38,7 +38,7 @@ def peak_extra_mib(function: Callable[[], object]) -> float:
 
 
 def seconds(function: Callable[[], object], repeats: int) -> float:
-    """Returns the shortest of some runs."""
+    """Returns the time of the fastest run."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()

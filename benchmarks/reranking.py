@@ -3,7 +3,7 @@
 usage: python benchmarks/reranking.py [--queries 3368] [--gallery 19732] [--junk 0.19] [--dimensions 512]
                                       [--persons 1501] [--noise 1.0]
 
-Peak memory is the whole process, with torch, as the system counts it; run each setting in a process of its own.
+Peak memory is that of the whole process with torch, as the system counts it; run each setting in a separate process.
 """
 
 import argparse

@@ -1,6 +1,6 @@
-"""Training steps per second beside a naive way of the same step, as a ratio, in one run on the same random data.
+"""Speed of training steps compared with a naive form of the same step, in one run on the same random data.
 
-The naive way is that of the published code, as it is described (not copied): for every pair two JPEGs and two stored
+The naive form is that of the published code, by its description (not copied): for every pair two JPEGs and two stored
 heatmaps are read in the loop, one by one; float32, NCHW; attention as an N x N map; torch's dropout; an image pool that
 is handled image by image; Adam that is not fused; every loss is fetched in every step; no moving average.
 
@@ -56,7 +56,7 @@ class StoredPairs(Dataset):
 
 
 def attend_naively(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Attention with its whole map in memory."""
+    """Attention with the whole map in memory."""
     weights = torch.bmm(query.flatten(2).transpose(1, 2), key.flatten(2)).softmax(dim=-1)
     return torch.bmm(value.flatten(2), weights.transpose(1, 2)).view_as(value)
 
@@ -74,8 +74,8 @@ class NaivePool:
             if len(self.kept) < self.size:
                 self.kept.append(image)
             elif torch.rand(1).item() > 0.5:
-                place = int(torch.randint(self.size, (1,)).item())
-                image, self.kept[place] = self.kept[place], image.clone()
+                index = int(torch.randint(self.size, (1,)).item())
+                image, self.kept[index] = self.kept[index], image.clone()
             answer.append(image)
         return torch.cat(answer)
 
@@ -119,18 +119,18 @@ class NaiveTrainer:
         ]
         losses["gan"] = (terms[0] + terms[1]) / 2
         self._descend(0, config.l1_weight * losses["l1"] + config.gan_weight * losses["gan"])
-        for place, condition in enumerate((image, target_pose)):
-            network = self.discriminators[place]
+        for index, condition in enumerate((image, target_pose)):
+            network = self.discriminators[index]
             real = adversarial_loss(network(torch.cat((target, condition), 1)), True, config.adversarial)
-            old = self.pools[place].query(inputs[place])
-            losses[f"d{place}"] = (real + adversarial_loss(network(old), False, config.adversarial)) / 2
-            self._descend(place + 1, losses[f"d{place}"])
+            old = self.pools[index].query(inputs[index])
+            losses[f"d{index}"] = (real + adversarial_loss(network(old), False, config.adversarial)) / 2
+            self._descend(index + 1, losses[f"d{index}"])
         return {name: loss.item() for name, loss in losses.items()}
 
-    def _descend(self, place: int, loss: Tensor) -> None:
-        self.optimizers[place].zero_grad()
+    def _descend(self, index: int, loss: Tensor) -> None:
+        self.optimizers[index].zero_grad()
         loss.backward()
-        self.optimizers[place].step()
+        self.optimizers[index].step()
 
 
 def endless(loader: DataLoader) -> Iterator[list[Tensor]]:
@@ -139,7 +139,7 @@ def endless(loader: DataLoader) -> Iterator[list[Tensor]]:
 
 
 def naively(step: Callable[[], object]) -> Callable[[], object]:
-    """The step with the attention that keeps its map."""
+    """The step with naive attention."""
 
     def run() -> object:
         ours, pona.attention.attend = pona.attention.attend, attend_naively
@@ -152,7 +152,7 @@ def naively(step: Callable[[], object]) -> Callable[[], object]:
 
 
 def machine(device: torch.device) -> str:
-    """What the figures hang on, in one line."""
+    """What the figures depend on, in one line."""
     checks = {"AMX": "_is_amx_tile_supported", "AVX512-BF16": "_is_avx512_bf16_supported"}
     has = [name for name, check in checks.items() if getattr(torch.cpu, check, lambda: False)()]
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
@@ -165,14 +165,14 @@ def main() -> None:
     mini = PRESETS["mini"]
     parser.add_argument("--width", type=int, default=mini.width)
     parser.add_argument("--batch-size", type=int, default=mini.batch_size)
-    parser.add_argument("--iterations", type=int, default=5, help="of each, in turns, after two that do not count")
+    parser.add_argument("--iterations", type=int, default=5, help="of each form, in turns, after two as a warm-up")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--compile", action="store_true", help="a third runner: our step through torch.compile")
+    parser.add_argument("--compile", action="store_true", help="also time our step with torch.compile")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
 
-    config = replace(mini, width=args.width, batch_size=args.batch_size, dropout=True)  # both the same work
+    config = replace(mini, width=args.width, batch_size=args.batch_size, dropout=True)  # the same work for both
     random = torch.Generator().manual_seed(0)
     data = PoseImages(
         torch.randint(256, (IMAGES, 3, 128, 64), dtype=torch.uint8, generator=random),

@@ -1,4 +1,4 @@
-"""Paint one rendered person in the poses of others, with the shipped generator.
+"""Generate one rendered person in the poses of others, with the shipped generator.
 
 `python examples/one_person_many_poses.py` writes poses.png. It uses the libraries, not the command line.
 """
@@ -15,8 +15,8 @@ from reidaug.datasets.keypoints import find_annotations, read_annotations
 from reidaug.datasets.market1501 import split_folder
 from reidaug.datasets.pairs import usable
 from reidaug.demo.mannequins import MannequinConfig, write_mannequins
-from reidaug.demo.run import shipped_checkpoint
 from reidaug.reports.tiles import pose_image, save_comparison
+from reidaug.synthesis.painter import shipped_checkpoint
 
 POSES = 8
 
@@ -36,8 +36,8 @@ def main() -> None:
         torch.from_numpy(keypoints),
     )
     rows = [
-        [image[0], pose_image(pose, image.shape[1:3]), painted]
-        for pose, painted in zip(keypoints, generated.permute(0, 2, 3, 1).numpy(), strict=True)
+        [image[0], pose_image(pose, image.shape[1:3]), output]
+        for pose, output in zip(keypoints, generated.permute(0, 2, 3, 1).numpy(), strict=True)
     ]
     save_comparison(Path("poses.png"), rows, headings=("condition", "target pose", "generated"))
     print("poses.png")

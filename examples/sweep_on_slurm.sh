@@ -1,6 +1,6 @@
 #!/bin/bash
-# The paper's Table VI in 8 jobs on one study; each takes a share of the baselines. Where a job was stopped, send the whole array
-# again: what is done is passed over.
+# The paper's Table VI in 8 jobs on one study; each takes a share of the baselines. If a job was stopped, submit the whole array
+# again: what is done is skipped.
 #   sbatch examples/sweep_on_slurm.sh Market-1501-v15.09.15 pona.pt
 #SBATCH --job-name=reidaug-sweep
 #SBATCH --array=0-7

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Paints the missing images of every portion of ./study in 8 jobs; whoever completes a set writes its manifest.
+# Generates the missing images of every portion of ./study in 8 jobs; the job that completes a set writes its manifest.
 #   sbatch examples/synthesize_on_slurm.sh pona.pt
 #SBATCH --job-name=reidaug-synthesize
 #SBATCH --array=0-7

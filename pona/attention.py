@@ -14,7 +14,7 @@ WIDEST_HEAD = 128  # channels that every fused kernel of torch accepts, forward 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Softmax attention over the positions of a feature map, without 1/sqrt(d) (eqs. 4-6 of the paper).
 
-    torch's fused kernels need values as wide as the queries, and some also a width that 8 divides. Values are wider
+    torch's fused kernels need values as wide as the queries, and some also a width divisible by 8. Values are wider
     here, so they are split into as few heads as the kernels allow, and every head gets the same query and key, padded
     with zeros to its width: the same result, without the N x N map. Narrow heads would need no padding, but compute
     the softmax once per head. On a CPU plain matrix products over blocks of queries are 5 times faster than the fused
@@ -67,11 +67,8 @@ def attend_in_blocks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     return torch.cat(blocks, dim=1).transpose(1, 2).unflatten(2, value.shape[2:])
 
 
-class CrossAttention(nn.Module):
-    """Pose-guided attention (eqs. 4-7): queries and keys come from the pose code, values from the image code.
-
-    The result is gamma * attended + image code; gamma starts at 0.
-    """
+class _Attention(nn.Module):
+    """The learnt maps to queries, keys and values, and the weight of what is attended to, 0 at first."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -80,6 +77,13 @@ class CrossAttention(nn.Module):
         self.key = nn.Conv2d(channels, depth, 1)
         self.value = nn.Conv2d(channels, channels, 1)
         self.gamma = nn.Parameter(torch.zeros(1))
+
+
+class CrossAttention(_Attention):
+    """Pose-guided attention (eqs. 4-7): queries and keys come from the pose code, values from the image code.
+
+    The result is gamma * attended + image code; gamma starts at 0.
+    """
 
     def forward(self, image_code: Tensor, pose_code: Tensor) -> Tensor:
         """B x C x H x W, B x C x H x W -> B x C x H x W."""
@@ -87,19 +91,14 @@ class CrossAttention(nn.Module):
         return self.gamma * attended + image_code
 
 
-class SelfAttention(nn.Module):
+class SelfAttention(_Attention):
     """Self-attention of the authors' code: gamma * attended + beta * x + x; gamma and beta start at 0.
 
     After Zhang et al. (SAGAN, ICML 2019); beta is the authors' addition.
     """
 
     def __init__(self, channels: int) -> None:
-        super().__init__()
-        depth = query_depth(channels)
-        self.query = nn.Conv2d(channels, depth, 1)
-        self.key = nn.Conv2d(channels, depth, 1)
-        self.value = nn.Conv2d(channels, channels, 1)
-        self.gamma = nn.Parameter(torch.zeros(1))
+        super().__init__(channels)
         self.beta = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:

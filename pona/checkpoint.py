@@ -77,12 +77,10 @@ def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> Che
     """
     content = read_torch(Path(path))
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        hint = ""
+        hint = ": give one that `train` wrote"
         if isinstance(content, dict) and any("stream1_down" in str(name) for name in content):
             hint = "; these are weights of the authors' code: load them with pona.generator_from_author_weights"
-        raise PoNAError(
-            f"{path} is no PoNA checkpoint (no '{FORMAT}' mark in it){hint or ': give one that `train` wrote'}"
-        )
+        raise PoNAError(f"{path} is no PoNA checkpoint (no '{FORMAT}' mark in it){hint}")
     if content.get("version") != VERSION:
         raise PoNAError(f"{path} has version {content.get('version')}, this program reads version {VERSION}: update it")
     architecture = content.get("architecture")
@@ -169,18 +167,14 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:
-        # torch reports a full disk as a RuntimeError.
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
         reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())[:120]
         raise PoNAError(
-            f"cannot write {path}: {reason}; choose a folder that exists, is writable and has room"
+            f"cannot write {path}: {reason}; choose a folder that exists, is writable and has free space"
         ) from None
-    except BaseException:
+    finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def read_torch(path: Path) -> Any:

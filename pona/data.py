@@ -61,7 +61,7 @@ def draw_pairs(data: PoseImages, count: int, generator: torch.Generator) -> Tens
 
 
 def draw_colors(count: int, strength: float, generator: torch.Generator) -> Tensor:
-    """Draws colour changes of the kinds of torchvision's ColorJitter, each as one affine map of RGB -1..1.
+    """Draws colour changes as torchvision's ColorJitter makes them, each as one affine map of RGB -1..1.
 
     Args:
         count: how many.
@@ -76,7 +76,7 @@ def draw_colors(count: int, strength: float, generator: torch.Generator) -> Tens
     drawn = torch.rand(4, count, generator=generator, device=generator.device) * 2 - 1
     angle, (saturation, contrast, gain) = drawn[0] * strength * math.pi, 1 + strength * drawn[1:]
     eye, grey = torch.eye(3, device=drawn.device), torch.full((3, 3), 1 / 3, device=drawn.device)
-    turn = eye.roll(1, 0)  # red to green to blue; made on the device, as a copy would wait for the previous step
+    turn = eye.roll(1, 0)  # red to green to blue; created on the device, as a copy would wait for the previous step
     cross = (turn - turn.T) / math.sqrt(3)
     cosine, sine = angle.cos()[:, None, None], angle.sin()[:, None, None]
     # Rodrigues' rotation about (1, 1, 1); saturation scales its part orthogonal to the grey axis.

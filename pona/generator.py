@@ -23,10 +23,12 @@ class GeneratorConfig:
     width: int = 64  # channels after the first convolution; a block has four times as many
     blocks: int = 3  # 1-5 in Table III of the paper
     norm: str = "batch"  # "batch" for Market-1501, "instance" for DeepFashion
-    fusion: str = "head"  # "head", "middle", "tail" or "none" (Table V)
+    fusion: str = "head"  # where image and pose code are concatenated: "head", "middle", "tail", "none" (Table V)
     self_attention: bool = True  # on the fused code (Table IV)
-    cross_attention: bool = True  # of the image code, guided by the pose code (Table IV)
-    block_norm: str | None = None  # norm inside the blocks where it differs: the authors' BN option leaves IN there
+    cross_attention: bool = (
+        True  # of the image code, guided by the pose code (Table IV); without it the pose does nothing
+    )
+    block_norm: str | None = None  # norm inside the blocks; None = `norm`, "instance" = always, as in the authors' code
     sigma: float | None = 6.0  # of the heatmaps, pixels; None = one-pixel impulses (the authors' DeepFashion heatmaps)
 
     def __post_init__(self) -> None:
@@ -42,15 +44,7 @@ class GeneratorConfig:
 class PoNAGenerator(Generator[GeneratorConfig]):
     """Generates the person of the condition image in the target pose (Li et al., PoNA, IEEE TIP 2020, section III).
 
-    Args:
-        width: channels after the first convolution.
-        blocks: number of PoNA blocks.
-        norm: "batch" (the paper's choice for Market-1501) or "instance" (DeepFashion).
-        fusion: where image and pose code are concatenated, see `PoNABlock`.
-        self_attention: whether the fused code passes through self-attention.
-        cross_attention: whether the pose code moves the image code; without it the output does not depend on the pose.
-        block_norm: norm inside the blocks, None = `norm`. The authors' published code always has "instance" there.
-        sigma: of the heatmaps that the generator expects, in pixels; None = one-pixel impulses.
+    The arguments are the fields of `GeneratorConfig`.
     """
 
     config_class = GeneratorConfig

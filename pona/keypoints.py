@@ -6,45 +6,16 @@ from torch import Tensor
 from pona.errors import PoNAError
 
 JOINTS = (
-    "nose",
-    "neck",
-    "right shoulder",
-    "right elbow",
-    "right wrist",
-    "left shoulder",
-    "left elbow",
-    "left wrist",
-    "right hip",
-    "right knee",
-    "right ankle",
-    "left hip",
-    "left knee",
-    "left ankle",
-    "right eye",
-    "left eye",
-    "right ear",
-    "left ear",
-)
+    "nose", "neck",
+    "right shoulder", "right elbow", "right wrist", "left shoulder", "left elbow", "left wrist",
+    "right hip", "right knee", "right ankle", "left hip", "left knee", "left ankle",
+    "right eye", "left eye", "right ear", "left ear",
+)  # fmt: skip
 
 LIMBS = (
-    (1, 2),
-    (2, 3),
-    (3, 4),
-    (1, 5),
-    (5, 6),
-    (6, 7),
-    (1, 8),
-    (8, 9),
-    (9, 10),
-    (1, 11),
-    (11, 12),
-    (12, 13),
-    (1, 0),
-    (0, 14),
-    (14, 16),
-    (0, 15),
-    (15, 17),
-)
+    (1, 2), (2, 3), (3, 4), (1, 5), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13),
+    (1, 0), (0, 14), (14, 16), (0, 15), (15, 17),
+)  # fmt: skip
 
 # Joint i of a mirrored image is joint FLIP[i] of the original.
 FLIP = (0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16)

@@ -74,7 +74,7 @@ def launch(config: TrainConfig, device: str = "auto", devices: int | None = None
 
 
 def is_first_process() -> bool:
-    """Whether this process is the one that reports, also before `launch`, from the environment."""
+    """Whether this process is the one that reports; known from the environment, so before `launch` too."""
     return not getattr(rank_zero_only, "rank", 0)
 
 
@@ -93,16 +93,11 @@ def said_once() -> Iterator[None]:
         raise StoppedElsewhere(str(error)) from None
 
 
-def precision_name(fabric: Fabric, config: TrainConfig) -> str:
-    """The precision of a run: "fp32", "bf16" or "fp16"."""
-    return resolve_precision(fabric.device, config.precision)
-
-
 def _resolve(device: str) -> tuple[str, int | None]:
     """("cpu" or "cuda", index or None)."""
     kind, _, index = device.partition(":")
-    known = kind in ("auto", "cpu", "cuda") and (not index or (kind == "cuda" and index.isdigit()))
-    if not known or (kind == "cuda" and not torch.cuda.is_available()):
+    valid = kind in ("auto", "cpu", "cuda") and (not index or (kind == "cuda" and index.isdigit()))
+    if not valid or (kind == "cuda" and not torch.cuda.is_available()):
         raise PoNAError(f"device is {device!r}, expected 'auto', 'cpu' or, where there is a GPU, 'cuda' or 'cuda:N'")
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "cpu"

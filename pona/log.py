@@ -10,11 +10,7 @@ from pona.progress import TrainProgress
 
 
 class Log:
-    """A file that grows by one line per report.
-
-    Args:
-        path: the file; its folder must exist.
-    """
+    """A file that grows by one line per report; its folder must exist."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

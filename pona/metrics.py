@@ -24,8 +24,7 @@ def l1(generated: Tensor, target: Tensor) -> Tensor:
     """Mean absolute difference of each image, as a share of full scale.
 
     Args:
-        generated: uint8, N x 3 x H x W.
-        target: the same shape.
+        generated, target: uint8, N x 3 x H x W.
 
     Returns:
         float64, N; 0 (equal) to 1 (black on white).
@@ -42,8 +41,7 @@ def psnr(generated: Tensor, target: Tensor) -> Tensor:
     """Peak signal-to-noise ratio of each image, 10 log10(255^2 / mean squared difference).
 
     Args:
-        generated: uint8, N x 3 x H x W.
-        target: the same shape.
+        generated, target: uint8, N x 3 x H x W.
 
     Returns:
         float64, N; dB, infinite where the two are equal.
@@ -60,12 +58,11 @@ def psnr_wrapped(generated: Tensor, target: Tensor) -> Tensor:
     """PSNR of differences and squares in uint8 arithmetic, which wraps at 256: no measure of quality.
 
     For comparison with published figures only: the paper's 28.2 dB on Market-1501 fits this and not `psnr`, which lies
-    near 14 dB there. That it was computed so is a guess: no published code does it. Any two different images have
-    about 28 dB.
+    near 14 dB there. That it was computed this way is a guess: no published code does it. Any two different images
+    have about 28 dB.
 
     Args:
-        generated: uint8, N x 3 x H x W.
-        target: the same shape.
+        generated, target: uint8, N x 3 x H x W.
 
     Returns:
         float64, N; dB.
@@ -89,8 +86,7 @@ def ssim(generated: Tensor, target: Tensor) -> Tensor:
     have a window of 13 taps (scikit-image 0.14), newer versions one of 11. `ssim_win51` has another scale.
 
     Args:
-        generated: uint8, N x 3 x H x W; H and W of at least 11.
-        target: the same shape.
+        generated, target: uint8, N x 3 x H x W; H and W of at least 11.
 
     Returns:
         float64, N; -1 to 1 (equal).
@@ -106,8 +102,7 @@ def ssim_win51(generated: Tensor, target: Tensor) -> Tensor:
     """SSIM of each image as in the tables of GFLA (Ren et al., CVPR 2020) and PIDM: flat window of 51, values 0..1.
 
     Args:
-        generated: uint8, N x 3 x H x W; H and W of at least 51.
-        target: the same shape.
+        generated, target: uint8, N x 3 x H x W; H and W of at least 51.
 
     Returns:
         float64, N; -1 to 1 (equal).
@@ -127,8 +122,7 @@ def mask_ssim(generated: Tensor, target: Tensor, target_keypoints: Tensor) -> Te
     """SSIM of each image with all but the person black in both images (Ma et al., NeurIPS 2017).
 
     Args:
-        generated: uint8, N x 3 x H x W.
-        target: the same shape.
+        generated, target: uint8, N x 3 x H x W.
         target_keypoints: N x 18 x 2, (x, y) in pixels, NaN = missing.
 
     Returns:

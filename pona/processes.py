@@ -24,10 +24,10 @@ Result = TypeVar("Result")
 class Processes:
     """This process and the others of its run; with one device every method is a plain function call.
 
-    As a context manager it waits for the processes that `launch` has started, and ends them if need be.
+    On leaving its context it waits for the processes that `launch` started, and kills those that do not end.
 
-    Besides the device's own backend (NCCL between GPUs) the processes are connected by gloo, over sockets: messages do
-    not make the host wait for its GPU, and all processes notice at once when one ends.
+    The processes are also connected by gloo, over sockets, next to the device's own backend (NCCL between GPUs):
+    a message then does not wait for the GPU, and all processes notice at once when one ends.
 
     Args:
         fabric: already launched.

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from pona.checkpoint import read_torch, save_checkpoint, write_torch
 from pona.errors import PoNAError, StoppedElsewhere, is_out_of_memory, out_of_memory
+from pona.generate import resolve_precision
 from pona.interface import Generator
-from pona.launch import precision_name
 from pona.log import Log
 from pona.progress import Losses, TrainProgress
 from pona.same_run import differences
@@ -30,8 +30,6 @@ SAVE_SECONDS = 300  # of training that a kill may lose at most, where validation
 
 
 class Run:
-    """The loop around the steps: schedule, reports, files."""
-
     def __init__(
         self,
         trainer: Trainer,
@@ -43,6 +41,7 @@ class Run:
     ) -> None:
         self.trainer, self.config, self.out = trainer, trainer.config, out
         self.processes = trainer.processes
+        self.precision = resolve_precision(trainer.fabric.device, self.config.precision)  # "fp32", "bf16" or "fp16"
         self.trained_on, self.protocol, self.origin, self.progress = trained_on, protocol, origin, progress
         self.validation: Validation | None = None
         self.last_validation: dict[str, float | None] | None = None
@@ -86,7 +85,8 @@ class Run:
             due = trainer.iteration % config.validate_every == 0 or ended or stopped
             if due or trainer.iteration % config.log_every == 0:
                 now = time.monotonic()
-                means = self._means()
+                means = self._losses.means(self.processes)
+                self.processes.first(partial(self._check_finite, means))
                 if due:
                     self.processes.first(self._check_weights)
                 speed = (trainer.iteration - reported) * config.batch_size / max(now - reported_at, 1e-9)
@@ -95,7 +95,9 @@ class Run:
                 self.processes.first(partial(self._report, means, speed, measured))
                 reported_at, reported = time.monotonic(), trainer.iteration
             if due:
-                self._save(finished=ended)
+                self.processes.first(partial(self._save_generators, ended))
+                if not ended:
+                    self._save_state()
                 reported_at = time.monotonic()
             elif trainer.seconds - self._saved_at >= SAVE_SECONDS:
                 self._save_state()
@@ -120,12 +122,6 @@ class Run:
         by_count = trainer.iteration / config.iterations if config.iterations else 0.0
         by_time = trainer.seconds / (60 * config.minutes) if config.minutes else 0.0
         return max(by_count, by_time)
-
-    def _means(self) -> dict[str, float]:
-        """The mean losses since the last call, over all processes."""
-        means = self._losses.means(self.processes)
-        self.processes.first(lambda: self._check_finite(means))
-        return means
 
     def _check_finite(self, means: dict[str, float]) -> None:
         wrong = [name for name, value in means.items() if not math.isfinite(value)]
@@ -152,8 +148,7 @@ class Run:
             return None
         fabric = self.trainer.fabric
         shown: list[Samples] = []
-        precision = precision_name(fabric, self.config)
-        self.last_validation = self.validation(self._saved(), fabric.device, precision, shown.append)
+        self.last_validation = self.validation(self._saved(), fabric.device, self.precision, shown.append)
         self.trainer.generator.train()  # `generate_images` sets eval mode
         self._samples = shown[0]
         return self.last_validation
@@ -176,13 +171,8 @@ class Run:
         if self.progress is not None:
             self.progress(replace(report, samples=self._samples if measured else None))
 
-    def _save(self, finished: bool) -> None:
-        """Writes the best weights, the last ones, and the state to resume from, in this order."""
-        self.processes.first(lambda: self._save_generators(finished))
-        if not finished:
-            self._save_state()
-
     def _save_generators(self, finished: bool) -> None:
+        """Writes the best weights if these are, then the last ones."""
         generator, l1 = self._saved(), (self.last_validation or {}).get("l1")
         if l1 is not None and (self.best is None or l1 < self.best["l1"]):
             self.best = {"iteration": self.trainer.iteration, "l1": l1}
@@ -241,7 +231,7 @@ class Run:
             "validation": self.last_validation,
             "best": self.best,
             "image_size": list(trainer.data.images.shape[2:]),
-            "precision": precision_name(trainer.fabric, self.config),
+            "precision": self.precision,
             "device": str(trainer.fabric.device),
             "versions": {
                 "python": platform.python_version(),

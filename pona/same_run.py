@@ -6,10 +6,9 @@ from typing import Any
 
 from pona.presets import TrainConfig
 
-# Fields that may differ. How often a run is looked at does not change its weights, and which VGG-19 weights it uses is
-# compared by their digest.
+# Fields that may differ: reports and validations do not change the weights, and VGG-19 weights are compared by digest.
 IGNORED = ("log_every", "validate_every", "perceptual")
-# How a message calls an input whose digest differs.
+# What a message says of an input whose digest differs.
 INPUTS = {
     "initial": "another generator to start from",
     "vgg": "other VGG-19 weights",
@@ -31,8 +30,8 @@ def differences(
     """
     theirs, ours = recorded.get("config", {}), asdict(config)
     changed = [name for name in ours if name not in IGNORED and theirs.get(name) != ours[name]]
-    found = [f"{name} {theirs.get(name)} -> {ours[name]}" for name in changed]
+    lines = [f"{name} {theirs.get(name)} -> {ours[name]}" for name in changed]
     if recorded.get("fingerprint") != fingerprint:
-        found.append("other training images")
+        lines.append("other training images")
     inputs = recorded.get("origin", {})
-    return found + [INPUTS[name] for name in origin if inputs.get(name) != origin[name]]
+    return lines + [INPUTS[name] for name in origin if inputs.get(name) != origin[name]]

@@ -165,13 +165,13 @@ def choose_vgg(config: TrainConfig, path: Path | None) -> Path | None:
         if path is not None:
             raise PoNAError(f"{path} is given to a run without perceptual loss (perceptual 'none'): leave one out")
         return None
-    found = find_vgg_weights(path)
-    if found is None and config.perceptual == "required":
+    weights = find_vgg_weights(path)
+    if weights is None and config.perceptual == "required":
         raise PoNAError(
             "the perceptual loss needs VGG-19 weights and torch's cache has none: give vgg_weights "
             f"(https://download.pytorch.org/models/{VGG_FILE}), or perceptual 'none' to train without"
         )
-    return found
+    return weights
 
 
 @contextmanager

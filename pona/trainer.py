@@ -1,7 +1,6 @@
 """One training step of PoNA, and the state that a resumed run needs."""
 
 import copy
-from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -25,8 +24,8 @@ from pona.processes import Processes
 class Trainer:
     """Networks, optimisers and random states of one run.
 
-    PoNA's repository has no training code: what the paper leaves open is as in that of PATN (Zhu et al., CVPR 2019),
-    on which it is built.
+    PoNA's repository has no training code; what the paper leaves open follows the code of PATN (Zhu et al., CVPR 2019),
+    on which PoNA is built.
 
     Several devices share each batch: all draw the same pairs and each takes its part, so the pairs do not depend on the
     number of devices. Gradients are averaged; each device has its own dropout and image pools (of `pool_size` each). On
@@ -181,7 +180,7 @@ class Trainer:
         networks |= {f"{name} discriminator": network.module for name, network in self.discriminators.items()}
         if self.average is not None:
             networks["average"] = self.average
-        return [name for name, network in networks.items() if not _all_finite(_floats(network))]
+        return [name for name, network in networks.items() if not _all_finite(network)]
 
     def loss_scale(self) -> float:
         """The factor that fp16 multiplies its losses by, to keep gradients in range; 1 for other precisions."""
@@ -197,13 +196,10 @@ class Trainer:
         # pose has no effect without them: at the common rate they would stay near 0 for thousands of steps.
         is_scalar = {name: name.endswith(("gamma", "beta")) for name, _ in network.named_parameters()}
         rates = {False: 1.0, True: attention_rate}
-        groups = [
-            {
-                "params": [p for name, p in network.named_parameters() if is_scalar[name] == scalar],
-                "relative_rate": rate,
-            }
-            for scalar, rate in rates.items()
-        ]
+        groups = []
+        for scalar, rate in rates.items():
+            parameters = [p for name, p in network.named_parameters() if is_scalar[name] == scalar]
+            groups.append({"params": parameters, "relative_rate": rate})
         betas = (self.config.beta1, self.config.beta2)
         optimizer = torch.optim.Adam(groups, self.config.learning_rate, betas=betas, fused=True)
         return self.fabric.setup(network, optimizer)
@@ -217,10 +213,7 @@ class Trainer:
         Only that of the first process is complete: its "others" are the local states of the other processes.
         """
         local, *others = self.processes.gather(self._local_state()) or [self._local_state()]
-        return self._common_state() | local | ({"others": others} if others else {})
-
-    def _common_state(self) -> dict[str, Any]:
-        return {
+        common = {
             "iteration": self.iteration,
             "seconds": self.seconds,
             "generator": self.generator.state_dict(),
@@ -231,6 +224,7 @@ class Trainer:
             "loss_scale": self.fabric.strategy.precision.state_dict(),  # empty except for fp16
             "pair_random": self.random.get_state(),
         }
+        return common | local | ({"others": others} if others else {})
 
     def _local_state(self) -> dict[str, Any]:
         """What differs between the processes."""
@@ -278,9 +272,8 @@ def _discriminator_input(name: str, image: Tensor, batch: Batch) -> Tensor:
 
 def _floats(network: nn.Module) -> list[Tensor]:
     """Weights and running statistics, without the integer counters."""
-    tensors: Iterable[Tensor] = (*network.parameters(), *network.buffers())
-    return [tensor for tensor in tensors if tensor.is_floating_point()]
+    return [tensor for tensor in (*network.parameters(), *network.buffers()) if tensor.is_floating_point()]
 
 
-def _all_finite(tensors: Iterable[Tensor]) -> bool:
-    return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())
+def _all_finite(network: nn.Module) -> bool:
+    return bool(torch.stack([tensor.isfinite().all() for tensor in _floats(network)]).all())

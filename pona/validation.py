@@ -82,17 +82,10 @@ class Validation:
     def generate(self, generator: Generator, device: torch.device, precision: str = "auto") -> Tensor:
         """The generated images, uint8, count x 3 x H x W."""
         images, keypoints = self.data.images, self.data.keypoints
-        parts = [
-            generate_images(
-                generator,
-                images[part[:, 0]],
-                keypoints[part[:, 0]],
-                keypoints[part[:, 1]],
-                device=device,
-                precision=precision,
-            )
-            for part in self.pairs.split(CHUNK)
-        ]
+        parts = []
+        for conditions, targets in (part.unbind(dim=1) for part in self.pairs.split(CHUNK)):
+            poses = (keypoints[conditions], keypoints[targets])
+            parts.append(generate_images(generator, images[conditions], *poses, device=device, precision=precision))
         return torch.cat(parts)
 
     def _measure(self, images: Tensor, suffix: str) -> dict[str, float | None]:

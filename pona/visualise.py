@@ -83,13 +83,13 @@ def look_inside(
     def keep(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor | tuple[Tensor, ...]) -> None:
         calls[module] = (inputs, output if isinstance(output, tuple) else (output,))
 
+    blocks = [cast(PoNABlock, block) for block in generator.blocks]
     with ExitStack() as hooks:
-        for module in _hooked_modules(generator):
+        for module in _hooked_modules(blocks):
             hooks.enter_context(module.register_forward_hook(keep))
         generated = generate_images(
             generator, condition_images, condition_keypoints, target_keypoints, device=device, precision="fp32"
         )
-    blocks = _blocks(generator)
     (image, pose, *_), _ = calls[blocks[0]]
     views = tuple(_view_block(block, calls, points) for block in blocks)
     return GeneratorView(generated, _strength(pose), _strength(image), views)
@@ -102,12 +102,7 @@ def require_pona(generator: Generator) -> PoNAGenerator:
     return generator
 
 
-def _blocks(generator: PoNAGenerator) -> list[PoNABlock]:
-    return [cast(PoNABlock, block) for block in generator.blocks]
-
-
-def _hooked_modules(generator: PoNAGenerator) -> list[nn.Module]:
-    blocks = _blocks(generator)
+def _hooked_modules(blocks: list[PoNABlock]) -> list[nn.Module]:
     attentions = [block.cross_attention for block in blocks if block.cross_attention is not None]
     layers = [layer for attention in attentions for layer in (attention.query, attention.key)]
     return [*blocks, *attentions, *layers]

@@ -12,7 +12,7 @@ WIDE, FEW_PIXELS = 512, 32
 
 
 class MatrixConv2d(nn.Conv2d):
-    """A convolution that is a matrix product under a CPU's bfloat16 autocast, and that of torch elsewhere.
+    """A convolution that is a matrix product under a CPU's bfloat16 autocast, and torch's own elsewhere.
 
     With one tap, a map in channels-last memory already is a matrix. With more, and if the layer is wide and its map
     small, the inputs of each output pixel are gathered into a row (im2col). On CPUs without AMX, oneDNN's bfloat16

@@ -2,7 +2,7 @@
 
 
 class ReIDError(ValueError):
-    """Unusable input. The message is one line: what is wrong, what was found, what was expected, what to do."""
+    """Unusable input. The message is one line: what is wrong, got, expected, what to do."""
 
 
 class StateError(ReIDError):

@@ -55,10 +55,7 @@ def _paces(
 ) -> tuple[float, float]:
     """Seconds of a training step and of the features of one batch; timed once per process."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        model = build_model(
-            arch, num_classes, embedding=recipe.embedding, last_stride=recipe.last_stride, neck=recipe.neck
-        )
-        model.lay_out(device, precision).train()
+        model = build_model(arch, num_classes, **recipe.network()).lay_out(device, precision).train()
         objective = Objective(model, recipe, num_classes).to(device)
         optimizer = make_optimizer(model, recipe)
         generator = torch.Generator().manual_seed(0)

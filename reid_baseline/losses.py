@@ -41,19 +41,14 @@ def triplet_loss(features: Tensor, labels: Tensor, margin: float, weights: Tenso
 
 
 class CenterLoss(nn.Module):
-    """Squared distance of each feature to the learnt centre of its class (Wen et al., ECCV 2016).
-
-    Args:
-        num_classes: C.
-        width: D, of a feature.
-    """
+    """Squared distance of each feature to the learnt centre of its class (Wen et al., ECCV 2016)."""
 
     def __init__(self, num_classes: int, width: int) -> None:
         super().__init__()
         self.centers = nn.Parameter(torch.randn(num_classes, width))
 
     def forward(self, features: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
-        """(B, D), (B,), (B,) -> the weighted mean over the batch."""
+        """(B, D) features, (B,) labels and weights -> the weighted mean over the batch."""
         centers = self.centers.index_select(0, labels)  # self.centers[labels] sums its gradient in random order
         return _weighted_mean((features - centers).square().sum(dim=1), weights)
 

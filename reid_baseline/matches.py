@@ -36,10 +36,8 @@ def best_matches(
     Args:
         query_features: (Q, D) floats; all six arrays are those of `evaluate_ranking`.
         gallery_features: (G, D) floats.
-        query_pids: (Q,) integers.
-        gallery_pids: (G,) integers.
-        query_camids: (Q,) integers.
-        gallery_camids: (G,) integers.
+        query_pids, query_camids: (Q,) integers.
+        gallery_pids, gallery_camids: (G,) integers.
         queries: indices of the wanted queries, 0 to Q - 1.
         count: items per query.
 

@@ -23,16 +23,7 @@ class BaselineNet(nn.Module):
     The neck "bottleneck" is Linear -> BN, the paper's; "bn" is BN without shift, and a classifier without bias (Luo et
     al., CVPRW 2019).
 
-    Args:
-        arch: a name in `reid_baseline.BACKBONES`.
-        num_classes: training identities.
-        embedding: width of the feature.
-        dropout: probability, between feature and classifier.
-        last_stride: 1 or 2, of the backbone's last stage (1 doubles the height and width of the last map).
-        neck: "bottleneck" or "bn", which has the width of the backbone and ignores ``embedding``.
-
-    Raises:
-        ReIDError: an unknown arch.
+    Arguments and errors are those of `build_model`, which also loads weights.
     """
 
     def __init__(
@@ -66,14 +57,11 @@ class BaselineNet(nn.Module):
             nn.init.zeros_(self.classifier.bias)
 
     def lay_out(self, device: torch.device, precision: str) -> "BaselineNet":
-        """Moves the network to a device, and the backbone's weights into the memory format that is fastest there.
+        """Moves the network to a device, its backbone into the memory format that is fastest there; returns itself.
 
         Args:
             device: where it will run.
             precision: "fp32" or "bf16", in which it will run.
-
-        Returns:
-            The network itself.
         """
         self.to(device)
         lay_out = getattr(self.backbone, "lay_out", None)
@@ -115,8 +103,8 @@ def build_model(
             backbone, or a re-ID checkpoint, whose head is ignored.
         embedding: width of the feature.
         dropout: probability, between feature and classifier.
-        last_stride: 1 or 2.
-        neck: "bottleneck" or "bn".
+        last_stride: 1 or 2, of the backbone's last stage (1 doubles the height and width of the last map).
+        neck: "bottleneck" or "bn", which has the width of the backbone and ignores ``embedding``.
 
     Raises:
         ReIDError: an unknown arch, or weights that are not available, are no plain tensors, or are of another network.
@@ -164,14 +152,7 @@ def load_model(path: Path) -> tuple[BaselineNet, Recipe]:
         recorded = content["recipe"].items()
         values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in recorded}
         recipe = Recipe(**values)
-        model = BaselineNet(
-            content["arch"],
-            len(content["pids"]),
-            embedding=recipe.embedding,
-            dropout=recipe.dropout,
-            last_stride=recipe.last_stride,
-            neck=recipe.neck,
-        )
+        model = BaselineNet(content["arch"], len(content["pids"]), **recipe.network())
         model.load_state_dict(content["state_dict"])
     except ReIDError as error:
         raise ReIDError(f"model {path} cannot be used: {error}") from error

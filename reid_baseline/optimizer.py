@@ -26,14 +26,8 @@ def make_optimizer(model: BaselineNet, recipe: Recipe) -> torch.optim.Optimizer:
     if recipe.optimizer == "adam":
         optimizer = torch.optim.Adam(groups, lr=recipe.lr_head, weight_decay=recipe.weight_decay, fused=True)
     else:
-        optimizer = torch.optim.SGD(
-            groups,
-            lr=recipe.lr_head,
-            momentum=recipe.momentum,
-            nesterov=True,
-            weight_decay=recipe.weight_decay,
-            fused=True,
-        )
+        momentum, decay = recipe.momentum, recipe.weight_decay
+        optimizer = torch.optim.SGD(groups, recipe.lr_head, momentum, weight_decay=decay, nesterov=True, fused=True)
 
     def take_gradients(*_: object) -> None:
         for weight, view in pairs:

@@ -1,6 +1,6 @@
 """Retrieval scores of re-identification: mAP (both conventions), mINP and CMC, exact and without sorting the gallery.
 
-Only the ranks of the right gallery items matter, and the rank of an item is the number of items above it. So each query
+Only the ranks of the right gallery items matter, and the rank of an item is the number of items above it: each query
 costs one row of the score matrix and one count per right item; memory holds one block of rows.
 
 Sources: the Market-1501 protocol (Zheng et al., ICCV 2015) for what is ranked; its evaluation code for the trapezoid
@@ -63,10 +63,8 @@ def evaluate_ranking(
         query_features: (Q, D) floats, tensor or array, any device; need not be normalised. float64 is kept, any other
             type is computed in float32.
         gallery_features: (G, D) floats.
-        query_pids: (Q,) integers.
-        gallery_pids: (G,) integers.
-        query_camids: (Q,) integers.
-        gallery_camids: (G,) integers.
+        query_pids, query_camids: (Q,) integers.
+        gallery_pids, gallery_camids: (G,) integers.
         distances: computes the distances to rank by, such as `reid_baseline.reranked_distances`, from the features
             scaled to length 1, without junk. None = cosine.
 
@@ -91,7 +89,7 @@ def evaluate_ranking(
     for i, row in enumerate(row for block in blocks for row in block):
         if len(right[i]):
             ranks = _ranks(row, right[i], same_pid[i])
-            scores[:, i] = _average_precision(ranks), _average_precision_trapezoid(ranks), len(ranks) / (ranks[-1] + 1)
+            scores[:, i] = _scores(ranks)
             first_hits[ranks[0]] += 1
     counted = int(first_hits.sum())
     means = np.nanmean(scores, axis=1)
@@ -111,10 +109,8 @@ def check_matches(query_pids: Ids, gallery_pids: Ids, query_camids: Ids, gallery
     """Raises ReIDError, with the reason, if no query has a right gallery item. Useful before hours of work.
 
     Args:
-        query_pids: (Q,) integers.
-        gallery_pids: (G,) integers.
-        query_camids: (Q,) integers.
-        gallery_camids: (G,) integers.
+        query_pids, query_camids: (Q,) integers.
+        gallery_pids, gallery_camids: (G,) integers.
     """
     cameras: dict[int, set[int]] = {}
     for pid, camid in zip(gallery_pids, gallery_camids, strict=True):
@@ -171,16 +167,17 @@ def _ranks(row: np.ndarray, right: np.ndarray, same_pid: np.ndarray) -> np.ndarr
     return np.asarray(wrong_above) + np.arange(len(right))
 
 
-def _average_precision(ranks: np.ndarray) -> float:
-    """Mean of k / (r + 1) over the k-th right item at 0-based rank r."""
-    return float((np.arange(1, len(ranks) + 1) / (ranks + 1)).sum() / len(ranks))
+def _scores(ranks: np.ndarray) -> tuple[float, float, float]:
+    """AP, trapezoid AP and INP of a query, from the ascending 0-based ranks r of its right items.
 
-
-def _average_precision_trapezoid(ranks: np.ndarray) -> float:
-    """Mean of (k / (r + 1) + (k - 1) / r) / 2, where the second term is 1 at r = 0."""
-    hits = np.arange(1, len(ranks) + 1)
+    AP is the mean of k / (r + 1) over the k-th right items; the trapezoid AP is the mean of
+    (k / (r + 1) + (k - 1) / r) / 2, where the second term is 1 at r = 0.
+    """
+    count = len(ranks)
+    hits = np.arange(1, count + 1)
+    precision = hits / (ranks + 1)
     before = np.where(ranks == 0, 1.0, (hits - 1) / np.maximum(ranks, 1))
-    return float((hits / (ranks + 1) + before).sum() / (2 * len(ranks)))
+    return precision.sum() / count, (precision + before).sum() / (2 * count), count / (ranks[-1] + 1)
 
 
 def _same_pid(query_pids: np.ndarray, gallery_pids: np.ndarray) -> list[np.ndarray]:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, fields
+from typing import Any
 
 from reid_baseline.errors import ReIDError
 
@@ -84,8 +85,12 @@ class Recipe:
         real = min(size - 1, max(1, round(size * self.real_per_synthetic / (1 + self.real_per_synthetic))))
         return real, size - real
 
+    def network(self) -> dict[str, Any]:
+        """The settings of the network, as `reid_baseline.build_model` takes them."""
+        return {name: getattr(self, name) for name in ("embedding", "dropout", "last_stride", "neck")}
+
     def differences(self) -> dict[str, object]:
-        """The fields that are not the defaults: they name the recipe in records, also when fields are added later."""
+        """The fields that are not the defaults: they name the recipe in records, even when fields are added later."""
         return {name: value for name, default in DEFAULTS.items() if (value := getattr(self, name)) != default}
 
     def care(self) -> dict[str, float]:

@@ -26,7 +26,7 @@ class ResNet(torchvision.models.ResNet):
         self.layer4.register_forward_pre_hook(_as_the_weights)
 
     def lay_out(self, device: torch.device, precision: str) -> None:
-        """Channels last in memory, but for the last stage on a CPU in float32.
+        """Channels last in memory, except for the last stage on a CPU in float32.
 
         There the maps have few pixels, for which oneDNN's channels-last kernels take longer.
         """

@@ -60,14 +60,9 @@ def write_state(path: Path, identity: str, parts: Parts, epochs_done: int, secon
     Raises:
         ReIDError: the folder is absent or cannot be written, or the disk is full.
     """
-    state = {
-        "format": FORMAT,
-        "identity": identity,
-        "epochs_done": epochs_done,
-        "seconds": seconds,
-        **{name: part.state_dict() for name, part in parts.items()},
-    }
-    write_whole(path, state)
+    done = {"epochs_done": epochs_done, "seconds": seconds}
+    states = {name: part.state_dict() for name, part in parts.items()}
+    write_whole(path, {"format": FORMAT, "identity": identity, **done, **states})
 
 
 def write_whole(path: Path, content: Mapping[str, object]) -> None:
@@ -85,7 +80,7 @@ def write_whole(path: Path, content: Mapping[str, object]) -> None:
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:  # torch.save turns a full disk into a RuntimeError
         reason = getattr(error, "strerror", None) or "is the disk full?"
-        raise ReIDError(f"{path} cannot be written ({reason}): make room or choose another folder") from error
+        raise ReIDError(f"{path} cannot be written ({reason}): free some space or choose another folder") from error
     finally:
         temporary.unlink(missing_ok=True)
 

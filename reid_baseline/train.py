@@ -81,25 +81,16 @@ def train_baseline(
     precision = training_precision(device, precision, recipe)
     with _isolated_randomness(device):
         torch.manual_seed(seed)
-        model = build_model(
-            arch,
-            num_classes,
-            weights,
-            embedding=recipe.embedding,
-            dropout=recipe.dropout,
-            last_stride=recipe.last_stride,
-            neck=recipe.neck,
-        ).lay_out(device, precision)
+        model = build_model(arch, num_classes, weights, **recipe.network()).lay_out(device, precision)
         objective = Objective(model, recipe, num_classes).to(device)
         optimizer = make_optimizer(model, recipe)
         parts: Parts = {"model": model, "optimizer": optimizer, **objective.parts()}
-        identity = ""
+        identity, first_epoch, seconds = "", 0, 0.0
         if checkpoint:
             arithmetic = f"{device.type} {precision}"
             identity = fingerprint(images, labels, synthetic, recipe, arch, weights, seed, arithmetic)
-        first_epoch, seconds = 0, 0.0
-        if checkpoint and checkpoint.exists():
-            first_epoch, seconds = read_state(checkpoint, identity, parts)
+            if checkpoint.exists():
+                first_epoch, seconds = read_state(checkpoint, identity, parts)
         data = (images, labels, synthetic)
         run = _Run(objective, optimizer, recipe, data, device, precision, seed, progress, first_epoch)
         saved = run.began
@@ -159,24 +150,15 @@ class _Run:
             raise ReIDError(f"training diverged in epoch {epoch + 1}: the loss is {loss}; lower the learning rates")
         self.reported = time.monotonic()
         if self.progress:
-            done_here = done - self.first_epoch * steps
-            step_seconds = (self.reported - self.began) / done_here
-            batch = min(self.recipe.batch_size, len(self.data[0]))
-            epochs = self.recipe.epochs
-            left = (epochs * steps - done) * step_seconds
-            self.progress(
-                TrainProgress(epoch + 1, epochs, done, epochs * steps, loss, accuracy, batch / step_seconds, left)
-            )
+            step_seconds = (self.reported - self.began) / (done - self.first_epoch * steps)
+            speed = min(self.recipe.batch_size, len(self.data[0])) / step_seconds
+            epochs, total = self.recipe.epochs, self.recipe.epochs * steps
+            left = (total - done) * step_seconds
+            self.progress(TrainProgress(epoch + 1, epochs, done, total, loss, accuracy, speed, left))
 
 
 class Objective(nn.Module):
-    """A network and the losses of its recipe.
-
-    Args:
-        model: the network.
-        recipe: weights and margins of the losses.
-        num_classes: training identities.
-    """
+    """A network and the losses of its recipe."""
 
     def __init__(self, model: BaselineNet, recipe: Recipe, num_classes: int) -> None:
         super().__init__()
@@ -232,7 +214,7 @@ def train_step(
     for group in optimizer.param_groups:
         group["lr"] = group["base_lr"] * factor
     loss, logits = objective(images, labels, synthetic, precision)
-    optimizer.zero_grad()  # as late as this, so that the backward pass reuses the memory that it frees
+    optimizer.zero_grad()  # just before the backward pass, which reuses the freed memory
     loss.backward()
     optimizer.step()
     objective.move_centers()

@@ -42,10 +42,9 @@ def load_weights(network: nn.Module, arch: str, weights: str | Path) -> None:
 
 def read_tensors(path: Path) -> Any:
     """Reads a file of tensors, numbers and containers of them, as `torch.load` does, and raises what it raises."""
+    # torch's warnings about unusual files are not for users.
     with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(_NUMBERS):
-        return torch.load(
-            path, map_location="cpu", weights_only=True
-        )  # its warnings about unusual files are not for users
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _imagenet_state(arch: str) -> dict[str, torch.Tensor]:
@@ -62,8 +61,8 @@ def _imagenet_state(arch: str) -> dict[str, torch.Tensor]:
             torch.hub.download_url_to_file(url, str(path), digits, progress=False)
         except (OSError, RuntimeError, ValueError) as error:  # no network, a full disk, or a wrong hash
             raise ReIDError(
-                f"the ImageNet weights of {arch} cannot be had ({type(error).__name__}): fetch {url} elsewhere and"
-                f" put it at {path}, or give that file as weights, or train from scratch with weights none"
+                f"the ImageNet weights of {arch} cannot be fetched ({type(error).__name__}): download {url} elsewhere"
+                f" and put it at {path}, or give that file as weights, or train from scratch with weights none"
             ) from error
     if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(digits):
         raise ReIDError(f"{path} is not the file of {url}: remove it, or give it as a file of weights if it is yours")

@@ -1,3 +1,3 @@
-"""reidaug: augment a person re-identification training set by pose transfer, and measure what it is worth."""
+"""reidaug: augments a person re-identification training set by pose transfer, and measures the gain in mAP."""
 
 __version__ = "0.1.0"

@@ -1,16 +1,12 @@
-"""`python -m reidaug`, and the console script: Ctrl-C ends it quietly from the first import on."""
+"""`python -m reidaug`, and the console script."""
 
 import sys
 
 
 def main() -> None:
-    """Runs the command line.
-
-    Raises:
-        SystemExit: with the exit code.
-    """
+    """Runs the command line, and exits with its exit code."""
     try:
-        from reidaug.cli.app import app
+        from reidaug.cli.app import app  # here, so that Ctrl-C while it is imported is quiet too
 
         app()
     except KeyboardInterrupt:

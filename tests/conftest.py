@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reid_baseline import RECIPES
+from reid_baseline import BACKBONES, RECIPES
 from reidaug.datasets.keypoints import FILES, write_annotations
 from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import ROOT_NAME, SPLIT_FOLDERS
 from reidaug.study.folder import Study
 from reidaug.study.request import ShrinkConfig
 from reidaug.study.shrink import shrink
-from tests.factories import STANDING, names_of, write_picture
+from tests.factories import STANDING, SmallBackbone, names_of, write_picture
 
 TRAIN_IDS, TEST_IDS, IMAGES = range(1, 7), range(101, 105), 6
 
@@ -79,6 +79,12 @@ def study(own_folder: Path, tiny_root: Path) -> Study:
 def small_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Recipe quick sees 32 x 16 pixels: a processor without bfloat16 units is through with it as well."""
     monkeypatch.setitem(RECIPES, "quick", replace(RECIPES["quick"], size=(32, 16)))
+
+
+@pytest.fixture
+def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """resnet18 is a network that is trained in no time, also in recipe quick; not so in other processes."""
+    monkeypatch.setitem(BACKBONES, "resnet18", replace(BACKBONES["resnet18"], build=SmallBackbone))
 
 
 @pytest.fixture(scope="session")

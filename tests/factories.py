@@ -1,7 +1,9 @@
 """Makers that tests share: pictures, names, checkpoints, small training data, result rows."""
 
+import os
 import signal
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from torch import Tensor, nn
 import pona
 from pona import PoseImages, load_checkpoint
 from pona.checkpoint import read_torch
-from pona.train import PRESETS, TrainConfig, train
+from pona.train import PRESETS, TrainConfig, TrainProgress, train
 from reidaug.datasets.dataset import Dataset, Image
 from reidaug.datasets.keypoints import Annotations
 from reidaug.datasets.layouts import open_dataset, open_posed_images
@@ -45,6 +47,21 @@ TINY = replace(
     perceptual="none",
 )
 RECORD: dict[str, Any] = {"fingerprint": "abc", "names": ["a.jpg"], "portion": 0.4}
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+
+class SmallBackbone(nn.Module):
+    """A backbone that is trained in no time, for tests of what surrounds a training."""
+
+    width = 16
+
+    def __init__(self, last_stride: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, self.width, 8, stride=8, bias=False)
+        self.norm = nn.BatchNorm2d(self.width)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.norm(self.convolution(images)).relu().mean(dim=(2, 3))
 
 
 def write_picture(path: Path, random: np.random.RandomState, size: tuple[int, int] = (128, 64)) -> None:
@@ -61,6 +78,14 @@ def write_checkpoint(path: Path, seed: int, training: dict[str, object] | None =
     generator = pona.PoNAGenerator(width=8, blocks=1)
     pona.save_checkpoint(path, generator, generator.config, training or {"protocol": "paper"})
     return path
+
+
+def generator_inputs(batch: int = 2, height: int = 32, width: int = 16) -> tuple[Tensor, Tensor, Tensor]:
+    """A condition image and the heatmaps of condition and target."""
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(batch, 3, height, width, generator=generator) * 2 - 1
+    heatmaps = torch.rand(2, batch, 18, height, width, generator=generator)
+    return image, heatmaps[0], heatmaps[1]
 
 
 def small_data(count: int = 6, height: int = 16, width: int = 8) -> PoseImages:
@@ -104,6 +129,24 @@ def interrupted(out: Path, config: TrainConfig = TINY) -> dict[str, Any]:
     with pytest.raises(KeyboardInterrupt):
         train_tiny(out, config, progress=lambda _: signal.raise_signal(signal.SIGINT))
     return read_torch(out.with_name(out.name + ".last"))
+
+
+def kill_at(iteration: int) -> Callable[[TrainProgress], None]:
+    """A `progress` that ends a training with an OSError."""
+
+    def kill(progress: TrainProgress) -> None:
+        if progress.iteration == iteration:
+            raise OSError("killed")
+
+    return kill
+
+
+def plain_environment(folder: Path) -> dict[str, str]:
+    """This process's environment, without what a launcher may have left in it, and without cached weights."""
+    removed = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "REIDAUG_STUDY", "REIDAUG_DATA")
+    kept = {name: value for name, value in os.environ.items() if name not in removed}
+    root = str(Path(__file__).parents[1])
+    return kept | {"PYTHONPATH": root, "OMP_NUM_THREADS": "1", "TORCH_HOME": str(folder / "no-weights")}
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:

@@ -33,7 +33,7 @@ from reidaug.study.training_sets import TrainingSet, Transform
 
 SMALL = ["--recipe", "quick", "--epochs", "1", "--device", "cpu"]
 runner = CliRunner()
-pytestmark = pytest.mark.usefixtures("study", "small_quick")
+pytestmark = pytest.mark.usefixtures("study", "small_quick", "small_network")
 
 
 def run(*arguments: str) -> str:

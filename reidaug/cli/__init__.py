@@ -1,1 +1,1 @@
-"""The command line: each command parses, calls one function and prints. Nothing else prints, asks or exits."""
+"""The command line: each command parses, calls one function and prints. No other module prints or exits."""

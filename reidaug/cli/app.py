@@ -1,4 +1,4 @@
-"""The command line: which commands there are, in the order in which its help lists them."""
+"""The command line: all commands, in the order of `reidaug --help`."""
 
 from typing import Annotated
 
@@ -29,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=(
         "Give a person re-identification training set the images that it lacks, and measure what they are worth.\n\n"
-        "The main job is three commands, each going on where an earlier run stopped:\n\n"
+        "The main job is three commands; each continues where an earlier run stopped:\n\n"
         "    reidaug shrink --portion 0.4        # keep 40 %, plan the missing images\n\n"
         "    reidaug synthesize --ckpt pona.pt   # generate the missing images\n\n"
         "    reidaug evaluate                    # train and score a re-ID network\n\n"

@@ -1,10 +1,10 @@
-"""Commands about data sets: render one, look into one, list its pairs, estimate its poses."""
+"""Commands for data sets: render one, check one, list its pairs, estimate its poses."""
 
 from pathlib import Path
 from typing import Annotated
 
-from reidaug.cli.console import print_json, progress, say, stdout
-from reidaug.cli.frame import command, report
+from reidaug.cli.console import progress, say
+from reidaug.cli.frame import command, report, show
 from reidaug.cli.options import Json
 from reidaug.core.errors import ReidAugError
 from reidaug.core.options import Argument, Option, Seed
@@ -30,19 +30,16 @@ def mannequins(
 
 @command
 def inspect(*, data: Annotated[Path, Argument("The Market-1501 root.")], json: Json = False) -> None:
-    """Count what a data set holds and name every problem in it, before hours of work depend on it.
+    """Count the images, people and poses of a data set and list its problems, before hours of work depend on it.
 
-    Exit code 1 if there is a problem that would stop or falsify the work.
+    Exit code 1 if there is a problem that would stop the work or make its results wrong.
     """
     from reidaug.cli.render import inspection_table, inspection_values
     from reidaug.datasets.inspection import inspect_dataset
 
     with progress("reading images") as advance:
         inspection = inspect_dataset(data, advance)
-    if json:
-        print_json(inspection_values(inspection))
-    else:
-        stdout().print(inspection_table(inspection))
+    show(inspection_table(inspection), inspection_values(inspection), json)
     if count := len(inspection.errors):
         problems, them = ("a problem", "it") if count == 1 else (f"{count:,} problems", "them")
         raise ReidAugError(f"{inspection.root} has {problems} that would stop or falsify the work: fix {them} first")
@@ -54,14 +51,14 @@ def pairs(
     data: Annotated[Path, Argument("The Market-1501 root, or a folder with its keypoint CSVs.")],
     split: Annotated[Split, Option("Which keypoint file.")],
     out: Annotated[Path, Option("The CSV to write: columns from,to.")],
-    count: Annotated[int | None, Option("Draw so many pairs. Without it: all.", min=1)] = None,
+    count: Annotated[int | None, Option("Number of pairs to draw. Without it: all.", min=1)] = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Write the (condition, target) pairs that a generator is trained or tested on, as the public code counts them.
+    """Write the (condition, target) pairs that a generator is trained or tested on, as the public code does.
 
-    All ordered pairs of one identity among images with both shoulders and both hips. `--split test --count 12000`
-    gives the published test pairs of Market-1501, in their order.
+    These are all ordered pairs of images of one identity that show both shoulders and both hips. `--split test --count
+    12000` gives the published test pairs of Market-1501, in their order.
     """
     from reidaug.datasets.pairs_file import pairs_file
 
@@ -73,10 +70,11 @@ def pairs(
 def pose(*, request: PoseRequest, json: Json = False) -> None:
     """Estimate the 18 joints of the person in each image with ViTPose, and write the public keypoint CSV.
 
-    The whole image is the person's box. A Market-1501 root reads them as market-annotation-train.csv and
-    market-annotation-test.csv. Needs `pip install 'reidaug[pose]'`; run again after an interruption and it goes on.
+    The whole image is taken as the person's box. In a Market-1501 root the CSVs must be named
+    market-annotation-train.csv and market-annotation-test.csv. Needs `pip install 'reidaug[pose]'`; run again after an
+    interruption, and it continues.
 
-    With --read, another estimator's poses are written as such a CSV instead, and nothing needs to be installed.
+    With --read, the poses of another estimator are converted to such a CSV instead, and nothing needs to be installed.
     """
     from reidaug.datasets.annotate import annotate
 

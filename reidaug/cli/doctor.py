@@ -1,4 +1,4 @@
-"""What is installed, which devices there are, and how to fix what is missing."""
+"""Checks of this machine: what is installed, which devices there are, and how to fix what is missing."""
 
 import os
 import platform
@@ -11,27 +11,23 @@ from importlib import metadata
 from pathlib import Path
 
 OLDEST_PYTHON = (3, 11)
-LEAST_MEMORY = 3.0  # GiB; a Market-1501-sized synthesis stays within it
+LEAST_MEMORY = 3.0  # GiB; enough for a synthesis of the size of Market-1501
 LEAST_DISK = 1.0  # GiB; a completed set of Market-1501 takes about 50 MB
 TOGETHER = "install torch and torchvision together, from one index: pip install --force-reinstall torch torchvision"
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at."""
+    """The result of one check."""
 
-    name: str  # what was looked at
-    ok: bool  # whether the work can be done with it
-    detail: str  # what was found
-    fix: str = ""  # what to do about it; empty where there is nothing to do
+    name: str  # what was checked
+    ok: bool  # whether the commands can work with it
+    detail: str
+    fix: str = ""  # what to do; empty if there is nothing to do
 
 
 def examine(folder: Path = Path()) -> list[Check]:
-    """Look at everything that the work needs. Changes nothing, needs no network.
-
-    Args:
-        folder: where a study would be written.
-    """
+    """Checks everything that the commands need, and the disk of the folder of a study; without network access."""
     checks = [_python(), _torch(), *_distributions()]
     if checks[1].ok:
         checks[2:2] = [_torchvision(), _gpu(), _bfloat16(), _average_precision()]
@@ -74,31 +70,31 @@ def _gpu() -> Check:
             torch.zeros(8, device="cuda").sum().item()
         except Exception as error:
             fix = "install a torch build for this GPU and driver, see pytorch.org/get-started"
-            return Check("GPU", False, f"there is one, but torch cannot use it: {_first_line(error)}", fix)
-        devices = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
-        return Check("GPU", True, ", ".join(f"{each.name} ({each.total_memory / 2**30:.0f} GiB)" for each in devices))
+            return Check("GPU", False, f"torch cannot use it: {_first_line(error)}", fix)
+        gpus = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+        return Check("GPU", True, ", ".join(f"{gpu.name} ({gpu.total_memory / 2**30:.0f} GiB)" for gpu in gpus))
     if Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi"):
         fix = "update the driver, or install the CUDA build of torch, see pytorch.org/get-started"
         return Check("GPU", True, "there is an NVIDIA driver, but torch sees no GPU: the CPU is used", fix)
-    return Check("GPU", True, "none: the CPU is used, and `evaluate` takes the recipe quick")
+    return Check("GPU", True, "none: the CPU is used, and `evaluate` uses the recipe quick")
 
 
 def _bfloat16() -> Check:
-    """Whether bf16 is used on the CPU, and by which units."""
+    """Whether bf16 is used on the CPU, and with which instructions."""
     import torch
 
     from reid_baseline.device import choose_precision
 
     cores = f"{len(os.sched_getaffinity(0))} of {os.cpu_count()} cores"
     if choose_precision(torch.device("cpu")) == "fp32":
-        return Check("CPU", True, f"{cores}, without bfloat16 units: float32 is used")
+        return Check("CPU", True, f"{cores}, without bfloat16 instructions: float32 is used")
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.8 and later
     units = [name for name in ("amx_bf16", "avx512_bf16") if capabilities.get(name)]
-    return Check("CPU", True, f"{cores}, with {', '.join(units) or 'bfloat16 units'}")
+    return Check("CPU", True, f"{cores}, with {', '.join(units) or 'bfloat16 instructions'}")
 
 
 def _average_precision() -> Check:
-    """Whether scikit-learn computes the same average precision for rankings drawn at random."""
+    """Whether scikit-learn computes the same average precision for random rankings."""
     import numpy as np
 
     from reid_baseline import evaluate_ranking
@@ -115,14 +111,13 @@ def _average_precision() -> Check:
     expected = [average_precision_score(gallery_pids == pid, similarity[pid]) for pid in query_pids]
     difference = float(np.abs(ranking.average_precision - expected).max())
     if difference < 1e-9:
-        return Check("mAP", True, f"{np.mean(expected):.4f} for 20 random queries, as scikit-learn has it")
-    return Check(
-        "mAP", False, f"differs from scikit-learn's by up to {difference:.1g}", "run the tests of this installation"
-    )
+        return Check("mAP", True, f"{np.mean(expected):.4f} for 20 random queries, the same as scikit-learn's")
+    detail = f"differs from scikit-learn's by up to {difference:.1g}"
+    return Check("mAP", False, detail, "run the tests of this installation")
 
 
 def _distributions() -> list[Check]:
-    """The packages that the installed reidaug asks for, and those of its extras; developers' extras are left out."""
+    """The packages that the installed reidaug requires, and those of its extras except test and dev."""
     try:
         requirements = metadata.requires("reidaug") or []
     except metadata.PackageNotFoundError:
@@ -134,12 +129,12 @@ def _distributions() -> list[Check]:
         if name in ("torch", "torchvision", "reidaug") or (extra and extra[1] in ("test", "dev")):
             continue
         try:
-            checks.append(Check(name, True, metadata.version(name)))
+            check = Check(name, True, metadata.version(name))
         except metadata.PackageNotFoundError:
+            check = Check(name, False, "not installed", f"pip install {name}")
             if extra:
-                checks.append(Check(name, True, "not installed, optional", f"pip install 'reidaug[{extra[1]}]'"))
-            else:
-                checks.append(Check(name, False, "not installed", f"pip install {name}"))
+                check = Check(name, True, "not installed, optional", f"pip install 'reidaug[{extra[1]}]'")
+        checks.append(check)
     return checks
 
 
@@ -148,23 +143,20 @@ def _memory() -> Check:
         available = int(re.findall(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())[0]) / 2**20
     except (OSError, IndexError):
         return Check("memory", True, "cannot be read on this system")
-    group = Path("/sys/fs/cgroup")  # a container's own limit lies below what the machine has; its file cache can go
+    group = Path("/sys/fs/cgroup")  # of a container, whose limit may be lower; its file cache does not count as used
     with suppress(OSError, ValueError, IndexError):
         used = int(re.findall(r"^anon (\d+)", (group / "memory.stat").read_text(), re.MULTILINE)[0])
         available = min(available, (int((group / "memory.max").read_text()) - used) / 2**30)
     ok = available >= LEAST_MEMORY
-    return Check(
-        "memory", ok, f"{available:.1f} GiB free", "" if ok else f"free some: {LEAST_MEMORY:.0f} GiB are wanted"
-    )
+    fix = "" if ok else f"close other programs: {LEAST_MEMORY:.0f} GiB are needed"
+    return Check("memory", ok, f"{available:.1f} GiB free", fix)
 
 
 def _disk(folder: Path) -> Check:
-    free = shutil.disk_usage(folder).free / 2**30
-    ok = free >= LEAST_DISK and os.access(folder, os.W_OK)
-    detail = f"{free:.1f} GiB free at {folder.absolute()}" + ("" if os.access(folder, os.W_OK) else ", not writable")
-    return Check(
-        "disk", ok, detail, "" if ok else f"choose a folder that can be written, with {LEAST_DISK:.0f} GiB free"
-    )
+    free, writable = shutil.disk_usage(folder).free / 2**30, os.access(folder, os.W_OK)
+    detail = f"{free:.1f} GiB free at {folder.absolute()}" + ("" if writable else ", not writable")
+    ok = writable and free >= LEAST_DISK
+    return Check("disk", ok, detail, "" if ok else f"choose a writable folder with {LEAST_DISK:.0f} GiB free")
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""What the commands share: options of requests, an exit code for what goes wrong, the printing of a result."""
+"""What the commands share: options from requests, exit codes, and the printing of results."""
 
 import functools
 import inspect
@@ -15,14 +15,16 @@ from reidaug.cli.options import DEBUG, group_of
 from reidaug.core.errors import ReidAugError, one_line
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from reidaug.evaluation.results import Result
     from reidaug.study.folder import Study
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Makes a command of a function: what its parameters declare are options, and so are the fields of its requests.
+    """Makes a command of a function: its parameters and the fields of its requests become options.
 
-    What the user can fix becomes one line and exit code 1, Ctrl-C 130; --debug shows the whole trace.
+    An error becomes one line and exit code 1, Ctrl-C exit code 130; --debug shows the whole trace.
     """
     group = group_of(function)
     parameters = [*group.parameters(), *DEBUG.parameters()]
@@ -32,7 +34,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         try:
             group.value(typed)
         except KeyboardInterrupt:
-            say("interrupted: run the same command again to go on from here")
+            say("interrupted: run the same command again to continue from here")
             raise typer.Exit(130) from None
         except BrokenPipeError:  # `reidaug table | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -51,7 +53,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def results_of(study: Path) -> "list[Result]":
-    """The results of a study that belong together."""
+    """The current results of a study."""
     from reidaug.evaluation.results import current_results, read_results
     from reidaug.study.folder import Study
 
@@ -62,7 +64,7 @@ def results_of(study: Path) -> "list[Result]":
 
 
 def show_table(results: "Sequence[Result]", format: str, study: "Study") -> None:
-    """Prints the table of results of a study in the wanted format on stdout."""
+    """Prints the table of the results of a study on stdout."""
     from reidaug.reports.formats import FORMATS
     from reidaug.reports.table import make_tables
 
@@ -73,10 +75,18 @@ def show_table(results: "Sequence[Result]", format: str, study: "Study") -> None
         stdout().print(written)
 
 
-def report(values: dict[str, Any], as_json: bool) -> None:
-    """A short result: one JSON object, or one ``name: value`` line each."""
-    if as_json:
+def show(drawn: "RenderableType", values: dict[str, Any], json: bool) -> None:
+    """Prints a result: one JSON object, or what `rich` draws."""
+    if json:
         print_json(values)
-        return
-    for name, value in values.items():
-        print(f"{name.replace('_', ' ')}: {value}")
+    else:
+        stdout().print(drawn)
+
+
+def report(values: dict[str, Any], json: bool, json_values: dict[str, Any] | None = None) -> None:
+    """Prints a short result: ``name: value`` lines, or one JSON object, which may hold other values."""
+    if json:
+        print_json(json_values or values)
+    else:
+        for name, value in values.items():
+            print(f"{name.replace('_', ' ')}: {value}")

@@ -1,9 +1,9 @@
-"""Commands about the generator: train one, measure one."""
+"""Commands for generators: train, score and profile one."""
 
 from typing import Annotated
 
-from reidaug.cli.console import print_json, progress, say, stdout
-from reidaug.cli.frame import command, report
+from reidaug.cli.console import progress, say
+from reidaug.cli.frame import command, report, show
 from reidaug.cli.options import Json
 from reidaug.core.options import DEFAULT_STUDY, DataRoot, Option, StudyFolder
 from reidaug.scoring.request import ScoreRequest
@@ -14,24 +14,24 @@ from reidaug.synthesis.request import WATCH, ProfileRequest, TrainRequest
 def train(
     *,
     request: TrainRequest,
-    tensorboard: Annotated[bool, Option("Write TensorBoard's files to OUT.tensorboard/ too.", panel=WATCH)] = False,
+    tensorboard: Annotated[bool, Option("Also write TensorBoard files to OUT.tensorboard/.", panel=WATCH)] = False,
     json: Json = False,
 ) -> None:
-    """Train a PoNA generator; run again after an interruption and it goes on.
+    """Train a PoNA generator; run again after an interruption, and it continues.
 
-    Protocol `paper` trains on all training images, also those that a study takes away. With --portion (protocol
-    `strict`) it sees the kept images of that portion only. The checkpoint records what it saw, and tables say so.
+    Protocol `paper` trains on all training images, including those that a study removes. With --portion (protocol
+    `strict`) it sees only the kept images of that portion. The checkpoint records what it saw, and tables report it.
 
     With --out pona.pt: pona.pt is the newest generator and can be used at any time, pona.best.pt the one with the
-    lowest L1 on people of the test split, whom it never sees. pona.pt.jsonl is the log; pona.pt.pictures/ shows what it
-    generates of these people; pona.pt.last is what an interrupted training goes on from.
+    lowest L1 on people of the test split, who are not trained on. pona.pt.jsonl is the log; pona.pt.pictures/ shows
+    generated images of these people; an interrupted training continues from pona.pt.last.
 
     With --preset deepfashion, --data is the public DeepFashion folder: train/, fasion-resize-annotation-train.csv and
-    fasion-resize-pairs-train.csv, and for validation the same of test.
+    fasion-resize-pairs-train.csv, and for validation the same with test.
 
     Several GPUs: --devices N, or on one or more machines `torchrun --nproc-per-node N -m reidaug train ...`, or srun
-    with as many tasks, each of which sees all GPUs of its machine. The batch stays as large as on one and is shared;
-    each process holds all images in memory.
+    with one task per GPU, where each task sees all GPUs of its machine. The batch size stays the same and is divided
+    among the GPUs; each process holds all images in memory.
     """
     from reidaug.reports.monitor import Monitor
     from reidaug.synthesis.train import is_first_process, train_generator
@@ -48,14 +48,14 @@ def train(
 def score(
     *, request: ScoreRequest, data: DataRoot = None, study: StudyFolder = DEFAULT_STUDY, json: Json = False
 ) -> None:
-    """Measure how near generated images come to the true ones, beside what costs nothing.
+    """Measure how close generated images are to the real ones, next to trivial baselines.
 
-    SSIM, mask-SSIM, IS, mask-IS, PSNR, PCKh, LPIPS, FID, L1 and identity similarity; docs/measuring.md tells what to
-    know before they are held against the figures of papers. The same for the condition image itself (copy), the mean
-    training image and the true image (real).
+    SSIM, mask-SSIM, IS, mask-IS, PSNR, PCKh, LPIPS, FID, L1 and identity similarity; read docs/measuring.md before
+    comparing them with the figures of papers. The baselines are the condition image itself (copy), the mean training
+    image and the real image (real).
 
-    What needs a network that is not here says which file goes where, and the rest is printed. IS, FID and LPIPS need
-    `pip install 'reidaug[metrics]'`.
+    For a metric whose network is missing, the command says which file goes where, and prints the others. IS, FID and
+    LPIPS need `pip install 'reidaug[metrics]'`.
     """
     from reidaug.scoring.report import score_table, score_values, write_details
     from reidaug.scoring.score import score
@@ -63,12 +63,9 @@ def score(
 
     source = look_for_images(data, Study(study))
     with progress("measuring pairs") as advance:
-        found = score(source, request, advance)
-    if json:
-        print_json(score_values(found))
-    else:
-        stdout().print(score_table(found))
-    for path in write_details(source, found, request.out) if request.out is not None else []:
+        scores = score(source, request, advance)
+    show(score_table(scores), score_values(scores), json)
+    for path in write_details(source, scores, request.out) if request.out is not None else []:
         say(f"written: {path}")
 
 
@@ -76,16 +73,15 @@ def score(
 def profile(*, request: ProfileRequest, json: Json = False) -> None:
     """Measure what a generator costs, as in the paper's Table II: parameters, multiply-adds, speed and memory.
 
-    fp32 eager is the network as it was trained, fast what `reidaug synthesize` does: BN folded into the convolutions,
-    channels last, bf16 where the device is faster with it; and fast for several poses of one person, who is encoded
-    once. Preparing data is not in the times, as in the paper.
+    "fp32 eager" is the network as it was trained; "fast" is what `reidaug synthesize` does: BN folded into the
+    convolutions, channels last, bf16 where the device is faster with it; "fast, one person" is the same for several
+    poses of one person, who is encoded once.
+
+    Times start from images and keypoints on the device: they include rendering the heatmaps, but not reading images.
     """
     from reidaug.cli.render import profile_table, profile_values
     from reidaug.synthesis.profile import profile_generator
 
     with progress("measuring") as advance:
-        found = profile_generator(request, advance)
-    if json:
-        print_json(profile_values(found))
-    else:
-        stdout().print(profile_table(found))
+        measured = profile_generator(request, advance)
+    show(profile_table(measured), profile_values(measured), json)

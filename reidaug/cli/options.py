@@ -1,4 +1,4 @@
-"""Typer's parameters from the options that functions and requests declare, and their values back again."""
+"""Makes Typer's parameters from declared options, and requests from the typed values."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -17,8 +17,8 @@ _LITERAL: Any = Literal
 Json = Annotated[bool, Option("Print one JSON object on stdout and nothing else.")]
 
 
-def _known_arch(arch: str) -> str:
-    """Usage error for a network that `reid_baseline` does not have; only it knows which there are."""
+def _check_arch(arch: str) -> str:
+    """Usage error for an unknown network; imports `reid_baseline` only now, as --help must be fast."""
     from reid_baseline import BACKBONES
 
     if arch not in BACKBONES:
@@ -26,8 +26,8 @@ def _known_arch(arch: str) -> str:
     return arch
 
 
-CALLBACKS: dict[str, Callable[..., Any]] = {"--study": load_settings, "--arch": _known_arch}
-EAGER = ("--study",)  # before the others, whose values may stand in its study.toml
+CALLBACKS: dict[str, Callable[..., Any]] = {"--study": load_settings, "--arch": _check_arch}
+EAGER = ("--study",)  # parsed first: its study.toml may hold the values of the others
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class Typed:
 
     @property
     def key(self) -> str:
-        """What names it among the parameters of a command: its flag, whichever field it is of."""
+        """Its name among the parameters of a command: that of the flag, whatever the field is called."""
         return self.name if isinstance(self.option, Argument) else self.flag[2:].replace("-", "_")
 
     def parameters(self) -> Iterator[inspect.Parameter]:
-        """The one that Typer reads."""
+        """The single parameter that Typer reads."""
         option, kind, default = self.option, self.kind, self.default
         if option.parse:
             kind, default = (str, ...) if default is _EMPTY else (str | None, _as_typed(default))
@@ -75,7 +75,7 @@ class Typed:
         yield inspect.Parameter(self.key, inspect.Parameter.KEYWORD_ONLY, default=info, annotation=kind)
 
     def value(self, typed: dict[str, Any]) -> Any:
-        """The field's value, of the parameters' values by their keys."""
+        """The value of the field, from what was typed for the parameters."""
         value = typed[self.key]
         if self.option.parse:
             return self.default if value is None else self.option.parse(value)
@@ -86,14 +86,13 @@ class Typed:
 
 @dataclass(frozen=True)
 class Group:
-    """A function, or a request, with what can be typed of its parameters or fields."""
+    """A function or a request, with those of its parameters or fields that are options."""
 
     make: Callable[..., Any]
     default: Any
     members: dict[str, "Typed | Group"]
 
     def parameters(self) -> Iterator[inspect.Parameter]:
-        """Those of all members, one after the other."""
         for member in self.members.values():
             yield from member.parameters()
 
@@ -104,23 +103,23 @@ class Group:
 
 
 def group_of(make: Callable[..., Any], default: Any = _EMPTY, left_out: tuple[str, ...] = ()) -> Group:
-    """What can be typed of a function or a dataclass.
+    """The options of a function or a dataclass.
 
     Args:
-        make: the function or dataclass; `reidaug.core.options` tells how it declares options.
-        default: of a dataclass, an instance that holds the defaults.
-        left_out: fields that cannot be typed.
+        make: the function or dataclass; `reidaug.core.options` explains how it declares options.
+        default: for a dataclass, an instance that holds the defaults.
+        left_out: fields that are not offered.
 
     Raises:
-        TypeError: a parameter that can neither be typed nor has a default.
+        TypeError: a parameter that is neither an option nor has a default.
     """
     hints, members = get_type_hints(make, include_extras=True), {}
     for name, parameter in inspect.signature(make).parameters.items():
-        given = parameter.default if default is _EMPTY else getattr(default, name)
-        member = None if name in left_out else _member(name, hints[name], given)
+        member_default = parameter.default if default is _EMPTY else getattr(default, name)
+        member = None if name in left_out else _member(name, hints[name], member_default)
         if member is not None:
             members[name] = member
-        elif given is _EMPTY:
+        elif member_default is _EMPTY:
             raise TypeError(f"{make.__qualname__}: {name} is no option and has no default")
     return Group(make, default, members)
 
@@ -137,7 +136,7 @@ def _member(name: str, hint: Any, default: Any) -> Typed | Group | None:
 
 
 def _as_typed(default: Any) -> str | None:
-    """The text that gives a default; none for an empty one."""
+    """The text that parses to a default; None for an empty one."""
     return None if default in (None, ()) else ",".join(map(str, default if isinstance(default, tuple) else [default]))
 
 

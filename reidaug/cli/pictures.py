@@ -1,9 +1,8 @@
-"""Commands that draw what a generator makes, and what goes on inside it."""
+"""Commands that draw what a generator generates, and its features and attention."""
 
 from pathlib import Path
 from typing import Annotated
 
-from reidaug.cli.console import print_json
 from reidaug.cli.frame import command, report
 from reidaug.cli.options import Json
 from reidaug.core.options import DEFAULT_STUDY, DataRoot, Option, StudyFolder
@@ -19,20 +18,18 @@ def grid(
     study: StudyFolder = DEFAULT_STUDY,
     json: Json = False,
 ) -> None:
-    """Draw what generators make: one person in many poses, many persons in one pose, or pairs with the real image.
+    """Draw generated images: one person in many poses, many persons in one pose, or pairs with the real image.
 
-    People and poses that are not named are drawn among the test people, whom `reidaug train` never shows (where a data
-    set has none, among all); only images with both shoulders and both hips are used. --json prints the names, so that a
-    picture can be made again. --data may be a DeepFashion folder too.
+    People and poses that are not named are drawn at random from the test people, whom `reidaug train` does not use
+    (from all people if there are none); only images that show both shoulders and both hips are used. --json prints the
+    names, so that the picture can be drawn again. --data may also be a DeepFashion folder.
     """
     from reidaug.reports.samples import draw_grid
     from reidaug.study.folder import Study, look_for_images
 
     persons, poses = draw_grid(look_for_images(data, Study(study)), request, out)
-    if json:
-        print_json({"out": str(out), "layout": request.layout, "persons": persons, "poses": poses})
-    else:
-        report({"persons": ", ".join(persons), "poses": ", ".join(poses), "out": str(out)}, json)
+    json_values = {"out": str(out), "layout": request.layout, "persons": persons, "poses": poses}
+    report({"persons": ", ".join(persons), "poses": ", ".join(poses), "out": str(out)}, json, json_values)
 
 
 @command
@@ -44,20 +41,18 @@ def attention(
     study: StudyFolder = DEFAULT_STUDY,
     json: Json = False,
 ) -> None:
-    """Draw what goes on inside a generator: its features block by block, and where points of the target look.
+    """Draw the features of a generator block by block, and the attention of points of the target image.
 
-    Features are the mean of |activations| over channels, each map from its least to its greatest. The map of a point is
-    the softmax of its query, laid over the condition image, its greatest value at full strength; beside it stand gamma,
-    the learnt weight of a block's attention (at 0 it does nothing), and by how much it changes the image code.
+    Features are the mean of |activations| over channels, each map scaled from its minimum to its maximum. The attention
+    map of a point is the softmax of its query, drawn over the condition image and scaled to its maximum. The heading of
+    a block gives gamma, the learnt weight of its attention (0: no effect), and how much attention changes the image
+    code.
 
-    From the second block on a map shows places of the image code that the blocks before have already moved, and these
-    are not purely places of the condition image.
+    From the second block on, a map shows positions of an image code that earlier blocks have already moved, so they
+    are not exactly positions of the condition image.
     """
     from reidaug.reports.attention import draw_attention
     from reidaug.study.folder import Study, look_for_images
 
-    found = draw_attention(look_for_images(data, Study(study)), request, out)
-    if json:
-        print_json({"out": str(out), **found})
-    else:
-        report({"condition": found["condition"], "target": found["target"], "out": str(out)}, json)
+    values = {"out": str(out), **draw_attention(look_for_images(data, Study(study)), request, out)}
+    report({name: values[name] for name in ("condition", "target", "out")}, json, values)

@@ -1,4 +1,4 @@
-"""Reports of the commands as text for people and as plain values for `--json`."""
+"""Results of the commands as tables for people and as plain values for `--json`."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ SHOWN_PER_KIND = 5  # problems of one kind that are printed; `--json` has all
 
 
 def inspection_table(inspection: Inspection) -> RenderableType:
-    """Counts of each split, then the problems, kind by kind."""
+    """Counts of each split, then the problems by kind."""
     table = Table(title=str(inspection.root), title_justify="left", title_style="bold")
     for name in ("split", "images", "identities", "junk", "distractors", "with keypoints", "usable poses", "cameras"):
         table.add_column(name, justify="left" if name in ("split", "cameras") else "right", no_wrap=True)
@@ -36,13 +36,11 @@ def _problem_lines(inspection: Inspection) -> list[Text]:
         if shown[problem.kind] <= SHOWN_PER_KIND:
             lines.append(Text(f"{problem.level}: {problem.where}: {problem.message}"))
         elif shown[problem.kind] == SHOWN_PER_KIND + 1:
-            count = sum(other.kind == problem.kind for other in inspection.problems)
-            lines.append(
-                Text(f"{problem.level}: ... and {count - SHOWN_PER_KIND:,} more of {problem.kind} (--json lists all)")
-            )
-    notes = len(inspection.problems) - len(inspection.errors)
-    verdict = _counted(len(inspection.errors), "error") if inspection.errors else "no errors"
-    lines.append(Text(f"{verdict}, {_counted(notes, 'note')}"))
+            more = sum(other.kind == problem.kind for other in inspection.problems) - SHOWN_PER_KIND
+            lines.append(Text(f"{problem.level}: ... and {more:,} more of {problem.kind} (--json lists all)"))
+    errors = len(inspection.errors)
+    verdict = _counted(errors, "error") if errors else "no errors"
+    lines.append(Text(f"{verdict}, {_counted(len(inspection.problems) - errors, 'note')}"))
     return lines
 
 
@@ -51,7 +49,6 @@ def _counted(count: int, what: str) -> str:
 
 
 def inspection_values(inspection: Inspection) -> dict[str, Any]:
-    """Everything that `inspect` found."""
     return {
         "data": str(inspection.root),
         "splits": {split.split: asdict(split) for split in inspection.splits},
@@ -61,7 +58,6 @@ def inspection_values(inspection: Inspection) -> dict[str, Any]:
 
 
 def doctor_table(checks: Sequence[Check]) -> RenderableType:
-    """What was looked at, whether it will do, what was found, and how to fix it."""
     table = Table(show_header=False, box=None)
     for check in checks:
         mark = Text("ok", style="green") if check.ok else Text("FIX", style="bold red")
@@ -70,19 +66,18 @@ def doctor_table(checks: Sequence[Check]) -> RenderableType:
 
 
 def doctor_values(checks: Sequence[Check]) -> dict[str, Any]:
-    """For ``--json``."""
     rows = [{"name": check.name, "ok": check.ok, "detail": check.detail, "mend": check.fix} for check in checks]
     return {"ok": all(check.ok for check in checks), "checks": rows}
 
 
 def profile_table(profile: Profile) -> RenderableType:
-    """A row for each size, batch and way; `times` is the speed over that of fp32 eager."""
+    """A row for each size, batch and way; `times` is the speed relative to fp32 eager."""
     title = f"{profile.checkpoint.name}: {profile.parameters / 1e6:,.2f} M parameters; {profile.device}"
     table = Table(title=title, title_justify="left", title_style="bold")
     for name in ("size", "GMACs", "batch", "way", "ms/image", "images/s", "times", "memory MiB"):
         table.add_column(name, justify="left" if name == "way" else "right")
     for cost in profile.costs:
-        plain = next(each for each in profile.costs if (each.size, each.batch_size) == (cost.size, cost.batch_size))
+        same = [other for other in profile.costs if (other.size, other.batch_size) == (cost.size, cost.batch_size)]
         table.add_row(
             f"{cost.size[0]} x {cost.size[1]}",
             f"{profile.macs[cost.size] / 1e9:.2f}",
@@ -90,20 +85,16 @@ def profile_table(profile: Profile) -> RenderableType:
             cost.way,
             f"{cost.milliseconds:.2f}",
             f"{cost.images_per_second:.1f}",
-            f"{plain.milliseconds / cost.milliseconds:.2f}",
+            f"{same[0].milliseconds / cost.milliseconds:.2f}",
             "-" if cost.memory is None else f"{cost.memory / 2**20:.0f}",
         )
     return table
 
 
 def profile_values(profile: Profile) -> dict[str, Any]:
-    """For `--json`."""
-    return {
-        "checkpoint": str(profile.checkpoint),
-        "parameters": profile.parameters,
-        "device": profile.device,
-        "rows": [
-            {**asdict(cost), "macs": profile.macs[cost.size], "images_per_second": cost.images_per_second}
-            for cost in profile.costs
-        ],
-    }
+    rows = [
+        {**asdict(cost), "macs": profile.macs[cost.size], "images_per_second": cost.images_per_second}
+        for cost in profile.costs
+    ]
+    whole = {"checkpoint": str(profile.checkpoint), "parameters": profile.parameters, "device": profile.device}
+    return {**whole, "rows": rows}

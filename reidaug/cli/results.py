@@ -1,9 +1,8 @@
-"""Commands that show results and train nothing."""
+"""Commands that show results, without training."""
 
 from pathlib import Path
 from typing import Annotated
 
-from reidaug.cli.console import print_json
 from reidaug.cli.frame import command, report, results_of, show_table
 from reidaug.cli.options import Json
 from reidaug.core.options import DEFAULT_STUDY, Option, StudyFolder
@@ -15,7 +14,7 @@ from reidaug.reports.request import RanksRequest
 def table(
     *,
     study: StudyFolder = DEFAULT_STUDY,
-    format: Annotated[str, Option("How to write it.", choices=FORMATS)] = "rich",
+    format: Annotated[str, Option("Format of the table.", choices=FORMATS)] = "rich",
     json: Json = False,
 ) -> None:
     """Print the mAP table again, from the results of the study."""
@@ -31,7 +30,7 @@ def plot(
     out: Annotated[Path, Option("The picture; written as PNG and as SVG.")] = Path("map.png"),
     json: Json = False,
 ) -> None:
-    """Draw mAP over the kept portion, from the results of the study; bands are one deviation over seeds."""
+    """Draw mAP over the kept portion, from the results of the study; bands are one standard deviation over seeds."""
     from reidaug.reports.plot import plot_results
 
     files = plot_results(results_of(study), out)
@@ -46,18 +45,15 @@ def ranks(
     request: RanksRequest,
     json: Json = False,
 ) -> None:
-    """Draw what a trained baseline finds: a query in each row, and its first ten gallery images.
+    """Draw what a trained baseline retrieves: a query in each row, and its first ten gallery images.
 
-    A green frame is the query's person, a red one another; junk and images of the person by the query's own camera are
-    left out, as in the score. It takes the features that `reidaug evaluate --save-models` keeps, and trains nothing.
+    A green frame is the query's person, a red one another person; junk images and those of the person by the query's
+    camera are left out, as in the scores. Needs the features that `reidaug evaluate --save-models` writes.
     """
     from reidaug.reports.ranks import draw_ranks
     from reidaug.study.folder import Study
 
     result, ranked = draw_ranks(Study(study), request, out)
-    if json:
-        names = ("set", "portion", "seed", "key")
-        values = {name: getattr(result, name) for name in names}
-        print_json({"out": str(out), **values, "queries": [query.values() for query in ranked]})
-    else:
-        report({"queries": len(ranked), "out": str(out)}, json)
+    values = {name: getattr(result, name) for name in ("set", "portion", "seed", "key")}
+    json_values = {"out": str(out), **values, "queries": [query.values() for query in ranked]}
+    report({"queries": len(ranked), "out": str(out)}, json, json_values)

@@ -1,4 +1,4 @@
-"""`study.toml`: options of the commands that a user keeps with a study. It is read, and never written."""
+"""`study.toml`: options of the commands that a user stores with a study. The program only reads it."""
 
 import tomllib
 from pathlib import Path
@@ -9,31 +9,31 @@ import typer
 from reidaug.cli.console import say
 from reidaug.core.errors import ReidAugError, one_line
 
-SHARED = {  # options that mean the same to every command that has them
+SHARED = {  # options with the same meaning in all commands that have them
     *("data", "portion", "seed", "device", "batch-size", "precision", "ckpt", "pairs", "count"),
     *("keep", "source", "recipe", "arch", "weights", "epochs", "seeds", "controls", "save-models", "rerank"),
     *("smooth-synthetic", "real-per-synthetic", "synthetic-weight", "out", "copy", "force", "json", "debug"),
 }
-APART = {  # options that mean something else to a command: they act on it from its own table only
+APART = {  # options that mean something else in a command: there, only its own table sets them
     "ranks": ("set", "portion", "seed"),  # of the result to draw
-    "evaluate": ("precision",),  # of the baseline; elsewhere that of the generator
+    "evaluate": ("precision",),  # of the baseline; in other commands, of the generator
     "sweep": ("precision",),
     "train": ("precision",),  # of the training
 }
 
 
 def load_settings(context: typer.Context, study: Path) -> Path:
-    """Puts the values of ``study.toml`` below flags and environment, and above the defaults.
+    """Takes the values of ``study.toml`` as defaults: flags and environment override them.
 
-    A key in a table such as ``[evaluate]`` acts on that command. One at the top acts on the command that has such an
-    option, and on all of them if it is `SHARED`; not on those where it stands `APART`.
+    A key in a table such as ``[evaluate]`` sets the option of that command. A key at the top sets the option of the one
+    command that has it, or of all commands if it is `SHARED`, except where it is `APART`.
     """
     path = study / "study.toml"
     try:
         settings = _read(path)
         commands = getattr(context.find_root().command, "commands", {})
         options = {name: _options(command) for name, command in commands.items()}
-        options = {name: own for name, own in options.items() if own.pop("study", None)}  # of those that read the file
+        options = {name: flags for name, flags in options.items() if flags.pop("study", None)}  # they read the file
         tables = {name: settings.pop(name) for name in options if isinstance(settings.get(name), dict)}
         unknown = [key for key, value in settings.items() if isinstance(value, dict) or not _reached(key, options)]
         unknown += [f"{name}.{key}" for name, table in tables.items() for key in table if key not in options[name]]
@@ -55,7 +55,7 @@ def load_settings(context: typer.Context, study: Path) -> Path:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """What a user keeps with a study; empty where there is no such file."""
+    """The content of the file; empty if there is none."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -65,22 +65,18 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _options(command: Any) -> dict[str, Any]:
-    """The options of a command by their flags without dashes in front."""
+    """The options of a command by their flags without leading dashes."""
     return {flag.lstrip("-"): option for option in command.params for flag in option.opts}
 
 
 def _reached(key: str, options: dict[str, dict[str, Any]]) -> list[str]:
-    """The commands on which a key at the top acts."""
-    having = [name for name in options if key in options[name]]
-    return [name for name in having if (key in SHARED or len(having) == 1) and key not in APART.get(name, ())]
+    """The commands whose option a key at the top sets."""
+    commands = [name for name in options if key in options[name]]
+    return [name for name in commands if (key in SHARED or len(commands) == 1) and key not in APART.get(name, ())]
 
 
 def _checked(context: typer.Context, option: Any, where: str, value: Any) -> Any:
-    """The value as the option takes it: a list where it may be repeated.
-
-    Raises:
-        ReidAugError: it takes no such value.
-    """
+    """The value as the option takes it: a list if the option may be repeated. ReidAugError for a wrong value."""
     values = value if isinstance(value, list) else [value]
     if not option.multiple and len(values) != 1:
         raise ReidAugError(f"{where} = {value!r}: expected one value")

@@ -1,9 +1,9 @@
-"""The main job, and the sweep that repeats it."""
+"""The commands of the main job, and the sweep that repeats it."""
 
 from typing import Annotated
 
 from reidaug.cli.console import print_json, progress, say, stdout
-from reidaug.cli.frame import command, show_table
+from reidaug.cli.frame import command, show, show_table
 from reidaug.cli.options import Json
 from reidaug.core.options import DEFAULT_STUDY, Checkpoint, Copy, DataRoot, OnePortion, Option, StudyFolder
 from reidaug.evaluation.request import EvaluationRequest, SweepRequest
@@ -23,18 +23,15 @@ def shrink(
 ) -> None:
     """Keep a portion of the training images and plan the missing ones.
 
-    Writes STUDY/p0.40/plan.csv (each missing image with its condition image: every generator works from the same plan)
-    and STUDY/p0.40/none/, the reduced set as a whole Market-1501 root. For one seed a smaller portion is part of a
-    larger one.
+    Writes STUDY/p0.40/plan.csv (each missing image with its condition image: all generators follow the same plan) and
+    STUDY/p0.40/none/, the reduced set as a complete Market-1501 root. With the same seed, a smaller portion is a subset
+    of a larger one.
     """
     from reidaug.study.folder import Study, resolve_data
     from reidaug.study.shrink import shrink, shrink_summary
 
     result = shrink(resolve_data(data, Study(study)), Study(study), config, copy=copy, force=force)
-    if json:
-        print_json(result.values())
-    else:
-        stdout().print(shrink_summary(result))
+    show(shrink_summary(result), result.values(), json)
 
 
 @command
@@ -46,20 +43,20 @@ def synthesize(
     options: SynthesisOptions,
     json: Json = False,
 ) -> None:
-    """Generate the missing images of every portion of the study, or of one, and complete the training set with them.
+    """Generate the missing images of one or all portions of the study, and complete the training set with them.
 
-    Writes STUDY/p0.40/NAME/Market-1501-v15.09.15/: kept images byte for byte, each missing image under its own name,
-    query and gallery, the keypoint CSVs and manifest.csv. Run it under torchrun or as a SLURM array and each process
-    does its share.
+    Writes STUDY/p0.40/NAME/Market-1501-v15.09.15/: the kept images byte for byte, each missing image under its original
+    name, query and gallery, the keypoint CSVs and manifest.csv. Under torchrun or as a SLURM array, each process does
+    its share.
     """
     from reidaug.study.folder import Study, chosen_portions
     from reidaug.synthesis.painter import checkpoint_file
     from reidaug.synthesis.synthesize import synthesize
 
     reports = []
-    for each in chosen_portions(Study(study), portion):
-        with progress(f"generating, p = {each:.2f}") as advance:
-            reports.append(synthesize(Study(study), each, checkpoint_file(ckpt), options, advance))
+    for p in chosen_portions(Study(study), portion):
+        with progress(f"generating, p = {p:.2f}") as advance:
+            reports.append(synthesize(Study(study), p, checkpoint_file(ckpt), options, advance))
         if not json:
             stdout().print(reports[-1].sentence())
     if json:
@@ -70,9 +67,9 @@ def synthesize(
 def evaluate(*, study: StudyFolder = DEFAULT_STUDY, request: EvaluationRequest, json: Json = False) -> None:
     """Train and score the re-ID baseline on every training set of the study and on the full set; print the mAP table.
 
-    Says first what will be trained, where, and about how long it takes. A result is kept under its data and
-    configuration in STUDY/results.jsonl, so a second run does only what is missing. Default recipe: paper with ImageNet
-    weights on a GPU, else quick.
+    Before it starts, it says what it will train, on which device, and about how long it takes. Results are stored in
+    STUDY/results.jsonl with their data and configuration, so a second run does only what is missing. Default recipe:
+    paper with ImageNet weights on a GPU, else quick.
     """
     from reidaug.evaluation.evaluate import evaluate_study
     from reidaug.study.folder import Study
@@ -87,7 +84,7 @@ def sweep(
 ) -> None:
     """Shrink, synthesize and evaluate for several portions and generators: the paper's Table VI in one command.
 
-    Says first what will be done and about how long it takes; run it again and it does only what is missing. Under
+    Before it starts, it says what it will do and about how long it takes; a second run does only what is missing. Under
     torchrun or as a SLURM array on one study, each process does its share of the baselines.
     """
     from reidaug.evaluation.sweep import sweep

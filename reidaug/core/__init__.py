@@ -1,1 +1,1 @@
-"""What everything else stands on: errors, files, locks, fingerprints, shares of work, progress, devices."""
+"""What all other folders use: errors, files, locks, fingerprints, shares of work, progress, devices."""

@@ -10,16 +10,15 @@ if TYPE_CHECKING:
 
 
 def pick_device(name: str = "auto") -> "torch.device":
-    """The device that a user names.
+    """The torch device of a name; without a number, each process of a machine gets a different GPU.
 
-    Of several processes on a machine each takes a GPU of its own where no number is given (torchrun's ``LOCAL_RANK``,
-    srun's ``SLURM_LOCALID``).
+    That GPU is chosen by torchrun's ``LOCAL_RANK`` or srun's ``SLURM_LOCALID``.
 
     Args:
         name: auto (a GPU if there is one, else the CPU), cpu, cuda or cuda:N.
 
     Raises:
-        ReidAugError: a name that torch does not know, or a GPU that is not there.
+        ReidAugError: a name that torch does not know, or a GPU that does not exist.
     """
     import torch
 
@@ -32,5 +31,5 @@ def pick_device(name: str = "auto") -> "torch.device":
         rank = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0"
         return torch.device("cuda", int(rank) % count)
     if device.type == "cuda" and (device.index or 0) >= count:
-        raise ReidAugError(f"device {name!r} is not there: torch sees {count} CUDA devices; use cpu")
+        raise ReidAugError(f"device {name!r} does not exist: torch sees {count} CUDA devices; use cpu")
     return device

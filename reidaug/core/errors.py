@@ -2,23 +2,23 @@
 
 import errno
 
-# torch's words; pona.errors has the same: no package of this distribution needs another for its errors
+# parts of torch's messages; repeated in pona.errors, so that neither package needs the other for its errors
 OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "could not create a memory object")
 
 
 class ReidAugError(Exception):
     """Input or an environment that the user can fix.
 
-    The message is one line: what is wrong, what was found, what was expected, what to do next.
+    The message is one line: what is wrong, what was given, what was expected, what to do next.
     """
 
 
 class HeldError(ReidAugError):
-    """Another process is making this output; the message names it."""
+    """Another process is writing this output; the message names it."""
 
 
 def is_foreseen(error: Exception) -> bool:
-    """Whether it is of the data, the settings or the machine, not a mistake in this program."""
+    """Whether the data, the settings or the machine caused the error, rather than a bug in this program."""
     return _is_ours(error) or _is_out_of_memory(error)
 
 
@@ -31,7 +31,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def one_line(error: Exception) -> str:
-    """The error as one line; what the user cannot fix is named as such, without its own long text."""
+    """The error as one line; one that the user cannot fix is called unexpected, and its text is cut short."""
     if _is_ours(error):
         return " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
@@ -41,5 +41,5 @@ def one_line(error: Exception) -> str:
         return f"{where}{error.strerror}: {fix}"
     if _is_out_of_memory(error):
         return "out of memory: give a smaller --batch-size, evaluate --arch resnet18, or use a machine with more memory"
-    first = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
+    first = (str(error).strip().splitlines() or ["no message"])[0]
     return f"unexpected {type(error).__name__}: {first[:200]} (run again with --debug for the whole trace)"

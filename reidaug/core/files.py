@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, and locks on what is being made."""
+"""Files and folders that appear whole or not at all, and locks on outputs."""
 
 import fcntl
 import io
@@ -19,12 +19,7 @@ from reidaug.core.errors import HeldError, ReidAugError
 
 
 def atomic_write(path: Path, data: bytes | str) -> None:
-    """Write a file whole or not at all.
-
-    Args:
-        path: the file; its folder exists.
-        data: bytes, or text that is stored as UTF-8.
-    """
+    """Writes bytes, or text as UTF-8, to a file in an existing folder: whole or not at all."""
     content = data.encode() if isinstance(data, str) else data
     temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}.partial"
     try:
@@ -39,11 +34,11 @@ def atomic_write(path: Path, data: bytes | str) -> None:
 
 
 def write_image(path: Path, image: Image.Image, kind: str, **options: Any) -> None:
-    """Write a picture whole or not at all.
+    """Writes an image to a file in an existing folder: whole or not at all.
 
     Args:
-        path: the file; its folder exists.
-        image: the picture.
+        path: the file.
+        image: what to write.
         kind: "PNG" or "JPEG", whatever the name ends in.
         options: of PIL's `Image.save`.
     """
@@ -53,10 +48,10 @@ def write_image(path: Path, image: Image.Image, kind: str, **options: Any) -> No
 
 
 def check_out(path: Path, folder: bool = False) -> None:
-    """Raises ReidAugError where a file (or a folder) cannot be written for want of a place: now, not after the work."""
+    """Raises ReidAugError if a file (or a folder) cannot be written to this path: before the work, not after it."""
     parent = path.absolute().parent
     if not parent.is_dir():
-        raise ReidAugError(f"no folder {parent} for {path.name}: make it first")
+        raise ReidAugError(f"no folder {parent} for {path.name}: create it first")
     if folder and path.exists() and not path.is_dir():
         raise ReidAugError(f"{path} is a file, expected a folder to write to")
     if not folder and path.is_dir():
@@ -70,16 +65,16 @@ def check_out(path: Path, folder: bool = False) -> None:
 
 @contextmanager
 def locked(path: Path, what: str, wait: bool = False, shared: bool = False) -> Iterator[None]:
-    """Hold an output for oneself; whoever comes second is refused at once. The system lets go when the holder dies.
+    """Locks an output; a second process is refused at once. The system releases the lock of a process that dies.
 
     Args:
-        path: the lock file, best a hidden one beside the output; it stays, and says who held it last.
+        path: the lock file, usually a hidden one beside the output; it stays, and names its last holder.
         what: the output's name in the message.
         wait: wait for the holder instead of being refused.
-        shared: hold it beside others who share it; the file still names the last who held it alone.
+        shared: a lock that several processes can hold; the file still names the last exclusive holder.
 
     Raises:
-        HeldError: somebody holds it; the message names process, machine and time.
+        HeldError: another process holds it; the message names process, machine and time.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -89,13 +84,12 @@ def locked(path: Path, what: str, wait: bool = False, shared: bool = False) -> I
             fcntl.flock(handle, kind | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             holder = os.read(handle, 200).decode(errors="replace").strip() or "another process"
-            raise HeldError(f"{what} is being made by {holder}; wait until that is done, or stop it") from None
+            raise HeldError(f"{what} is being made by {holder}; wait for that process, or stop it") from None
         if not shared:
             os.ftruncate(handle, 0)
             os.write(handle, f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%F %T')}".encode())
         yield
-        # Unlocking, not only closing: a forked child would keep the lock alive.
-        fcntl.flock(handle, fcntl.LOCK_UN)
+        fcntl.flock(handle, fcntl.LOCK_UN)  # closing alone is not enough: a forked child would keep the lock
     finally:
         os.close(handle)
 
@@ -114,13 +108,13 @@ def list_files(folder: Path) -> list[str]:
 
 
 def link_or_copy_files(files: Mapping[str, Path], target: Path, copy: bool) -> None:
-    """Give files a second place, as links to their absolute paths or as copies; the folder appears whole or not at all.
+    """Writes a folder of links to files (by their absolute paths) or of copies; it appears whole or not at all.
 
-    Files that are one folder's, under their own names, become a link to that folder, or a copy of all that is in it.
+    Files of one folder that keep their names become one link to that folder, or a copy of all files in it.
 
     Args:
-        files: by the name that each gets.
-        target: the folder that appears; nothing is there yet, or for a copy a link.
+        files: by their names in the new folder.
+        target: the new folder; it does not exist yet, or is a link that a copy replaces.
         copy: copy instead of linking.
     """
     folders = {path.parent for path in files.values()}
@@ -130,14 +124,14 @@ def link_or_copy_files(files: Mapping[str, Path], target: Path, copy: bool) -> N
         return
     if one_folder:
         files = {entry.name: Path(entry.path) for entry in os.scandir(folders.pop()) if entry.is_file()}
-    beside = target.with_name(f".{target.name}.part")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir()
+    partial = target.with_name(f".{target.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
     for name, path in files.items():
         if copy:
-            shutil.copyfile(path, beside / name)
+            shutil.copyfile(path, partial / name)
         else:
-            (beside / name).symlink_to(path.resolve())
+            (partial / name).symlink_to(path.resolve())
     os.sync()
     target.unlink(missing_ok=True)
-    os.rename(beside, target)
+    os.rename(partial, target)

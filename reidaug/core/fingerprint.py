@@ -1,4 +1,4 @@
-"""Fingerprints: the first digits of SHA-256, by which data, settings and results are known again."""
+"""Fingerprints: the first digits of SHA-256, by which data, settings and results are recognised."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -28,20 +28,17 @@ def file_digest(path: Path) -> bytes:
 
 
 def files_fingerprint(files: Mapping[str, Path]) -> str:
-    """The same for the same names with the same bytes, wherever the files are and in whatever order they come."""
+    """The fingerprint of names and contents; folders and the order of the files do not matter."""
     names = sorted(files)
     digests = in_threads(lambda name: file_digest(files[name]), names)
-    whole = hashlib.sha256()
-    for name, digest in zip(names, digests, strict=True):
-        whole.update(name.encode() + b"\0" + digest)
-    return whole.hexdigest()[:DIGITS]
+    return fingerprint(b"".join(name.encode() + b"\0" + digest for name, digest in zip(names, digests, strict=True)))
 
 
 def stamp_files(paths: Iterable[Path]) -> str:
-    """Of inode, size and time of files: cheap, and another one once any of them is written again.
+    """The fingerprint of inode, size and time of files: cheap, and it changes when one of them is written again.
 
     Raises:
-        ReidAugError: a file is not there.
+        ReidAugError: a file cannot be read.
     """
     stamps = []
     for path in paths:

@@ -1,13 +1,13 @@
 """Options of commands, declared where a request declares its fields.
 
-A request is a frozen dataclass: what a user can ask of a piece of work. A field that can be typed on the command line
-is `Annotated` with an `Option`; a field that is itself a request brings the options of its own fields; any other field
-is for callers in Python. So a new option is a new field::
+A request is a frozen dataclass: what a user can ask of a piece of work. A field that can be given on the command line
+is `Annotated` with an `Option`; a field that is itself a request adds the options of its fields; any other field is for
+callers in Python. So a new option is a new field::
 
     epochs: Annotated[int | None, Option("Without it: the recipe's.", min=1)] = None  # --epochs
 
 `bool` is a switch, `bool | None` a pair --name/--no-name, a tuple an option that may be repeated, a `Literal` a choice.
-What several commands share stands here, once.
+Options that several commands share are defined here.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-LAST_SEED = 2**32 - 1  # that numpy takes
+LAST_SEED = 2**32 - 1  # the largest that numpy takes
 DEFAULT_STUDY = Path("study")
 
 
@@ -27,19 +27,19 @@ class Option:
     flag: str = ""  # such as "--ckpt"; empty = the field's name with dashes
     min: float | None = None
     max: float | None = None
-    choices: Iterable[str] = ()  # where the type is no Literal because they stand in a table
-    panel: str | None = None  # the heading of --help below which it stands
-    environment: str | None = None  # variable that gives the value where no flag does
-    parse: Callable[[str], Any] | None = None  # makes the value of one text; that of a tuple has commas between
+    choices: Iterable[str] = ()  # for a str whose values are the keys of a table; else the type is a Literal
+    panel: str | None = None  # its heading in --help
+    environment: str | None = None  # the variable that is read if the flag is not given
+    parse: Callable[[str], Any] | None = None  # from one text to the value; a default tuple is shown with commas
 
 
 @dataclass(frozen=True)
 class Argument(Option):
-    """What is typed without a flag."""
+    """A positional argument: it has no flag."""
 
 
 class LeaveOut:
-    """For a field that is a request: fields of it that the command does not show; they have their default."""
+    """For a field that is a request: its fields that the command does not offer; they keep their defaults."""
 
     def __init__(self, *fields: str) -> None:
         self.fields = fields
@@ -51,8 +51,8 @@ BaselinePrecision = Literal["auto", "fp32", "bf16"]
 StudyFolder = Annotated[
     Path,
     Option(
-        "The study folder: plans, image sets and results. Its study.toml may hold options, for all commands as in "
-        "seed = 1, or below [evaluate] for that one.",
+        "The study folder: plans, image sets and results. Its study.toml may set options: seed = 1 for all commands, "
+        "below [evaluate] for that one only.",
         flag="--study",
         environment="REIDAUG_STUDY",
     ),
@@ -71,6 +71,6 @@ OnePortion = Annotated[
 Checkpoint = Annotated[
     Path, Option("The generator: a file that `reidaug train` wrote, or `shipped` for the package's own.", flag="--ckpt")
 ]
-Device = Annotated[str, Option("auto, cpu, cuda or cuda:N. auto takes a GPU if there is one.")]
+Device = Annotated[str, Option("auto, cpu, cuda or cuda:N. auto uses a GPU if there is one.")]
 Seed = Annotated[int, Option("Seed of the random draws.", min=0, max=LAST_SEED)]
 Copy = Annotated[bool, Option("Copy query and gallery instead of linking them.")]

@@ -1,18 +1,18 @@
-"""How long work reports: lines for people, and how far a piece of work has come."""
+"""How long-running work reports: lines for people, and progress."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 Advance = Callable[..., None]
-"""``advance(done, total, note="")``: how far a piece of long work has come."""
+"""``advance(done, total, note="")``: reports the progress of some work."""
 Say = Callable[[str], None]
 """``say(line)``: shows one line to the user."""
 Progress = Callable[[str], AbstractContextManager[Advance]]
-"""``with progress(what) as advance``: shows a piece of long work."""
+"""``with progress(what) as advance``: shows the progress of some work."""
 
 
 def duration(seconds: float) -> str:
-    """A length of time as people say it: ``45 s``, ``12 min``, ``3 h 05 min``."""
+    """A duration for people: ``45 s``, ``12 min``, ``3 h 05 min``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -1,4 +1,4 @@
-"""Dataclasses as JSON objects: written as they are, read with every field checked against its type."""
+"""Dataclasses as JSON objects; every field that is read is checked against its type."""
 
 import json
 import math
@@ -14,7 +14,7 @@ Record = TypeVar("Record")
 
 
 def to_json(values: Any) -> str:
-    """Plain values as one line of JSON; a number that is not finite becomes null, as JSON knows none."""
+    """Plain values as one line of JSON; NaN and infinity, which JSON does not have, become null."""
     return json.dumps(_finite(values), ensure_ascii=False)
 
 
@@ -32,22 +32,22 @@ def read_record(path: Path, kind: type[Record], advice: str) -> Record:
     Args:
         path: the file.
         kind: the dataclass; fields with a default may be absent.
-        advice: what to do where the file is absent or broken.
+        advice: what to do if the file is absent or broken.
 
     Raises:
-        ReidAugError: no such file, no JSON object, or a field that is absent or of another type (named).
+        ReidAugError: no such file, no JSON object, or a field that is absent or of another type; the field is named.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ReidAugError(f"no {path}: {advice}") from None
     except (ValueError, RecursionError):
-        raise ReidAugError(f"{path} is no JSON file: {advice}") from None
+        raise ReidAugError(f"{path} is not a JSON file: {advice}") from None
     return record_of(kind, values, str(path), advice)
 
 
 def record_of(kind: type[Record], values: object, where: str, advice: str) -> Record:
-    """A dataclass of plain values that came from JSON; names that it does not have are passed over.
+    """A dataclass from the values of a JSON object; unknown names are ignored.
 
     Raises:
         ReidAugError: a field that is absent or of another type, or a number that is not finite.
@@ -73,15 +73,15 @@ def _is(value: object, wanted: Any) -> bool:
     if wanted is Any:
         return True
     if get_origin(wanted) in (Union, UnionType):
-        return any(_is(value, each) for each in get_args(wanted))
+        return any(_is(value, option) for option in get_args(wanted))
     if wanted is NoneType:
         return value is None
     if wanted is float:
         return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
     if get_origin(wanted) in (dict, Mapping):
         _, inner = get_args(wanted)
-        return isinstance(value, dict) and all(_is(each, inner) for each in value.values())
-    return type(value) is wanted  # a bool is no int
+        return isinstance(value, dict) and all(_is(item, inner) for item in value.values())
+    return type(value) is wanted  # not isinstance: a bool is not accepted as an int
 
 
 def _name(wanted: Any) -> str:

@@ -1,4 +1,4 @@
-"""Which share of the work is this process's, as torchrun and SLURM tell it."""
+"""The share of the work that this process does, from the variables of torchrun and SLURM."""
 
 from collections.abc import Mapping
 
@@ -9,8 +9,11 @@ def shard_from_environment(environment: Mapping[str, str]) -> tuple[int, int]:
     """This process's rank and the number of processes, from torchrun or SLURM.
 
     Returns:
-        (rank, world): torchrun's RANK and WORLD_SIZE, else the place in a SLURM array of jobs and among the tasks that
-        srun has started; what a job only asked for (SLURM_NTASKS) does no work.
+        (rank, world): torchrun's RANK and WORLD_SIZE, else the position in a SLURM job array and among the tasks that
+        srun has started. SLURM_NTASKS is ignored: tasks that a job only asked for do no work.
+
+    Raises:
+        ReidAugError: variables that are not numbers or contradict each other, or a SLURM array with gaps.
     """
     try:
         if "WORLD_SIZE" in environment:
@@ -22,8 +25,8 @@ def shard_from_environment(environment: Mapping[str, str]) -> tuple[int, int]:
             jobs = int(environment.get("SLURM_ARRAY_TASK_COUNT", "1"))
             if (int(environment.get("SLURM_ARRAY_TASK_MAX", first + (jobs - 1) * step)) - first) // step + 1 != jobs:
                 raise ReidAugError(
-                    "the SLURM array has gaps, so its shares cannot be told: send the whole array again; what is done "
-                    "already is passed over"
+                    "the SLURM array has gaps, so the shares are unknown: send the whole array again; finished work "
+                    "is skipped"
                 )
             task, tasks = int(environment.get("SLURM_PROCID", "0")), int(environment.get("SLURM_STEP_NUM_TASKS", "1"))
             rank, world = job * tasks + task, jobs * tasks

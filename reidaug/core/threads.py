@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 THREADS = min(8, (os.cpu_count() or 1) + 2)
-BLOCK = 256  # items: a future costs as much as a small image
+BLOCK = 256  # items per future, whose overhead is that of a small image
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
@@ -15,12 +15,12 @@ Outcome = TypeVar("Outcome")
 def in_threads(
     work: Callable[[Item], Outcome], items: Sequence[Item], advance: Callable[[int, int], None] | None = None
 ) -> list[Outcome]:
-    """Does some work on each item; the outcomes come in the order of the items.
+    """Calls a function on each item; the outcomes are in the order of the items.
 
     Args:
-        work: takes an item; the first error of any ends the whole.
+        work: called with an item; its first error ends the whole.
         items: what to work on.
-        advance: told how many are done, of how many.
+        advance: called with the number of items done and the number of all.
     """
     outcomes: list[Outcome] = []
 

@@ -1,12 +1,12 @@
-"""`reidaug pose`: a keypoint CSV for a folder of images, estimated or taken over from another estimator's file.
+"""`reidaug pose`: a keypoint CSV for a folder of images, estimated or converted from another estimator's file.
 
-What is estimated lies in `.NAME.part` beside the CSV until all of it is there: a line with the settings, then the CSV's
-rows, batch by batch, each after the digest of its image.
+Estimates are collected in `.NAME.part` beside the CSV until all are done: a line with the settings, then the rows of
+the CSV, batch by batch, each after the digest of its image.
 """
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ import numpy as np
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import atomic_write, locked
 from reidaug.core.fingerprint import fingerprint
+from reidaug.core.progress import Advance, Say
 from reidaug.datasets.images import read_image
-from reidaug.datasets.keypoints import HEADER, format_annotations, format_rows, parse_row, read_annotations
+from reidaug.datasets.keypoints import COVERED, HEADER, format_annotations, format_rows, parse_row, read_annotations
 from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.pairs import usable
 from reidaug.datasets.pose_files import read_keypoints
@@ -25,23 +26,38 @@ from reidaug.datasets.vitpose import PoseEstimator
 
 FORMAT = "reidaug pose 1"
 _ENDINGS = (".jpg", ".jpeg", ".png")
-_SPLITS = {"train": ("train",), "test": ("gallery", "query")}
 
 
-def annotate(request: PoseRequest, advance: Callable[[int, int], None], say: Callable[[str], None]) -> dict[str, Any]:
-    """Writes the CSV: estimates the poses, or takes over those that are there; returns what to print."""
-    return _convert(request, request.read, say) if request.read is not None else _estimate(request, advance, say)
+def annotate(request: PoseRequest, advance: Advance, say: Say) -> dict[str, Any]:
+    """Write a keypoint CSV with a row for each image: poses that are estimated, or those of another estimator's file.
+
+    Estimation continues where an interrupted run stopped, and a complete CSV is left alone.
+
+    Returns:
+        What to print: the file, how many images, estimated ones (unless a file is read), poses without a joint, and
+        usable ones.
+
+    Raises:
+        ReidAugError: no images, one that cannot be read, another CSV in the way, another run at work on it, an
+            interrupted run with other settings, or a file to read that is broken or of other images.
+    """
+    images = find_images(request.data, request.split)
+    if request.out.is_dir():
+        raise ReidAugError(f"{request.out} is a folder; expected the CSV to write, such as annotation.csv")
+    if request.read is not None:
+        return _convert(request, request.read, list(images), say)
+    return _estimate(request, images, advance, say)
 
 
 def find_images(data: Path, split: str | None = None) -> dict[str, Path]:
     """The images of a folder, or of a split of a Market-1501 root, by name and sorted.
 
     Args:
-        data: a folder of .jpg and .png images (folders in it are not looked into), or a Market-1501 root.
-        split: of a root only: train (also where None), or test, which is gallery and query.
+        data: a folder of .jpg and .png images (subfolders are not searched), or a Market-1501 root.
+        split: of a root only: train (also for None), or test, which is gallery and query.
 
     Raises:
-        ReidAugError: no such folder, no image in it, a split of what has none, or a name that the CSV cannot hold.
+        ReidAugError: no such folder, no image in it, a split of a plain folder, or a name that the CSV cannot hold.
     """
     if not data.is_dir():
         raise ReidAugError(f"no folder {data}; expected a folder of images or a data set")
@@ -49,11 +65,12 @@ def find_images(data: Path, split: str | None = None) -> dict[str, Path]:
         dataset = open_dataset(data)
     except ReidAugError:
         if split:
-            raise ReidAugError(f"{data} is no data set, so it has no split {split}; omit --split") from None
+            raise ReidAugError(f"{data} is not a data set, so it has no split {split}; omit --split") from None
         paths = [path for path in data.iterdir() if path.suffix.lower() in _ENDINGS and not path.name.startswith(".")]
         files = [(path.name, path) for path in paths]
     else:
-        files = [(image.name, image.path) for each in _SPLITS[split or "train"] for image in dataset.images(each)]
+        covered = COVERED[split or "train"]
+        files = [(image.name, image.path) for part in covered for image in dataset.images(part)]
     if not files:
         raise ReidAugError(f"no .jpg or .png image in {data}; expected a folder of images or a data set")
     images: dict[str, Path] = {}
@@ -61,43 +78,30 @@ def find_images(data: Path, split: str | None = None) -> dict[str, Path]:
         if ":" in name or not name.isprintable() or name != name.strip():
             raise ReidAugError(f"the keypoint CSV cannot hold the image name {name!r}; rename it")
         if images.setdefault(name, path) != path:
-            raise ReidAugError(f"{path} and {images[name]} have one name; rename or remove one")
+            raise ReidAugError(f"{path} and {images[name]} have the same name; rename or remove one")
     return images
 
 
-def _estimate(request: PoseRequest, advance: Callable[[int, int], None], say: Callable[[str], None]) -> dict[str, Any]:
-    """Estimate the joints of each image; run again after an interruption it goes on, and a complete CSV is left alone.
-
-    Args:
-        request: what, where and with which estimator; it is loaded only if there is something to do.
-        advance: told how many images are done, of how many.
-        say: takes the lines for the user.
-
-    Returns:
-        What to print: the file, how many images, estimated ones, poses without a joint, and usable ones.
-
-    Raises:
-        ReidAugError: no images, one that cannot be read, a CSV of other images in the way, another run at work on it,
-            or an interrupted run with other settings.
-    """
-    images = find_images(request.data, request.split)
-    with locked(request.out.parent / f".{request.out.name}.lock", str(request.out)):
-        done = json.dumps({"model": request.model, "threshold": request.threshold, "images": _fingerprint(images)})
+def _estimate(request: PoseRequest, images: dict[str, Path], advance: Advance, say: Say) -> dict[str, Any]:
+    with locked(_beside(request.out, "lock"), str(request.out)):
+        digests = "".join(f"{name}\0{_digest(path)}\n" for name, path in images.items())
+        done = json.dumps({"model": request.model, "threshold": request.threshold, "images": fingerprint(digests)})
         if _is_complete(request, list(images), done):
             say(f"{request.out} has a row for each image already: nothing was done; --force estimates them again")
             return _summary(request.out, estimated=0)
-        estimator = _load(request, say)
-        part = request.out.parent / f".{request.out.name}.part"
+        fetched = "" if Path(request.model).exists() else " (from huggingface.co, unless it was fetched before)"
+        say(f"loading the pose model {request.model}{fetched}")
+        estimator = PoseEstimator.load(request.model, request.device)
+        part = _beside(request.out, "part")
         settings = {"model": request.model, "weights": estimator.fingerprint(), "threshold": request.threshold}
-        record = {"format": FORMAT, **settings}
-        rows = _resume(part, record, images, request.force)
+        rows = _resume(part, {"format": FORMAT, **settings}, images, request.force)
         todo = [name for name in images if name not in rows]
         with open(part, "ab") as file:
             for start in range(0, len(todo), request.batch_size):
                 advance(len(rows), len(images))
                 batch = todo[start : start + request.batch_size]
-                shown = [read_image(images[name]) for name in batch]
-                keypoints = estimator(shown, request.threshold, request.batch_size)
+                pixels = [read_image(images[name]) for name in batch]
+                keypoints = estimator(pixels, request.threshold, request.batch_size)
                 new = dict(zip(batch, format_rows(batch, keypoints), strict=True))
                 file.write("".join(f"{_digest(images[name])} {row}\n" for name, row in new.items()).encode())
                 file.flush()
@@ -105,56 +109,35 @@ def _estimate(request: PoseRequest, advance: Callable[[int, int], None], say: Ca
                 rows |= new
         advance(len(images), len(images))
         atomic_write(request.out, "\n".join([HEADER, *(rows[name] for name in images)]) + "\n")
-        atomic_write(_record_path(request.out), done)
+        atomic_write(_beside(request.out, "record"), done)
         part.unlink()
     return _summary(request.out, estimated=len(todo))
 
 
-def _load(request: PoseRequest, say: Callable[[str], None]) -> PoseEstimator:
-    fetched = "" if Path(request.model).exists() else " (from huggingface.co, unless it was fetched before)"
-    say(f"loading the pose model {request.model}{fetched}")
-    return PoseEstimator.load(request.model, request.device)
-
-
-def _convert(request: PoseRequest, source: Path, say: Callable[[str], None]) -> dict[str, Any]:
-    """Write the keypoints of another estimator's file as a CSV with a row for each image.
-
-    Args:
-        request: what and where.
-        source: the file or folder, see `read_keypoints`.
-        say: takes the lines for the user.
-
-    Returns:
-        What to print: the file, how many images, poses without a joint, and usable ones.
-
-    Raises:
-        ReidAugError: no images, a broken file or one of other images, or a CSV in the way.
-    """
-    names = list(find_images(request.data, request.split))
-    if request.out.is_dir():
-        raise ReidAugError(f"{request.out} is a folder; expected the CSV to write, such as annotation.csv")
-    known = read_keypoints(source, request.threshold, names)
-    absent = [name for name in names if name not in known.index]
-    others = len(known) - (len(names) - len(absent))
+def _convert(request: PoseRequest, source: Path, names: list[str], say: Say) -> dict[str, Any]:
+    """Writes the keypoints of another estimator's file or folder, see `read_keypoints`."""
+    annotations = read_keypoints(source, request.threshold, names)
+    absent = [name for name in names if name not in annotations.index]
+    others = len(annotations) - (len(names) - len(absent))
     if len(absent) == len(names):
-        raise ReidAugError(f"{source} has no image of {request.data}: it names {known.names[0]}, not {names[0]}")
+        raise ReidAugError(f"{source} has no image of {request.data}: it names {annotations.names[0]}, not {names[0]}")
     if absent:
         say(f"{len(absent):,} of {len(names):,} images are not in {source}, such as {absent[0]}: all joints missing")
     if others:
         say(f"{others:,} images of {source} are not in {request.data} and are left out")
-    content = format_annotations(names, known.select(names))
-    with locked(request.out.parent / f".{request.out.name}.lock", str(request.out)):
-        there = request.out.read_bytes() if request.out.exists() else None
-        if there not in (None, content.encode()) and not request.force:
-            raise ReidAugError(f"{request.out} exists and holds others; give another --out, or replace it with --force")
+    content = format_annotations(names, annotations.select(names))
+    with locked(_beside(request.out, "lock"), str(request.out)):
+        earlier = request.out.read_bytes() if request.out.exists() else None
+        if earlier not in (None, content.encode()) and not request.force:
+            raise ReidAugError(
+                f"{request.out} exists with other keypoints; give another --out, or replace it with --force"
+            )
         atomic_write(request.out, content)
     return _summary(request.out)
 
 
 def _is_complete(request: PoseRequest, names: Sequence[str], done: str) -> bool:
-    """Whether the CSV was made of these very images with these settings; refuses to touch another."""
-    if request.out.is_dir():
-        raise ReidAugError(f"{request.out} is a folder; expected the CSV to write, such as annotation.csv")
+    """Whether the CSV was made of exactly these images with these settings; refuses to replace any other."""
     if request.force or not request.out.exists():
         return False
     try:
@@ -163,10 +146,10 @@ def _is_complete(request: PoseRequest, names: Sequence[str], done: str) -> bool:
         rows = ()
     if list(rows) != list(names):
         raise ReidAugError(
-            f"{request.out} exists and is no keypoint file of these {len(names)} images; choose another --out, or "
+            f"{request.out} exists and is not a keypoint file of these {len(names)} images; choose another --out, or "
             "replace it with --force"
         )
-    record = _record_path(request.out)
+    record = _beside(request.out, "record")
     if not record.is_file() or record.read_text() != done:
         raise ReidAugError(
             f"{request.out} exists and was not made of these images as they are now, with this model and threshold; "
@@ -175,17 +158,13 @@ def _is_complete(request: PoseRequest, names: Sequence[str], done: str) -> bool:
     return True
 
 
-def _record_path(out: Path) -> Path:
-    return out.parent / f".{out.name}.record"
-
-
-def _fingerprint(images: dict[str, Path]) -> str:
-    return fingerprint("".join(f"{name}\0{_digest(path)}\n" for name, path in images.items()))
+def _beside(out: Path, ending: str) -> Path:
+    return out.parent / f".{out.name}.{ending}"
 
 
 def _resume(part: Path, record: dict[str, Any], images: dict[str, Path], force: bool) -> dict[str, str]:
-    """The rows that an interrupted run left of images that are still the same; the file then holds nothing else."""
-    lines = part.read_bytes().split(b"\n")[:-1] if part.exists() else []  # the last has no end: cut off by a kill
+    """The rows that an interrupted run left, for images that have not changed; all others are dropped from the file."""
+    lines = part.read_bytes().split(b"\n")[:-1] if part.exists() else []  # a last line without an end was cut off
     try:
         before = json.loads(lines[0]) if lines else None
     except ValueError:
@@ -193,8 +172,8 @@ def _resume(part: Path, record: dict[str, Any], images: dict[str, Path], force: 
     if isinstance(before, dict) and before != record and not force:
         other = [f"{key} {before.get(key)}, now {record[key]}" for key in record if before.get(key) != record[key]]
         raise ReidAugError(
-            f"an interrupted run left {len(lines) - 1} poses in {part} with {'; '.join(other)}; give the same again, "
-            "or start anew with --force"
+            f"an interrupted run left {len(lines) - 1} poses in {part} with {'; '.join(other)}; use the same "
+            "settings, or start again with --force"
         )
     rows: dict[str, str] = {}
     kept = [json.dumps(record)]

@@ -1,6 +1,6 @@
-"""What the rest of the program knows of a data set: images with person and camera, in splits, whatever their names."""
+"""A data set as the rest of the program sees it: images with person and camera, in splits, whatever the file names."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,19 +11,19 @@ from reidaug.core.fingerprint import files_fingerprint, fingerprint
 if TYPE_CHECKING:
     from reidaug.datasets.posed_images import PosedImages
 
-JUNK_PID = -1  # a box without a person: counts neither for nor against
+JUNK_PID = -1  # a box without a person: ignored in scoring
 DISTRACTOR_PID = 0  # a person of no query: counts as wrong
 SPLITS = ("train", "query", "gallery")
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One image; it is passed on whole, from reading to training."""
+    """One image, from reading to training."""
 
     path: Path  # the file
     pid: int  # person; -1 = junk, 0 = distractor
     camid: int  # camera
-    name: str  # a Market-1501 file name, by which plan, manifest and keypoint files know it
+    name: str  # its Market-1501 file name, which plan, manifest and keypoint files use
 
     @property
     def shows_known_person(self) -> bool:
@@ -35,7 +35,7 @@ class Image:
 class Problem:
     """One thing in a data set that is wrong or odd."""
 
-    kind: str  # the same word for the same sort of problem, such as "unreadable-image"
+    kind: str  # such as "unreadable-image"
     level: str  # error: would stop or falsify the work; note: good to know
     where: str  # the file below the root, with `:line` for a row
     message: str  # what is wrong
@@ -43,18 +43,18 @@ class Problem:
 
 @dataclass(frozen=True)
 class Layout:
-    """How one kind of data set lies on disk: all that must be written to read another kind (see `layouts`)."""
+    """How one kind of data set is stored on disk: all that is needed to read another kind (see `layouts`)."""
 
     name: str  # for people
-    expected: str  # what a root of this kind holds, for messages
-    find_root: Callable[[Path], Path | None]  # the root at a path or in the folders usually put around it, or None
+    expected: str  # what a root of this kind contains, for messages
+    find_root: Callable[[Path], Path | None]  # the root at a path or in its usual parent folders, or None
     read_split: Callable[[Path, str], tuple[list[Image], list[Problem]]]  # of a root: images by name, and problems
-    posed_images: "Callable[[Dataset], PosedImages] | None" = None  # where Market-1501's rule for test pairs is no good
+    posed_images: "Callable[[Dataset], PosedImages] | None" = None  # None = by Market-1501's rule for test pairs
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set on disk. A `Dataset` scans each folder once and hashes the images of each split once in its life."""
+    """A data set on disk; each folder is scanned once and each split hashed once per object."""
 
     root: Path
     layout: Layout
@@ -62,7 +62,7 @@ class Dataset:
     _fingerprints: dict[str, str] = field(default_factory=dict, repr=False)
 
     def images(self, split: str) -> list[Image]:
-        """The images of a split (train, query or gallery), sorted by name. Reads folders only, no image.
+        """The images of a split (train, query or gallery), sorted by name; reads folders only, no images.
 
         Raises:
             ReidAugError: no such split, or images that cannot be used (how many, and the first).
@@ -74,17 +74,17 @@ class Dataset:
         return images
 
     def look_at(self, split: str) -> tuple[list[Image], list[Problem]]:
-        """The images of a split that can be used, and what is wrong with the others."""
+        """The usable images of a split, and the problems of the others."""
         if split not in self._splits:
             self._splits[split] = self.layout.read_split(self.root, split)
         return self._splits[split]
 
     def has(self, split: str) -> bool:
-        """Whether there are any images of a split."""
+        """Whether a split has any images."""
         return bool(self.look_at(split)[0])
 
     def split_fingerprint(self, split: str) -> str:
-        """Of names and bytes of the images of one split, 16 hexadecimal digits.
+        """Of the names and bytes of the images of one split, 16 hexadecimal digits.
 
         Raises:
             ReidAugError: as `images`, or an image that cannot be read.
@@ -94,15 +94,10 @@ class Dataset:
         return self._fingerprints[split]
 
     def fingerprint(self, *splits: str) -> str:
-        """Of some splits together; a training set and a test set are named by it in results."""
-        return splits_fingerprint({split: self.split_fingerprint(split) for split in splits})
+        """Of some splits together; it identifies a training set and a test set in results."""
+        return fingerprint("".join(f"{split}\0{self.split_fingerprint(split)}\0" for split in splits))
 
 
 def images_fingerprint(images: Sequence[Image]) -> str:
     """Of the names and bytes of images as they are now, 16 hexadecimal digits."""
     return files_fingerprint({image.name: image.path for image in images})
-
-
-def splits_fingerprint(fingerprints: Mapping[str, str]) -> str:
-    """Of the fingerprints of splits, by their names."""
-    return fingerprint("".join(f"{split}\0{own}\0" for split, own in fingerprints.items()))

@@ -1,4 +1,4 @@
-"""DeepFashion (in-shop) as PATN and PoNA lay it out: the only place that knows its names and its crop.
+"""DeepFashion (in-shop) in the layout of PATN and PoNA: the only module that knows its names and its crop.
 
 Liu et al., CVPR 2016; the layout, the keypoints and the pairs are those of PATN (Zhu et al., CVPR 2019), which PoNA
 shares: 101,966 training and 8,570 test pairs. The published file names are spelt `fasion`.
@@ -21,20 +21,19 @@ from reidaug.datasets.pairs import read_pairs
 from reidaug.datasets.posed_images import PosedImages, join_annotations
 
 IMAGE_SIZE = (256, 176)  # height and width in pixels
-FULL_WIDTH = 256  # of an image that has not been cropped, in pixels
-BORDER = (FULL_WIDTH - IMAGE_SIZE[1]) // 2  # pixels that the crop takes off the left and off the right
+FULL_WIDTH = 256  # of an uncropped image, in pixels
+BORDER = (FULL_WIDTH - IMAGE_SIZE[1]) // 2  # pixels that the crop removes on the left and on the right
 KEYPOINTS = "fasion-resize-annotation-{split}.csv"  # in pixels of the crop
 FULL_KEYPOINTS = "fasion-annotation-{split}.csv"  # in pixels of the 256 x 256 image
 PAIRS = "fasion-resize-pairs-{split}.csv"
 SPLITS = ("train", "test")
 
-# No separator of the CSV files, no blank, no folder.
-_NAME = re.compile(r"""[^/\\:,"\s]+\.jpg""")
+_NAME = re.compile(r"""[^/\\:,"\s]+\.jpg""")  # no CSV separator, no blank, no folder
 
 
 @dataclass(frozen=True)
 class Split:
-    """Where the parts of the training or the test split lie."""
+    """The files of the training or the test split."""
 
     folder: Path  # of the images
     keypoints: Path  # their CSV
@@ -43,7 +42,7 @@ class Split:
 
 
 def read_fashion_images(paths: Sequence[Path]) -> np.ndarray:
-    """Decode images, and crop those that are not yet.
+    """Decode images, and crop those that are not cropped yet.
 
     Args:
         paths: files of 256 x 176 pixels (height x width), or of 256 x 256, of which the middle 176 columns are taken.
@@ -59,12 +58,12 @@ def read_fashion_images(paths: Sequence[Path]) -> np.ndarray:
 
     def read(row: int) -> None:
         pixels = read_image(paths[row])
-        found = pixels.shape[:2]
-        if found == (height, FULL_WIDTH):
+        size = pixels.shape[:2]
+        if size == (height, FULL_WIDTH):
             pixels = pixels[:, BORDER:-BORDER]
-        elif found != IMAGE_SIZE:
+        elif size != IMAGE_SIZE:
             raise ReidAugError(
-                f"{paths[row]} is {found[0]} x {found[1]} pixels (height x width), expected {height} x {width}, or "
+                f"{paths[row]} is {size[0]} x {size[1]} pixels (height x width), expected {height} x {width}, or "
                 f"{height} x {FULL_WIDTH}, which is cropped here"
             )
         images[row] = pixels
@@ -77,15 +76,15 @@ def crop_keypoints(annotations: Annotations, path: Path, shift: int) -> tuple[An
     """Keypoints in pixels of the crop; a joint that the crop cuts off is missing, as in the public heatmaps.
 
     Args:
-        annotations: (x, y) in pixels as they stand in the file.
+        annotations: (x, y) in pixels, as in the file.
         path: the file, for messages.
         shift: what to add to each x.
 
     Returns:
-        The keypoints, and how many joints lie outside of the crop.
+        The keypoints, and how many joints lie outside the crop.
 
     Raises:
-        ReidAugError: a joint lies outside even of the 256 x 256 image.
+        ReidAugError: a joint lies outside even the 256 x 256 image.
     """
     height, width = IMAGE_SIZE
     left = -BORDER - shift
@@ -98,29 +97,29 @@ def crop_keypoints(annotations: Annotations, path: Path, shift: int) -> tuple[An
 
 
 def find_root(path: Path) -> Path | None:
-    """The folder itself where it holds a keypoint file of DeepFashion in the public layout, else None."""
+    """The folder itself if it has a keypoint file of DeepFashion in the public layout, else None."""
     files = (path / form.format(split=split) for form in (KEYPOINTS, FULL_KEYPOINTS) for split in SPLITS)
     return path if any(file.is_file() for file in files) else None
 
 
 def person_of(name: str) -> str:
-    """Whom an image shows, and in which clothes: its name up to the view, as in `..id0000262902_1front.jpg`."""
+    """The person in these clothes that an image shows: its name up to the view, as `..id0000262902_1front.jpg`."""
     return name.rpartition("_")[0] or name
 
 
 def read_split(root: Path, split: str) -> tuple[list[Image], list[Problem]]:
-    """The images of a split, train or test; persons are numbered in the order of their names. No cameras are known: 0.
+    """The images of a split, train or test; persons are numbered in the order of their names, the camera is 0.
 
     Raises:
-        ReidAugError: another split, as DeepFashion is no data set of re-identification.
+        ReidAugError: another split, as DeepFashion is not a re-identification data set.
     """
     if split not in SPLITS:
         raise ReidAugError(
-            f"{root} is DeepFashion, which has no {split} images: expected a data set of re-identification, such as "
+            f"{root} is DeepFashion, which has no {split} images: expected a re-identification data set such as "
             "Market-1501"
         )
-    names = {each: _image_names(root / each) for each in SPLITS}
-    people = sorted({person_of(name) for each in names.values() for name in each})
+    names = {folder: _image_names(root / folder) for folder in SPLITS}
+    people = sorted({person_of(name) for in_folder in names.values() for name in in_folder})
     numbers = {person: number for number, person in enumerate(people, start=1)}
     images = [Image(root / split / name, numbers[person_of(name)], 0, name) for name in names[split]]
     problems = [] if images else [Problem("empty-folder", "error", split, "no .jpg image; expected the public layout")]
@@ -135,7 +134,7 @@ def posed_images(data: Dataset) -> PosedImages:
     """The images with keypoints of both splits, test before train; the test pairs are the published ones.
 
     Raises:
-        ReidAugError: a broken keypoint file, a joint outside of the 256 x 256 image, or no image with keypoints.
+        ReidAugError: a broken keypoint file, a joint outside the 256 x 256 image, or no image with keypoints.
     """
     root = data.root
     by_name: dict[str, Image] = {}
@@ -150,15 +149,8 @@ def posed_images(data: Dataset) -> PosedImages:
         raise ReidAugError(f"no image of train/ or test/ in {root} has a row in its keypoint file")
     train = tuple(root / "train" / name for name in _image_names(root / "train"))
     pairs = root / PAIRS.format(split="test")
-    return PosedImages(
-        root,
-        by_name,
-        join_annotations(parts),
-        train,
-        test_pairs=lambda: read_pairs(pairs),
-        read=read_fashion_images,
-        border=BORDER,
-    )
+    annotations = join_annotations(parts)
+    return PosedImages(root, by_name, annotations, train, lambda: read_pairs(pairs), read_fashion_images, BORDER)
 
 
 def _keypoint_file(root: Path, split: str) -> tuple[Path | None, int]:
@@ -170,17 +162,17 @@ def _keypoint_file(root: Path, split: str) -> tuple[Path | None, int]:
 
 
 def find_split(root: Path, split: str, pairs_file: Path | None = None) -> Split:
-    """Where the parts of a split lie; ReidAugError names all that are not there."""
+    """The files of a split; ReidAugError names all that are missing."""
     keypoints, shift = _keypoint_file(root, split)
     pairs = pairs_file or root / PAIRS.format(split=split)
-    lacking = [] if (root / split).is_dir() else [f"{split}/"]
+    missing = [] if (root / split).is_dir() else [f"{split}/"]
     if keypoints is None:
-        lacking.append(" or ".join(form.format(split=split) for form in (KEYPOINTS, FULL_KEYPOINTS)))
+        missing.append(" or ".join(form.format(split=split) for form in (KEYPOINTS, FULL_KEYPOINTS)))
     if pairs_file is None and not pairs.is_file():
-        lacking.append(pairs.name)
-    if keypoints is None or lacking:
+        missing.append(pairs.name)
+    if keypoints is None or missing:
         raise ReidAugError(
-            f"no {', no '.join(lacking)} in {root}; expected the public DeepFashion layout: the images in {split}/, "
+            f"no {', no '.join(missing)} in {root}; expected the public DeepFashion layout: the images in {split}/, "
             "their keypoints and their pairs"
         )
     return Split(root / split, keypoints, shift, pairs)

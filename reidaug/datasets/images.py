@@ -1,4 +1,4 @@
-"""Image files, decoded whole, one by one or in threads."""
+"""Decode image files, one by one or in threads."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +11,13 @@ from reidaug.core.threads import in_threads
 
 
 def read_image(path: Path) -> np.ndarray:
-    """Decode an image whole.
+    """Decode an image.
 
     Returns:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        ReidAugError: it is absent, truncated or no image; the message names the file.
+        ReidAugError: it is absent, truncated or not an image; the message names the file.
     """
     try:
         with Image.open(path) as image:
@@ -34,8 +34,7 @@ def read_images(paths: Sequence[Path], size: tuple[int, int] | None = None) -> n
     """Decode images of one size, in threads.
 
     Args:
-        paths: the files.
-        size: (height, width) in pixels that every image must have; None takes that of the first.
+        size: (height, width) in pixels that every image must have; None = that of the first.
 
     Returns:
         (N, H, W, 3) uint8 RGB.

@@ -1,22 +1,22 @@
-"""Look a data set over and name everything that is wrong with it, before hours of work hang on it."""
+"""Check a data set and name everything that is wrong with it, before hours of work depend on it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
+from reidaug.core.progress import Advance
 from reidaug.core.threads import in_threads
 from reidaug.datasets.dataset import DISTRACTOR_PID, JUNK_PID, SPLITS, Image, Problem
 from reidaug.datasets.images import read_image
-from reidaug.datasets.keypoints import Annotations, count_outside, find_annotations, parse_annotations
+from reidaug.datasets.keypoints import COVERED, Annotations, count_outside, find_annotations, parse_annotations
 from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import IMAGE_SIZE, poisoned_part
 from reidaug.datasets.pairs import usable
 
 Size = tuple[int, int]  # (height, width) in pixels
 MAX_PID, MAX_CAMID = 1501, 6  # what torchreid, fast-reid and TransReID assert
-FILE_OF = {"train": "train", "query": "test", "gallery": "test"}  # which keypoint file covers a split
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,13 @@ class SplitSummary:
     junk: int  # images with person -1
     distractors: int  # images with person 0
     images_of_camera: dict[int, int]  # by camera number
-    annotated: int  # images with a good row in the keypoint file
+    annotated: int  # images with a valid row in the keypoint file
     poses: int  # images with both shoulders and both hips seen
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What there is in a data set, and everything that is wrong with it."""
+    """What a data set contains, and everything that is wrong with it."""
 
     root: Path  # the Market-1501 root
     splits: tuple[SplitSummary, ...]  # train, query, gallery
@@ -47,40 +47,32 @@ class Inspection:
         return [problem for problem in self.problems if problem.level == "error"]
 
 
-def inspect_dataset(path: Path, advance: Callable[[int, int], None] | None = None) -> Inspection:
-    """Look over folders, names, every image and every keypoint row, and go on after a problem.
-
-    Args:
-        path: the data set.
-        advance: told how many images have been read, of how many.
+def inspect_dataset(path: Path, advance: Advance | None = None) -> Inspection:
+    """Check folders, names, every image and every keypoint row, and continue after a problem.
 
     Raises:
-        ReidAugError: there is no data set, or it is none of re-identification.
+        ReidAugError: there is no data set, or it is not a re-identification data set.
     """
     data = open_dataset(path)
     problems = list(_path_problems(data.root))
     images: dict[str, list[Image]] = {}
     for split in SPLITS:
-        images[split], found = data.look_at(split)
-        problems += found
-        problems += _range_problems(data.root, images[split])
+        images[split], name_problems = data.look_at(split)
+        problems += [*name_problems, *_range_problems(data.root, images[split])]
     problems += _person_problems(data.root, images)
-    size, found = _image_problems(data.root, images, advance)
-    problems += found
-    annotations: dict[str, Annotations | None] = {}
-    for file, covered in (("train", ("train",)), ("test", ("gallery", "query"))):
-        annotations[file], found = _read_rows(data.root, file, images[covered[0]])
-        problems += found
-        if (rows := annotations[file]) is not None:
-            problems += _row_problems(data.root, file, rows, {split: images[split] for split in covered})
-            problems += _joint_problems(data.root, file, rows, size)
-    splits = tuple(_summary(split, images[split], annotations[FILE_OF[split]]) for split in SPLITS)
-    return Inspection(data.root, splits, tuple(problems))
+    size, image_problems = _image_problems(data.root, images, advance)
+    problems += image_problems
+    summaries: dict[str, SplitSummary] = {}
+    for file, covered in COVERED.items():
+        members = {split: images[split] for split in covered}
+        annotations, keypoint_problems = _keypoint_problems(data.root, file, members, size)
+        problems += keypoint_problems
+        summaries |= {split: _summary(split, images[split], annotations) for split in covered}
+    return Inspection(data.root, tuple(summaries[split] for split in SPLITS), tuple(problems))
 
 
 def _path_problems(root: Path) -> Iterator[Problem]:
-    part = poisoned_part(root)
-    if part:
+    if part := poisoned_part(root):
         message = f"torchreid and fast-reid read '{part}' in the path as person and camera of every image: rename it"
         yield Problem("poisoned-path", "error", str(root.absolute()), message)
 
@@ -96,7 +88,7 @@ def _range_problems(root: Path, images: Sequence[Image]) -> Iterator[Problem]:
 
 
 def _person_problems(root: Path, images: Mapping[str, Sequence[Image]]) -> Iterator[Problem]:
-    """Junk and distractors out of place, persons in both training and test, queries without a match."""
+    """Misplaced junk and distractors, persons in both training and test, queries without a match."""
     for split in ("train", "query"):
         for image in images[split]:
             if not image.shows_known_person:
@@ -127,10 +119,10 @@ def _folder(root: Path, images: Sequence[Image]) -> str:
 
 
 def _image_problems(
-    root: Path, images: Mapping[str, Sequence[Image]], advance: Callable[[int, int], None] | None
+    root: Path, images: Mapping[str, Sequence[Image]], advance: Advance | None
 ) -> tuple[Size, list[Problem]]:
-    """Every image decoded: the (height, width) that most of them have, and what is wrong."""
-    everything = [image for split in SPLITS for image in images[split]]
+    """Decodes every image: the (height, width) that most of them have, and the problems."""
+    all_images = [image for split in SPLITS for image in images[split]]
 
     def size_of(image: Image) -> Size | str:
         try:
@@ -139,18 +131,18 @@ def _image_problems(
             return str(error)
         return height, width
 
-    sizes = in_threads(size_of, everything, advance)
+    sizes = in_threads(size_of, all_images, advance)
     counts = Counter(size for size in sizes if not isinstance(size, str))
     usual = counts.most_common(1)[0][0] if counts else IMAGE_SIZE
     problems = []
-    for image, size in zip(everything, sizes, strict=True):
+    for image, size in zip(all_images, sizes, strict=True):
         if isinstance(size, str):
             problems.append(Problem("unreadable-image", "error", _where(root, image), size))
         elif size != usual:
-            message = f"{_pixels(size)}, expected {_pixels(usual)} as most others have: bring all to one size"
+            message = f"{_pixels(size)}, expected {_pixels(usual)} like most others: bring all to one size"
             problems.append(Problem("wrong-size", "error", _where(root, image), message))
     if usual[0] % 4 or usual[1] % 4:
-        message = f"images have {_pixels(usual)}: generators need sides that 4 divides, bring all to such a size"
+        message = f"images have {_pixels(usual)}: generators need sides divisible by 4, bring all to such a size"
         problems.append(Problem("odd-size", "error", str(root), message))
     if usual != IMAGE_SIZE:
         message = f"images have {_pixels(usual)}, Market-1501's {_pixels(IMAGE_SIZE)}: train a generator on this size"
@@ -162,42 +154,33 @@ def _pixels(size: Size) -> str:
     return f"{size[0]} x {size[1]} pixels (height x width)"
 
 
-def _joint_problems(root: Path, split: str, annotations: Annotations, size: Size) -> Iterator[Problem]:
-    """Joints that cannot be right in images of one size."""
-    path = find_annotations(root, split)
-    try:
-        count_outside(annotations, path, (0, size[1]), size[0])
-    except ReidAugError as error:
-        yield Problem("joint-outside", "error", path.name, str(error))
-
-
-def _read_rows(root: Path, file: str, images: Sequence[Image]) -> tuple[Annotations | None, list[Problem]]:
+def _keypoint_problems(
+    root: Path, file: str, images: Mapping[str, Sequence[Image]], size: Size
+) -> tuple[Annotations | None, list[Problem]]:
+    """A keypoint file: broken rows, images without a row, rows without an image, joints outside images of the size."""
     try:
         path = find_annotations(root, file)
         annotations, broken = parse_annotations(path)
     except ReidAugError as error:
         level = "error" if file == "train" else "note"  # only the test pairs of generators need the other
-        return None, [Problem("no-keypoints", level, _folder(root, images), str(error))]
-    return annotations, [Problem("broken-row", "error", f"{path.name}:{row.line}", row.message) for row in broken]
-
-
-def _row_problems(
-    root: Path, file: str, annotations: Annotations, images: Mapping[str, Sequence[Image]]
-) -> Iterator[Problem]:
-    """Images without a row and rows without an image."""
-    file_name = find_annotations(root, file).name
+        return None, [Problem("no-keypoints", level, _folder(root, images[COVERED[file][0]]), str(error))]
+    problems = [Problem("broken-row", "error", f"{path.name}:{row.line}", row.message) for row in broken]
     for split, members in images.items():
         without = [image for image in members if image.name not in annotations.index]
         if split == "query" and len(without) == len(members):
-            continue  # the published file leaves the query split out
+            continue  # the published file has no rows for the query split
         level = "error" if split == "train" else "note"
-        for image in without:
-            message = f"has no good row in {file_name}: counts as without a pose"
-            yield Problem("no-row", level, _where(root, image), message)
+        message = f"has no valid row in {path.name}: counts as without a pose"
+        problems += [Problem("no-row", level, _where(root, image), message) for image in without]
     names = {image.name for members in images.values() for image in members}
     for name in annotations.names:
         if name not in names:
-            yield Problem("no-image", "note", file_name, f"{name} has a row but there is no such image")
+            problems.append(Problem("no-image", "note", path.name, f"{name} has a row, but there is no such image"))
+    try:
+        count_outside(annotations, path, (0, size[1]), size[0])
+    except ReidAugError as error:
+        problems.append(Problem("joint-outside", "error", path.name, str(error)))
+    return annotations, problems
 
 
 def _summary(split: str, images: Sequence[Image], annotations: Annotations | None) -> SplitSummary:

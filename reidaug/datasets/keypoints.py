@@ -1,7 +1,7 @@
-"""The public keypoint CSV, read and written: the only place that knows (y, x) order and -1 for a missing joint.
+"""Read and write the public keypoint CSV: the only module that knows (y, x) order and -1 for a missing joint.
 
-One row an image: `name: [y0, ..., y17]: [x0, ..., x17]`, below the header `name:keypoints_y:keypoints_x` (the format of
-PATN, Zhu et al., CVPR 2019, which PoNA shares). In memory: (x, y) in pixels, NaN = missing.
+One row per image: `name: [y0, ..., y17]: [x0, ..., x17]`, below the header `name:keypoints_y:keypoints_x`: the format
+of PATN (Zhu et al., CVPR 2019), which PoNA shares. In memory: (x, y) in pixels, NaN = missing.
 """
 
 import json
@@ -18,9 +18,10 @@ from reidaug.core.errors import ReidAugError
 from reidaug.core.files import atomic_write
 from reidaug.core.fingerprint import fingerprint
 
-SLACK = 5  # pixels by which an estimated joint may lie outside of its image
+SLACK = 5  # pixels by which an estimated joint may lie outside its image
 
 FILES = {"train": "market-annotation-train.csv", "test": "market-annotation-test.csv"}  # in a data set's root
+COVERED = {"train": ("train",), "test": ("gallery", "query")}  # the splits whose images each file covers
 HEADER = "name:keypoints_y:keypoints_x"
 JOINTS = 18
 MISSING = -1
@@ -42,14 +43,7 @@ class Annotations:
         return {name: row for row, name in enumerate(self.names)}
 
     def select(self, names: Sequence[str]) -> np.ndarray:
-        """The keypoints of some images.
-
-        Args:
-            names: file names, in any order.
-
-        Returns:
-            (len(names), 18, 2) float32; an image without a row has NaN throughout.
-        """
+        """The keypoints of some images: (len(names), 18, 2) float32; an image without a row is all NaN."""
         rows = np.array([self.index.get(name, -1) for name in names], dtype=np.int64)
         keypoints = np.full((len(rows), JOINTS, 2), np.nan, dtype=np.float32)
         keypoints[rows >= 0] = self.keypoints[rows[rows >= 0]]
@@ -60,7 +54,7 @@ class Annotations:
         return fingerprint(self.select(names).tobytes())
 
     def only(self, names: Iterable[str]) -> "Annotations":
-        """The rows of some images, in file order; those that have none are passed over."""
+        """The rows of some images, in file order; those without a row are skipped."""
         wanted = set(names)
         rows = np.array([row for row, name in enumerate(self.names) if name in wanted], dtype=np.int64)
         return Annotations(tuple(self.names[row] for row in rows), self.keypoints[rows])
@@ -75,16 +69,13 @@ class RowProblem:
 
 
 def parse_annotations(path: Path) -> tuple[Annotations, list[RowProblem]]:
-    """Read a keypoint CSV as far as it can be read.
-
-    Args:
-        path: the CSV.
+    """Read the good rows of a keypoint CSV.
 
     Returns:
         The good rows, and a problem for each broken one in file order.
 
     Raises:
-        ReidAugError: there is no such file, it is no text, or its header is another.
+        ReidAugError: no such file, not a text file, or another header.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
@@ -103,7 +94,7 @@ def parse_annotations(path: Path) -> tuple[Annotations, list[RowProblem]]:
         try:
             name, ys, xs = parse_row(line)
             if name in first_line:
-                raise ValueError(f"{name} stands in line {first_line[name]} already")
+                raise ValueError(f"{name} is in line {first_line[name]} already")
         except ValueError as error:
             problems.append(RowProblem(number, str(error)))
         else:
@@ -115,13 +106,7 @@ def parse_annotations(path: Path) -> tuple[Annotations, list[RowProblem]]:
 
 
 def read_annotations(path: Path) -> Annotations:
-    """Read a keypoint CSV in which every row is right.
-
-    Args:
-        path: the CSV.
-
-    Returns:
-        The keypoints in file order.
+    """Read a keypoint CSV in which every row must be valid.
 
     Raises:
         ReidAugError: no such file, another header, no rows, or broken rows (how many, and the first).
@@ -135,22 +120,10 @@ def read_annotations(path: Path) -> Annotations:
     return annotations
 
 
-def line_of(path: Path, name: str) -> int:
-    """The line of an image that stands in a keypoint CSV, from 1: for messages, as it reads the file again."""
-    lines = path.read_text(encoding="utf-8-sig").split("\n")
-    return next(number for number, line in enumerate(lines, start=1) if line.split(":")[0].strip() == name)
-
-
 def write_annotations(path: Path, names: Iterable[str], keypoints: np.ndarray) -> None:
-    """Write a keypoint CSV in the public format; whole numbers give the public file's very bytes.
+    """Write a keypoint CSV in the public format, whole or not at all; arguments and errors as `format_annotations`.
 
-    Args:
-        path: the file to write, whole or not at all.
-        names: N file names without a folder.
-        keypoints: (N, 18, 2), (x, y) in pixels, NaN = missing.
-
-    Raises:
-        ReidAugError: see `format_annotations`.
+    Whole numbers give exactly the bytes of the public file.
     """
     atomic_write(path, format_annotations(list(names), keypoints))
 
@@ -163,13 +136,13 @@ def format_annotations(names: Sequence[str], keypoints: np.ndarray) -> str:
         keypoints: (N, 18, 2), (x, y) in pixels, NaN = missing.
 
     Raises:
-        ReidAugError: the shape is another, or a seen joint lies at -1, which the format keeps for missing ones.
+        ReidAugError: another shape, or a seen joint at -1, which in this format means missing.
     """
     if keypoints.shape != (len(names), JOINTS, 2):
         raise ReidAugError(f"keypoints have shape {keypoints.shape}, expected ({len(names)}, {JOINTS}, 2)")
     seen = np.isfinite(keypoints).all(axis=2)
     if (keypoints[seen] == MISSING).any():
-        raise ReidAugError("a seen joint lies at -1, which means missing in the CSV; drop joints outside the image")
+        raise ReidAugError("a seen joint is at -1, which means missing in the CSV; drop joints outside the image")
     return "\n".join([HEADER, *format_rows(names, keypoints)]) + "\n"
 
 
@@ -187,12 +160,12 @@ def find_annotations(root: Path, split: str) -> Path:
 
     Args:
         root: the data set's root.
-        split: train, or test (gallery, and query where the file covers it).
+        split: train, or test (gallery, and query if the file covers it).
 
     Raises:
-        ReidAugError: there is none in either place.
+        ReidAugError: there is none.
     """
-    for path in _places(root, split):
+    for path in _candidates(root, split):
         if path.is_file():
             return path
     raise ReidAugError(f"no {FILES[split]} in {root} or beside it; put the public keypoint file of the data set there")
@@ -200,10 +173,10 @@ def find_annotations(root: Path, split: str) -> Path:
 
 def has_annotations(root: Path, split: str) -> bool:
     """Whether a data set has the keypoint CSV of a split."""
-    return any(path.is_file() for path in _places(root, split))
+    return any(path.is_file() for path in _candidates(root, split))
 
 
-def _places(root: Path, split: str) -> list[Path]:
+def _candidates(root: Path, split: str) -> list[Path]:
     return [folder / FILES[split] for folder in (root, root.absolute().parent)]
 
 
@@ -224,15 +197,15 @@ def _parse_list(name: str, column: str, text: str) -> list[float]:
     except (json.JSONDecodeError, RecursionError):
         raise ValueError(f"{name}: {column} is not a list of numbers: {text.strip()[:40]!r}") from None
     if not isinstance(values, list) or len(values) != JOINTS:
-        found = f"{len(values)} numbers" if isinstance(values, list) else repr(values)[:40]
-        raise ValueError(f"{name}: {column} holds {found}, expected {JOINTS}")
+        content = f"{len(values)} numbers" if isinstance(values, list) else repr(values)[:40]
+        raise ValueError(f"{name}: {column} holds {content}, expected {JOINTS}")
     if not are_coordinates(values):
         raise ValueError(f"{name}: {column} holds something other than pixel coordinates")
     return values
 
 
 def are_coordinates(values: list[Any]) -> bool:
-    """Whether what JSON gave are all numbers that can be pixels."""
+    """Whether values from JSON are all numbers that can be pixel coordinates."""
     # json reads NaN, Infinity and 10**400 too; a bool is an int by inheritance only.
     return all(type(value) in (int, float) and abs(value) < 1e6 and math.isfinite(value) for value in values)
 
@@ -243,10 +216,10 @@ def _plain(value: np.float32) -> float | int:
 
 
 def count_outside(annotations: Annotations, path: Path, columns: tuple[int, int], height: int) -> int:
-    """Count joints outside of their image, and refuse those that no rounding puts there.
+    """Count joints outside their image, and refuse those too far outside to come from rounding.
 
-    The published files of Market-1501 hold none, so a joint far outside tells of images of another size, or of a file
-    with x first.
+    The published files of Market-1501 have none, so a joint far outside means images of another size, or a file with
+    x first.
 
     Args:
         annotations: of the images that are used, (x, y) in pixels.
@@ -268,8 +241,10 @@ def count_outside(annotations: Annotations, path: Path, columns: tuple[int, int]
 
         row, joint = far[0].tolist()
         name = annotations.names[row]
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+        line = next(number for number, text in enumerate(lines, start=1) if text.split(":")[0].strip() == name)
         raise ReidAugError(
-            f"{path} line {line_of(path, name)}: the {JOINTS[joint]} of {name} lies at x = {x[row, joint]:g}, "
+            f"{path} line {line}: the {JOINTS[joint]} of {name} lies at x = {x[row, joint]:g}, "
             f"y = {y[row, joint]:g}, expected x {columns[0]} to {columns[1] - 1} and y 0 to {height - 1} "
             f"({len(far):,} such joints): is this the keypoint file of images of another size, or x first in it?"
         )

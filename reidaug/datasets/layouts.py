@@ -1,4 +1,4 @@
-"""The kinds of data sets that can be read. For another one write a file as `market1501.py`, and name it here."""
+"""The kinds of data sets that can be read. To add one, write a file like `market1501.py` and list it here."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ LAYOUTS: tuple[Layout, ...] = (market1501.LAYOUT, deepfashion.LAYOUT)  # the fir
 
 
 def open_dataset(path: Path) -> Dataset:
-    """The data set at a path, or in the folders that are usually put around one. Reads folders only, no image.
+    """The data set at a path, or in the folders that usually contain one; reads folders only, no images.
 
     Raises:
         ReidAugError: there is none.
@@ -20,10 +20,9 @@ def open_dataset(path: Path) -> Dataset:
     if not path.exists():
         raise ReidAugError(f"no such data folder: {path}; give --data, {expected}")
     for layout in LAYOUTS:
-        root = layout.find_root(path)
-        if root is not None:
+        if (root := layout.find_root(path)) is not None:
             return Dataset(root, layout)
-    raise ReidAugError(f"{path} is no data set that can be read; expected {expected}")
+    raise ReidAugError(f"{path} is not a data set that can be read; expected {expected}")
 
 
 def open_posed_images(data: Dataset) -> PosedImages:

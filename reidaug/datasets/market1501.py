@@ -1,4 +1,4 @@
-"""Market-1501 on disk: file names and folders, which are also those of every set that the program writes.
+"""Market-1501 on disk: its file names and folders, which every set that the program writes has too.
 
 Zheng et al., ICCV 2015. `0002_c1s1_000451_03.jpg` is person 2, camera 1, sequence 1, frame 451, box 3.
 """
@@ -15,19 +15,16 @@ ROOT_NAME = "Market-1501-v15.09.15"
 SPLIT_FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
 IMAGE_SIZE = (128, 64)  # height and width in pixels
 
-# No separator of the CSV files, no blank, no folder, no broken Unicode: a name that fits can stand in every file.
+# No CSV separator, no blank, no folder, no broken Unicode: every file can hold a name that matches.
 _NAME = re.compile(r"""(-1|\d+)_c(\d+)(?:[^\d/\\:,"\s\ud800-\udfff][^/\\:,"\s\ud800-\udfff]*)?\.jpg""")
-# torchreid, fast-reid, TransReID and CLIP-ReID search this in the whole path, so a folder can be taken for a name.
+# torchreid, fast-reid, TransReID and CLIP-ReID search the whole path for this, so a folder can be taken for a name.
 _READER = re.compile(r"([-\d]+)_c(\d)")
 _FORM = "expected the form 0002_c1s1_000451_03.jpg"
 _SYSTEM_FILES = {"Thumbs.db", ".DS_Store", "desktop.ini"}
 
 
 def parse_name(name: str) -> tuple[int, int]:
-    """Person and camera in an image name.
-
-    Args:
-        name: file name without a folder, such as `0002_c1s1_000451_03.jpg`; `.jpg.jpg` is accepted.
+    """Person and camera in an image name, such as `0002_c1s1_000451_03.jpg`; `.jpg.jpg` is accepted.
 
     Raises:
         ReidAugError: the name does not begin with person and camera, or does not end in `.jpg`.
@@ -44,9 +41,9 @@ def split_folder(root: Path, split: str) -> Path:
 
 
 def find_root(path: Path) -> Path | None:
-    """The root at a path, or in the folders that people and torchreid put around it; None = there is none."""
-    places = (path, path / ROOT_NAME, path / "market1501", path / "market1501" / ROOT_NAME)
-    return next((root for root in places if split_folder(root, "train").is_dir()), None)
+    """The root at a path, or in the parent folders that people and torchreid use; None = there is none."""
+    roots = (path, path / ROOT_NAME, path / "market1501", path / "market1501" / ROOT_NAME)
+    return next((root for root in roots if split_folder(root, "train").is_dir()), None)
 
 
 def read_split(root: Path, split: str) -> tuple[list[Image], list[Problem]]:
@@ -60,15 +57,13 @@ def read_split(root: Path, split: str) -> tuple[list[Image], list[Problem]]:
     for name in files:
         where = f"{shown}/{name}"
         if not name.endswith(".jpg"):
-            known = name in _SYSTEM_FILES
-            message = "a system's file, passed over" if known else "passed over: only files in lower-case .jpg are read"
-            problems.append(Problem("stray-file", "note", where, message))
+            reason = "a system file" if name in _SYSTEM_FILES else "only names in lower-case .jpg are read"
+            problems.append(Problem("stray-file", "note", where, f"skipped: {reason}"))
             continue
         match = _NAME.fullmatch(name)
         if match is None:
-            problems.append(
-                Problem("bad-name", "error", where, f"the name does not parse; {_FORM}: rename or remove it")
-            )
+            message = f"the name does not parse; {_FORM}: rename or remove it"
+            problems.append(Problem("bad-name", "error", where, message))
             continue
         if name.endswith(".jpg.jpg"):
             message = "ends twice in .jpg, as 18 test images of Market-1501 do: read like any other"
@@ -79,44 +74,34 @@ def read_split(root: Path, split: str) -> tuple[list[Image], list[Problem]]:
     return images, problems
 
 
-LAYOUT = Layout(
-    "Market-1501",
-    f"a Market-1501 root with {', '.join(f'{name}/' for name in SPLIT_FOLDERS.values())}",
-    find_root,
-    read_split,
-)
+LAYOUT = Layout("Market-1501", f"a Market-1501 root with {'/, '.join(SPLIT_FOLDERS.values())}/", find_root, read_split)
 
 
 def market_set(root: Path) -> Dataset:
-    """A set that this program has written or writes."""
+    """A set written by this program, complete or not."""
     return Dataset(root, LAYOUT)
 
 
 def poisoned_part(path: Path) -> str | None:
     """The part of a path that re-ID tools would take for person and camera, or None.
 
-    They search `([-\\d]+)_c(\\d)` in the whole path, so below `run_05_c3_x/` every image is person 5, camera 3.
-    The path is looked at as given (made absolute) and with its links resolved.
+    They search the whole path for `([-\\d]+)_c(\\d)`, so below `run_05_c3_x/` every image is person 5, camera 3.
+    The path is checked as given (made absolute) and with its links resolved.
     """
     for form in (os.path.abspath(path), os.path.realpath(path)):
-        match = _READER.search(form)
-        if match:
+        if match := _READER.search(form):
             return match[0]
     return None
 
 
 def check_output_path(path: Path) -> None:
-    """Refuse a folder below which re-ID tools would read every image as one person.
-
-    Args:
-        path: the folder to be written; it need not exist.
+    """Refuse a folder below which re-ID tools would read every image as one person; it need not exist.
 
     Raises:
-        ReidAugError: the path holds something like `05_c3`.
+        ReidAugError: the path contains something like `05_c3`.
     """
-    part = poisoned_part(path)
-    if part:
+    if part := poisoned_part(path):
         raise ReidAugError(
-            f"the path {os.path.abspath(path)} holds '{part}', which torchreid and fast-reid would read as the person "
-            "and camera of every image below it; choose a folder without it"
+            f"the path {os.path.abspath(path)} contains '{part}', which torchreid and fast-reid would read as the "
+            "person and camera of every image below it; choose another folder"
         )

@@ -22,7 +22,7 @@ TORSO = (2, 5, 8, 11)  # both shoulders and both hips
 
 
 def usable(keypoints: np.ndarray) -> np.ndarray:
-    """Which poses can be condition or target: both shoulders and both hips seen.
+    """Which poses can be condition or target: those with both shoulders and both hips seen.
 
     Args:
         keypoints: (N, 18, 2) pixels, NaN = missing.
@@ -36,11 +36,7 @@ def usable(keypoints: np.ndarray) -> np.ndarray:
 def make_pairs(annotations: Annotations, pids: Mapping[str, int]) -> np.ndarray:
     """Every ordered pair of usable images of one person.
 
-    Persons come in the order of their first usable image, and so do the images of each.
-
-    Args:
-        annotations: keypoints in file order.
-        pids: the person of each image, by name.
+    Persons are in the order of their first usable image, the images of a person in the order of the file.
 
     Returns:
         (M, 2) int64 rows of `annotations`: condition, target.
@@ -58,7 +54,7 @@ def make_pairs(annotations: Annotations, pids: Mapping[str, int]) -> np.ndarray:
 
 
 def draw_pairs(pairs: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Draw pairs without putting back; 12,000 with seed 0 are the published test pairs of Market-1501.
+    """Draw pairs without replacement; 12,000 with seed 0 are the published test pairs of Market-1501.
 
     Args:
         pairs: (M, 2) int64, all pairs.
@@ -69,7 +65,7 @@ def draw_pairs(pairs: np.ndarray, count: int, seed: int) -> np.ndarray:
         (count, 2) int64, in the order of the draw.
 
     Raises:
-        ReidAugError: there are not so many.
+        ReidAugError: there are fewer.
     """
     if not 0 < count <= len(pairs):
         raise ReidAugError(f"cannot draw {count} pairs; expected 1 to {len(pairs)}, the number of all pairs")
@@ -80,9 +76,8 @@ def write_pairs(path: Path, names: Sequence[str], pairs: np.ndarray) -> None:
     """Write the public pairs CSV (`from,to`), whole or not at all.
 
     Args:
-        path: the file.
-        names: the image names that `pairs` counts.
-        pairs: (M, 2) int64: condition, target.
+        names: of the images.
+        pairs: (M, 2) int64 rows of `names`: condition, target.
     """
     rows = [f"{names[condition]},{names[target]}" for condition, target in pairs.tolist()]
     atomic_write(path, "\n".join(["from,to", *rows]) + "\n")
@@ -92,11 +87,10 @@ def read_pairs(path: Path, check_name: Callable[[str], object] | None = None) ->
     """Read a pairs CSV.
 
     Args:
-        path: the CSV.
-        check_name: raises ReidAugError for a name that cannot stand there.
+        check_name: raises ReidAugError for a name that is not allowed.
 
     Returns:
-        (condition, target) image names; the first stands in line 2.
+        (condition, target) image names; the first pair is in line 2.
 
     Raises:
         ReidAugError: no such file, another header, no rows, or a broken row (with its line number).
@@ -116,8 +110,8 @@ def read_pairs(path: Path, check_name: Callable[[str], object] | None = None) ->
             raise ReidAugError(f"{path} line {number}: {len(row)} fields, expected two image names")
         try:
             if check_name:
-                check_name(row[0])
-                check_name(row[1])
+                for name in row:
+                    check_name(name)
         except ReidAugError as error:
             raise ReidAugError(f"{path} line {number}: {error}") from None
         pairs.append((row[0], row[1]))
@@ -126,25 +120,25 @@ def read_pairs(path: Path, check_name: Callable[[str], object] | None = None) ->
     return pairs
 
 
-def refuse_pairs(path: Path, pairs: Sequence[tuple[str, str]], known: Collection[str], what: str) -> None:
-    """Refuse pairs that name an image which is not known.
+def refuse_pairs(path: Path, pairs: Sequence[Pair], allowed: Collection[str], what: str) -> None:
+    """Refuse pairs of images that are not allowed.
 
     Args:
         path: the file that the pairs were read from.
         pairs: all of its pairs, the first from line 2.
-        known: the names that may stand in a pair.
-        what: what is wrong with a name that is not known, and what to do.
+        allowed: the image names that a pair may have.
+        what: what is wrong with other names, and what to do.
 
     Raises:
-        ReidAugError: there is such a pair; the message names the first one's line and counts them.
+        ReidAugError: there is such a pair; the message names the line of the first and counts them.
     """
-    bad = [line for line, pair in enumerate(pairs, start=2) if not all(name in known for name in pair)]
+    bad = [line for line, pair in enumerate(pairs, start=2) if not all(name in allowed for name in pair)]
     if bad:
-        name = next(name for name in pairs[bad[0] - 2] if name not in known)
+        name = next(name for name in pairs[bad[0] - 2] if name not in allowed)
         count = f"{len(bad):,} of {len(pairs):,} pairs" if len(bad) > 1 else "the only such pair"
         raise ReidAugError(f"{path} line {bad[0]}: {name} {what} ({count})")
 
 
 def pair_name(pair: Pair) -> str:
-    """The file that holds the generated image of a pair, as PATN and PoNA call it."""
+    """The name that PATN and PoNA give to the file with the generated image of a pair."""
     return f"{pair[0]}___{pair[1]}.png"

@@ -10,17 +10,16 @@ from reidaug.datasets.pairs import draw_pairs, make_pairs, write_pairs
 
 
 def pairs_file(data: Path, split: str, out: Path, count: int | None = None, seed: int = 0) -> tuple[int, int]:
-    """Write the pairs of a data set's training or gallery images, all or some.
+    """Write all or some pairs of the training or the gallery images of a data set.
 
     Args:
-        data: a data set, or a folder with nothing but the keypoint files of Market-1501.
+        data: a data set, or a folder with only the keypoint files of Market-1501.
         split: train or test, which is the gallery.
         out: the CSV to write.
         count: how many pairs to draw; None = all, in their order.
-        seed: of the draw.
 
     Returns:
-        How many pairs were written, and how many there are.
+        How many pairs were written, of how many.
 
     Raises:
         ReidAugError: no or a broken keypoint file, no pairs, or fewer than `count`.

@@ -1,4 +1,4 @@
-"""The images of a data set with their poses, by name: for the commands that look at what a generator makes."""
+"""The images of a data set with their poses, by name: for the commands that examine generated images."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 from reidaug.core.errors import ReidAugError
 from reidaug.datasets.dataset import Dataset, Image
 from reidaug.datasets.images import read_images
-from reidaug.datasets.keypoints import FILES, JOINTS, Annotations, find_annotations, has_annotations, read_annotations
+from reidaug.datasets.keypoints import COVERED, FILES, Annotations, find_annotations, has_annotations, read_annotations
 from reidaug.datasets.pairs import Pair, draw_pairs, make_pairs, usable
 
 PUBLISHED_PAIRS = 12_000  # of Market-1501, drawn with seed 0
@@ -21,11 +21,11 @@ class PosedImages:
 
     root: Path  # of the data set
     by_name: dict[str, Image]  # test images first
-    annotations: Annotations  # theirs and no others'
+    annotations: Annotations  # of these images only
     train: tuple[Path, ...]  # the training images, also those without keypoints
-    test_pairs: Callable[[], list[Pair]]  # of people whom no generator trains on
+    test_pairs: Callable[[], list[Pair]]  # of people that no generator trains on
     read: Callable[[Sequence[Path]], np.ndarray] = read_images  # paths -> (N, H, W, 3) uint8 RGB of one size
-    border: int = 0  # columns of white that the field's image metrics put on each side
+    border: int = 0  # white columns that published image metrics add on each side
 
     def images(self, names: Sequence[str]) -> np.ndarray:
         """(N, H, W, 3) uint8 RGB.
@@ -46,12 +46,12 @@ class PosedImages:
         return self.annotations.select(names)
 
     def person(self, name: str) -> int | None:
-        """Whom an image shows; None = junk or a distractor."""
+        """The person in an image; None = junk or a distractor."""
         image = self.by_name[name]
         return image.pid if image.shows_known_person else None
 
     def check(self, names: Sequence[str]) -> None:
-        """Raises ReidAugError for a name that is no image with keypoints."""
+        """Raises ReidAugError for a name that is not an image with keypoints."""
         for name in names:
             if name not in self.by_name:
                 example = next(iter(self.by_name))
@@ -66,21 +66,21 @@ class PosedImages:
 
 
 def posed_images(data: Dataset) -> PosedImages:
-    """The images with keypoints of a data set, as Market-1501 is used: the gallery's pairs are the test pairs.
+    """The images with keypoints of a data set; the pairs of the gallery are the test pairs, as for Market-1501.
 
-    Reads keypoint files and folders, no image.
+    Reads keypoint files and folders, no images.
 
     Raises:
         ReidAugError: no keypoint file, a broken one, or no image with keypoints.
     """
     by_name: dict[str, Image] = {}
     parts: list[Annotations] = []
-    gallery = Annotations((), np.empty((0, JOINTS, 2), dtype=np.float32))
-    for file, splits in (("test", ("gallery", "query")), ("train", ("train",))):
+    gallery = Annotations((), np.empty((0, 18, 2), dtype=np.float32))
+    for file in ("test", "train"):
         if not has_annotations(data.root, file):
             continue
         annotations = read_annotations(find_annotations(data.root, file))
-        for split in filter(data.has, splits):
+        for split in filter(data.has, COVERED[file]):
             new = {image.name: image for image in data.images(split) if image.name not in by_name}
             parts.append(annotations.only(new))
             by_name |= {name: new[name] for name in parts[-1].names}
@@ -103,6 +103,6 @@ def posed_images(data: Dataset) -> PosedImages:
 
 
 def join_annotations(parts: Sequence[Annotations]) -> Annotations:
-    """All rows of some annotations, one after another."""
+    """The rows of several annotations, one after another."""
     names = tuple(name for part in parts for name in part.names)
     return Annotations(names, np.concatenate([part.keypoints for part in parts]))

@@ -1,4 +1,4 @@
-"""What a user can ask of the poses of a data set."""
+"""The options of pose estimation."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,12 +6,13 @@ from typing import Annotated, Literal
 
 from reidaug.core.options import Argument, Device, Option
 
+DEFAULT_MODEL = "usyd-community/vitpose-base-simple"
 Split = Literal["train", "test"]  # of the keypoint files; test: gallery and query
 
 
 @dataclass(frozen=True)
 class PoseRequest:
-    """What to write keypoints of, where, and with which estimator."""
+    """Which keypoint CSV to write, and with which estimator."""
 
     data: Annotated[Path, Argument("A folder of .jpg and .png images, or a Market-1501 root.")]
     out: Annotated[Path, Option("The keypoint CSV to write.")]
@@ -19,12 +20,9 @@ class PoseRequest:
         Split | None, Option("Of a Market-1501 root: train (the default), or test: gallery and query.")
     ] = None
     read: Annotated[
-        Path | None,
-        Option("Estimate nothing: take over a keypoint CSV, COCO's JSON or a folder that OpenPose wrote."),
+        Path | None, Option("Estimate nothing: convert a keypoint CSV, COCO's JSON or a folder that OpenPose wrote.")
     ] = None
-    model: Annotated[str, Option("A ViTPose model: a folder, or its name at huggingface.co.")] = (
-        "usyd-community/vitpose-base-simple"
-    )
+    model: Annotated[str, Option("A ViTPose model: a folder, or its name at huggingface.co.")] = DEFAULT_MODEL
     threshold: Annotated[float, Option("Confidence below which a joint counts as missing.", min=0.0, max=1.0)] = 0.3
     batch_size: Annotated[int, Option("Images at a time.", min=1)] = 32
     force: Annotated[bool, Option("Replace the CSV, and what an interrupted run with other settings left.")] = False

@@ -1,7 +1,7 @@
-"""Joints of the person in an image, by ViTPose: the whole image is the person's box.
+"""Estimate the joints of the person in an image with ViTPose; the whole image is the person's box.
 
-Xu et al., "ViTPose: Simple Vision Transformer Baselines for Human Pose Estimation", NeurIPS 2022, as transformers has
-it: an affine crop of 1.25 times the box, and heatmaps read with DARK (Zhang et al., CVPR 2020).
+Xu et al., "ViTPose: Simple Vision Transformer Baselines for Human Pose Estimation", NeurIPS 2022, as in
+transformers: an affine crop of 1.25 times the box, and heatmaps read with DARK (Zhang et al., CVPR 2020).
 """
 
 import hashlib
@@ -15,10 +15,11 @@ import numpy as np
 
 from reidaug.core.device import pick_device
 from reidaug.core.errors import ReidAugError
+from reidaug.core.fingerprint import DIGITS
 from reidaug.datasets.pose_files import from_coco
+from reidaug.datasets.request import DEFAULT_MODEL, PoseRequest
 
-DEFAULT_MODEL = "usyd-community/vitpose-base-simple"
-THRESHOLD = 0.3  # least confidence, of about 1, with which a joint counts as seen
+THRESHOLD = PoseRequest.threshold  # least confidence, of about 1, with which a joint counts as seen
 COCO_JOINTS = 17
 _FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
 _EXPECTED = (
@@ -29,7 +30,7 @@ _EXPECTED = (
 
 @dataclass(frozen=True, eq=False)
 class PoseEstimator:
-    """A ViTPose network that is ready to look at images; ``PoseEstimator.load()`` makes one."""
+    """A ViTPose network ready for use; ``PoseEstimator.load()`` makes one."""
 
     network: Any  # transformers.VitPoseForPoseEstimation, float32, in evaluation mode, on `device`
     processor: Any  # transformers.VitPoseImageProcessor
@@ -37,15 +38,14 @@ class PoseEstimator:
 
     @classmethod
     def load(cls, model: str | Path = DEFAULT_MODEL, device: Any = "auto") -> "PoseEstimator":
-        """Read a ViTPose model; weights come from safetensors only, so nothing in the files is run.
+        """Read a ViTPose model; weights are read from safetensors only, so no code in the files is run.
 
         Args:
-            model: a folder that holds it, or its name at huggingface.co; what was fetched once needs no network.
+            model: a folder, or its name at huggingface.co; a model that was fetched before needs no network.
             device: auto, cpu, cuda, cuda:N, or a `torch.device`.
 
         Raises:
-            ReidAugError: transformers is not installed, there is no such model, or it is not a ViTPose of 17 joints.
-            ReIDError: no such device.
+            ReidAugError: transformers is not installed, no such model or device, or not a ViTPose of 17 joints.
         """
         try:
             from transformers import VitPoseForPoseEstimation, VitPoseImageProcessor
@@ -55,20 +55,20 @@ class PoseEstimator:
                 "estimator's file with --read"
             ) from None
 
-        place = pick_device(device)
-        _check_place(str(model))
+        device = pick_device(device)
+        _check_folder(str(model))
         with _quiet():
             options = {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
             network, info = _read(VitPoseForPoseEstimation, model, **options)
             processor = _read(VitPoseImageProcessor, model)
-        unfit = [*info["missing_keys"], *(str(each[0]) for each in info["mismatched_keys"])]
+        unfit = [*info["missing_keys"], *(str(mismatch[0]) for mismatch in info["mismatched_keys"])]
         if unfit:
             raise ReidAugError(f"{model} is not a ViTPose model: {len(unfit)} weights do not fit, such as {min(unfit)}")
         if network.config.num_labels != COCO_JOINTS:
             raise ReidAugError(
                 f"{model} has {network.config.num_labels} joints, expected the {COCO_JOINTS} of COCO: choose another"
             )
-        return cls(network.float().eval().to(place), processor, place)
+        return cls(network.float().eval().to(device), processor, device)
 
     def __call__(
         self, images: Sequence[np.ndarray] | np.ndarray, threshold: float = THRESHOLD, batch_size: int = 32
@@ -78,7 +78,7 @@ class PoseEstimator:
         Args:
             images: (N, H, W, 3) uint8 RGB, or N images (H, W, 3) of any sizes.
             threshold: confidence below which a joint counts as missing; heatmaps peak at about 1.
-            batch_size: images at a time; changes nothing but rounding.
+            batch_size: images at a time; affects only rounding.
 
         Returns:
             (N, 18, 2) float32, (x, y) in pixels to two decimals, NaN = missing: too uncertain, or outside the image.
@@ -90,11 +90,11 @@ class PoseEstimator:
         return np.concatenate([np.empty((0, 18, 2), dtype=np.float32), *parts])
 
     def fingerprint(self) -> str:
-        """16 hexadecimal digits: the same for the same weights, wherever they lie."""
-        whole = hashlib.sha256()
+        """16 hexadecimal digits that depend on the weights alone."""
+        digest = hashlib.sha256()
         for name, tensor in sorted(self.network.state_dict().items()):
-            whole.update(name.encode() + b"\0" + tensor.cpu().numpy().tobytes())
-        return whole.hexdigest()[:16]
+            digest.update(name.encode() + b"\0" + tensor.cpu().numpy().tobytes())
+        return digest.hexdigest()[:DIGITS]
 
     def _estimate(self, images: Sequence[np.ndarray] | np.ndarray, threshold: float) -> np.ndarray:
         import torch
@@ -123,47 +123,40 @@ class PoseEstimator:
         return np.round(from_coco(points), 2)
 
 
-def _check_place(model: str) -> None:
-    """Says what a local model lacks, before transformers looks for it at huggingface.co."""
+def _check_folder(model: str) -> None:
+    """Says which files of a local model are missing, before transformers looks for it at huggingface.co."""
     folder = Path(model)
     if not folder.exists():
         if model.count("/") != 1 or model[0] in "/.~":
             raise ReidAugError(f"no pose model {model}; {_EXPECTED}")
         return
     sharded = (folder / "model.safetensors.index.json").is_file()
-    lacking = [name for name in _FILES[: 2 if sharded else 3] if not (folder / name).is_file()]
-    if lacking:
+    missing = [name for name in _FILES[: 2 if sharded else 3] if not (folder / name).is_file()]
+    if missing:
         pickles = sorted(path.name for form in ("*.bin", "*.pt", "*.pth") for path in folder.glob(form))
-        found = f" ({pickles[0]} is a pickle, which could run code, and is not read)" if pickles else ""
-        raise ReidAugError(f"no {', no '.join(lacking)} in the pose model's folder {model}{found}; {_EXPECTED}")
+        pickled = f" ({pickles[0]} is a pickle, which could run code, and is not read)" if pickles else ""
+        raise ReidAugError(f"no {', no '.join(missing)} in the pose model's folder {model}{pickled}; {_EXPECTED}")
 
 
 def _read(kind: Any, model: str | Path, **arguments: Any) -> Any:
-    """What is here already is taken without asking the network."""
-    try:
-        return kind.from_pretrained(model, local_files_only=True, **arguments)
-    except Exception as error:  # a broken model fails in many ways
-        problem = error
-    if not Path(model).exists():
+    """Loads part of a model; the network is asked only for what is not on this machine."""
+    for local in (True,) if Path(model).exists() else (True, False):
         try:
-            return kind.from_pretrained(model, **arguments)
-        except Exception as error:
+            return kind.from_pretrained(model, local_files_only=local, **arguments)
+        except Exception as error:  # a broken model fails in many ways
             problem = error
     reason = (str(problem).strip().splitlines() or [type(problem).__name__])[0][:160]
-    raise ReidAugError(f"the pose model {model} cannot be had: {reason.rstrip('.')}; {_EXPECTED}") from None
+    raise ReidAugError(f"the pose model {model} cannot be loaded: {reason.rstrip('.')}; {_EXPECTED}") from None
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the bars and the retry messages of the libraries that load the model."""
+    """Silences the progress bars and retry messages of the libraries that load the model."""
     from huggingface_hub.utils import logging as hub_logging
     from transformers.utils import logging
 
-    verbosity, hub_verbosity, bars = (
-        logging.get_verbosity(),
-        hub_logging.get_verbosity(),
-        logging.is_progress_bar_enabled(),
-    )
+    verbosity, hub_verbosity = logging.get_verbosity(), hub_logging.get_verbosity()
+    bars = logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     hub_logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -1,1 +1,1 @@
-"""The whole job on rendered people."""
+"""The whole pipeline on rendered people."""

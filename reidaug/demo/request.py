@@ -1,4 +1,4 @@
-"""What a user can ask of rendered people."""
+"""What a user can request of rendered people."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -8,12 +8,12 @@ from reidaug.core.options import Option, Seed
 
 @dataclass(frozen=True)
 class MannequinConfig:
-    """What to render."""
+    """How many people and images to render."""
 
     train_ids: Annotated[int, Option("Identities for training.", min=2)] = 100  # 1..1000
     test_ids: Annotated[int, Option("Other identities for query and gallery.", min=2)] = 50  # 1..501
     images: Annotated[int, Option("Images of each identity.", min=4)] = 12
     cameras: Annotated[int, Option("Cameras.", min=2, max=6)] = 6
     seed: Seed = 0
-    distractors: int | None = None  # gallery images of nobody in query; None = a tenth of the test images
-    junk: int | None = None  # gallery images that count neither way; None = a tenth of the test images
+    distractors: int | None = None  # gallery images of people without a query; None = a tenth of the test images
+    junk: int | None = None  # gallery images that are ignored in scoring; None = a tenth of the test images

@@ -1,14 +1,12 @@
-"""The whole job on rendered people with the shipped generator."""
+"""The whole pipeline on rendered people with the shipped generator."""
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from reidaug.core.progress import Advance
+from reidaug.core.progress import Progress, Say
 from reidaug.datasets.images import read_image
 from reidaug.datasets.keypoints import find_annotations, read_annotations
 from reidaug.datasets.layouts import open_dataset
@@ -28,33 +26,29 @@ from reidaug.synthesis.request import SynthesisOptions
 from reidaug.synthesis.synthesize import synthesize
 
 PORTION = 0.4
-PEOPLE = MannequinConfig(train_ids=60, test_ids=40, images=12, seed=0)  # the shipped generator saw others: seed 1
-ARCH = "resnet18"  # of the baseline: three trainings must fit into some minutes on 2 cores
+PEOPLE = MannequinConfig(
+    train_ids=60, test_ids=40, images=12, seed=0
+)  # the shipped generator was trained on others: seed 1
+ARCH = "resnet18"  # of the baseline: three trainings must take only some minutes on 2 cores
 ROWS_IN_PICTURE = 10
 
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo found."""
+    """The results of the demo, and where they are."""
 
     results: list[Result]
     study: Study
     picture: Path
     seconds: float  # of this run
-    again: str  # the options of `reidaug evaluate` that it used
+    again: str  # its options for `reidaug evaluate`
 
 
-def run_demo(
-    out: Path,
-    *,
-    device: str,
-    progress: Callable[[str], AbstractContextManager[Advance]],
-    say: Callable[[str], None],
-) -> DemoResult:
-    """Renders, shrinks, synthesizes, evaluates and draws; each piece that is there already is kept.
+def run_demo(out: Path, *, device: str, progress: Progress, say: Say) -> DemoResult:
+    """Renders, shrinks, synthesizes, evaluates and draws; what exists already is kept.
 
     Args:
-        out: folder for the data set, the study and the picture.
+        out: the folder for the data set, the study and the picture.
         device: auto, cpu, cuda or cuda:N.
         progress: makes a progress display for a piece of work.
         say: shows one line.
@@ -66,9 +60,9 @@ def run_demo(
     if not data.exists():
         with progress("rendering people") as advance:
             write_mannequins(data, PEOPLE, advance)
-    say(f"{PEOPLE.train_ids} rendered people to train on, {PEOPLE.test_ids} others to be found: {data}")
+    say(f"{PEOPLE.train_ids} rendered people to train on, {PEOPLE.test_ids} others to test on: {data}")
     say(shrink_summary(shrink(open_dataset(data.absolute()), study, ShrinkConfig(PORTION))))
-    with progress("painting the missing images") as advance:
+    with progress("generating the missing images") as advance:
         report = synthesize(study, PORTION, shipped_checkpoint(), SynthesisOptions(device=device), advance)
     say(report.sentence())
     picture = out / "demo.png"
@@ -79,7 +73,7 @@ def run_demo(
 
 
 def draw_comparison(study: Study, portion: float, name: str, path: Path) -> None:
-    """A PNG of generated images of different people: condition, target pose, generated, real."""
+    """Writes a PNG of generated images of different people: condition, target pose, generated, real."""
     first_of: dict[int, PlanRow] = {}
     for row in read_plan(study.plan_path(portion)):
         if row.action == "generate":

@@ -1,20 +1,22 @@
-"""How long an evaluation will take, from a few timed steps: for the line that is said before hours of work."""
+"""How long an evaluation will take, estimated from a few timed steps before hours of work."""
 
 from collections.abc import Sequence
 
+from reidaug.core.progress import Say
+from reidaug.datasets.dataset import Dataset
 from reidaug.evaluation.setting import Setting
 
-HOURS_TO_WARN = 3.0  # of a whole evaluation on a CPU, before `quick` is named
+HOURS_TO_WARN = 3.0  # of a whole evaluation on a CPU, before `quick` is recommended
 
 
-def training_seconds(setting: Setting, images: Sequence[float], num_classes: int, test_images: int) -> float:
-    """Seconds of training and testing some baselines.
+def training_seconds(setting: Setting, images: Sequence[float], num_classes: int, data: Dataset) -> float:
+    """Seconds that training and testing some baselines takes.
 
     Args:
-        setting: what all of them have in common.
-        images: of each baseline the training images, times its epochs over those of the recipe.
+        setting: what they have in common.
+        images: for each baseline its number of training images, times its epochs over those of the recipe.
         num_classes: training identities.
-        test_images: query and gallery images together.
+        data: the data set with the query and gallery images.
     """
     from reid_baseline import estimate_seconds
 
@@ -24,15 +26,14 @@ def training_seconds(setting: Setting, images: Sequence[float], num_classes: int
         setting.recipe,
         images=int(sum(images)),
         num_classes=num_classes,
-        test_images=test_images * len(images),
+        test_images=len(images) * sum(len(data.images(split)) for split in ("query", "gallery")),
         arch=setting.arch,
         device=setting.device,
         precision=setting.precision,
     )
 
 
-def advice_on(setting: Setting, seconds: float) -> str | None:
-    """A line for those who will wait long on a CPU; None where there is nothing to advise."""
+def advise(setting: Setting, seconds: float, say: Say) -> None:
+    """Recommends the recipe `quick` where another one takes long on a CPU."""
     if setting.recipe.name != "quick" and setting.device.type == "cpu" and seconds > HOURS_TO_WARN * 3600:
-        return "that is long on a CPU: `--recipe quick` trains from scratch at 128 x 64 in far less"
-    return None
+        say("that is long on a CPU: `--recipe quick` trains from scratch at 128 x 64 in far less")

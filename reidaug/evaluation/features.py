@@ -1,7 +1,7 @@
-"""Features of query and gallery as a trained baseline sees them: what an evaluation keeps with ``--save-models``.
+"""The features of query and gallery images from a trained baseline, which an evaluation saves with ``--save-models``.
 
-Half precision: a Market-1501 test set takes 24 MB, and similarities change by some 1e-5. Whatever is computed from
-features beside the plain scores uses them as they are kept, so that a number is the same at once and later.
+They are saved in half precision: 24 MB for the test images of Market-1501, similarities change by some 1e-5. Re-ranking
+always uses the half-precision features, so its scores are the same right after training and from saved features.
 """
 
 import io
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = "reidaug features 1"
+RERANKING: dict[str, Any] = {"k1": 20, "k2": 6, "weight": 0.3}  # Zhong et al., CVPR 2017; weight is their lambda
 
 
 @dataclass(frozen=True, eq=False)
 class SavedFeatures:
-    """Features of one baseline for all images of query and gallery, junk and distractors among them."""
+    """Features of one baseline for all query and gallery images, including junk and distractors."""
 
     query: np.ndarray  # (Q, D) float16, rows of length 1
     gallery: np.ndarray  # (G, D) float16
@@ -39,18 +40,18 @@ class SavedFeatures:
     def ranking_arguments(self) -> list[np.ndarray]:
         """Features, pids and camids as `reid_baseline.evaluate_ranking` takes them."""
         images = (self.query_images, self.gallery_images)
-        ids = [np.array([getattr(each, name) for each in side]) for name in ("pid", "camid") for side in images]
+        ids = [np.array([getattr(image, name) for image in side]) for name in ("pid", "camid") for side in images]
         return [self.query, self.gallery, *ids]
 
 
 def make_features(query: "Tensor", gallery: "Tensor", data: Dataset, fingerprint: str) -> SavedFeatures:
-    """Brings (Q, D) and (G, D) float features on the CPU into the precision in which they are kept.
+    """Converts features to half precision.
 
     Args:
-        query: of the query images of a data set.
-        gallery: of its gallery images.
+        query: (Q, D) float, on the CPU: features of the query images.
+        gallery: (G, D) float, of the gallery images.
         data: the data set.
-        fingerprint: of these images.
+        fingerprint: of its query and gallery images.
     """
     query_half, gallery_half = (np.asarray(features).astype(np.float16) for features in (query, gallery))
     images = (tuple(data.images("query")), tuple(data.images("gallery")))
@@ -58,7 +59,7 @@ def make_features(query: "Tensor", gallery: "Tensor", data: Dataset, fingerprint
 
 
 def save_features(path: Path, features: SavedFeatures) -> None:
-    """Writes one ``.npz``, whole or not at all; its folder is made.
+    """Writes a ``.npz`` file, whole or not at all; creates its folder.
 
     Raises:
         ReidAugError: features that are not finite.
@@ -79,15 +80,14 @@ def save_features(path: Path, features: SavedFeatures) -> None:
 
 
 def load_features(path: Path, data: Dataset) -> SavedFeatures:
-    """Reads what `save_features` wrote; nothing in the file is run.
+    """Reads a file of `save_features`; runs no code from it.
 
     Args:
         path: the file.
         data: the data set of the query and gallery images.
 
     Raises:
-        ReidAugError: no such file, a file that `save_features` did not write, features of other images, or features
-            that are not finite.
+        ReidAugError: no such file, a file of another format, features of other images, or features that are not finite.
     """
     images = {split: data.images(split) for split in ("query", "gallery")}
     try:
@@ -97,21 +97,19 @@ def load_features(path: Path, data: Dataset) -> SavedFeatures:
             saved = str(content["fingerprint"])
             names = {split: content[f"{split}_names"].tolist() for split in images}
             query, gallery = (content[split] for split in images)
-        if any(each.dtype != np.float16 or each.ndim != 2 for each in (query, gallery)):
-            raise ValueError
-        if [len(query), len(gallery)] != [len(names[split]) for split in images]:
-            raise ValueError
+        for split, features in (("query", query), ("gallery", gallery)):
+            if features.dtype != np.float16 or features.ndim != 2 or len(features) != len(names[split]):
+                raise ValueError
     except FileNotFoundError:
         raise ReidAugError(f"no {path}: run `reidaug evaluate` with --save-models") from None
     except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
-        raise ReidAugError(
-            f"{path} holds no features of reidaug: remove it and run `reidaug evaluate` with --save-models"
-        ) from None
+        advice = "remove it and run `reidaug evaluate` with --save-models"
+        raise ReidAugError(f"{path} holds no features of reidaug: {advice}") from None
     now = data.fingerprint("query", "gallery")
     if saved != now or any(names[split] != [image.name for image in images[split]] for split in images):
         raise ReidAugError(
-            f"{path} is of other query and gallery images (fingerprint {saved}, not {now}): they have changed"
-            " since; run `reidaug evaluate` with --save-models again"
+            f"{path} is of other query and gallery images (fingerprint {saved}, not {now}), which have changed since: "
+            "run `reidaug evaluate` with --save-models again"
         )
     _check_finite(query, gallery, path)
     return SavedFeatures(query, gallery, tuple(images["query"]), tuple(images["gallery"]), saved)
@@ -119,18 +117,13 @@ def load_features(path: Path, data: Dataset) -> SavedFeatures:
 
 def _check_finite(query: np.ndarray, gallery: np.ndarray, path: Path) -> None:
     for name, features in (("query", query), ("gallery", gallery)):
-        bad = int((~np.isfinite(features)).any(axis=1).sum())
-        if bad:
-            raise ReidAugError(
-                f"{path}: {bad} of {len(features)} {name} features are not finite: remove it, and train again"
-            )
-
-
-RERANKING: dict[str, Any] = {"k1": 20, "k2": 6, "weight": 0.3}  # Zhong et al., CVPR 2017; weight is their lambda
+        if bad := int((~np.isfinite(features)).any(axis=1).sum()):
+            counts = f"{bad} of {len(features)} {name} features"
+            raise ReidAugError(f"{path}: {counts} are not finite: remove the file and train again")
 
 
 def add_reranked_scores(result: Result, features: SavedFeatures) -> Result:
-    """A result with its scores under k-reciprocal re-ranking, and the settings of these."""
+    """The result with the scores and settings of k-reciprocal re-ranking."""
     from reid_baseline import evaluate_ranking, reranked_distances
 
     ranking = evaluate_ranking(*features.ranking_arguments(), distances=partial(reranked_distances, **RERANKING))
@@ -144,7 +137,10 @@ def add_reranked_scores(result: Result, features: SavedFeatures) -> Result:
 
 
 def rerank_saved(study: Study, keys: Collection[str], data: Dataset) -> int:
-    """Adds re-ranked scores to the results of some keys that lack them and whose features are kept; counts these.
+    """Adds re-ranked scores to results that lack them and whose features are saved.
+
+    Returns:
+        The number of these results, among those with the given keys.
 
     Raises:
         ReidAugError: features that cannot be used.

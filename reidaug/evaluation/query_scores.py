@@ -1,4 +1,4 @@
-"""`queries/KEY.csv`: the average precision of each query by one trained baseline."""
+"""`queries/KEY.csv`: the average precision of each query, for one trained baseline."""
 
 import csv
 import io
@@ -15,13 +15,13 @@ HEADER = ["name", "pid", "camid", "ap", "ap_trapezoid"]
 
 
 def write_query_scores(path: Path, queries: Sequence[Image], plain: np.ndarray, trapezoid: np.ndarray) -> None:
-    """Writes a row for each query, whole or not at all; its folder is made.
+    """Writes a row for each query, whole or not at all; creates the folder.
 
     Args:
         path: the CSV.
         queries: Q images.
-        plain: (Q,) plain AP, a fraction; NaN = the query does not count, which is written as an empty field.
-        trapezoid: (Q,) trapezoid AP.
+        plain: (Q,) plain AP, a fraction; NaN = the query does not count, written as an empty field.
+        trapezoid: (Q,) trapezoid AP, likewise.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -34,17 +34,17 @@ def write_query_scores(path: Path, queries: Sequence[Image], plain: np.ndarray, 
 
 
 def read_query_scores(path: Path) -> dict[str, tuple[str, float]] | None:
-    """Query name -> (pid, trapezoid AP as a fraction) of the queries that count; None where there is no such file.
+    """Reads query name -> (pid, trapezoid AP as a fraction) of the queries that count; None if there is no file.
 
     Raises:
-        ReidAugError: a broken file, with the line.
+        ReidAugError: a broken line; the message gives its number.
     """
     if not path.is_file():
         return None
     scores: dict[str, tuple[str, float]] = {}
+    number = 0
     try:
-        lines = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(list(csv.reader(path.read_text(encoding="utf-8").splitlines())), 1):
             name, pid, _, _, score = line
             if number == 1 and line != HEADER:
                 raise ValueError
@@ -52,7 +52,9 @@ def read_query_scores(path: Path) -> dict[str, tuple[str, float]] | None:
                 scores[name] = (pid, float(score))
                 if not 0 <= scores[name][1] <= 1:
                     raise ValueError
+        if not number:
+            raise ValueError
     except (ValueError, csv.Error):
-        where = f"{path} line {number}" if "number" in locals() else str(path)
-        raise ReidAugError(f"{where} is no row of scores by query: remove the file, and evaluate again") from None
+        where = f"{path} line {number}" if number else str(path)
+        raise ReidAugError(f"{where}: expected {','.join(HEADER)}: remove the file and evaluate again") from None
     return scores

@@ -1,4 +1,4 @@
-"""What a user can ask of an evaluation, and of a sweep."""
+"""What a user can request of an evaluation and of a sweep."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from reidaug.study.request import ShrinkConfig
 
 Recipe = Literal["paper", "strong", "quick"]
 PORTIONS = (0.2, 0.4, 0.6, 0.8)  # of the paper's Table VI
-_SHRINKING = ShrinkConfig(PORTIONS[0])  # its portion is replaced by each of a sweep
+_SHRINKING = ShrinkConfig(PORTIONS[0])  # a sweep replaces its portion
 _CARE = "Using generated images with care (off by default)"
 
 
@@ -36,7 +36,7 @@ class Care:
     ] = None
 
     def given(self) -> dict[str, float]:
-        """What is asked for."""
+        """The values that are not None, by name."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
@@ -51,22 +51,20 @@ class EvaluationRequest:
     """Which baselines to train and score."""
 
     portion: OnePortion = None
-    portions: tuple[float, ...] = ()  # some portions of the study; empty = `portion`, or all
+    portions: tuple[float, ...] = ()  # several portions of the study; empty = `portion`, or all
     recipe: Annotated[
         Recipe | None,
         Option("paper: ImageNet weights, 60 epochs. strong: bag of tricks, 120 epochs. quick: from scratch, for CPUs."),
     ] = None
-    arch: Annotated[str, Option("The network: resnet50, or resnet18, which takes less than half of the time.")] = (
-        "resnet50"
-    )
+    arch: Annotated[str, Option("The network: resnet50, or resnet18 in less than half the time.")] = "resnet50"
     weights: Annotated[str | None, Option("imagenet, none, or a file. Default: none for quick, else imagenet.")] = None
     epochs: Annotated[int | None, Option("Without it: the recipe's.", min=1)] = None
-    seeds: Annotated[int, Option("Train each set with so many seeds, from 0 on.", min=1)] = 1
+    seeds: Annotated[int, Option("Train each set with this many seeds, starting at 0.", min=1)] = 1
     controls: Annotated[
         tuple[str, ...],
         Option(
             "Train on these too: none-matched (the reduced set for as many iterations as the full one), duplicate, "
-            "source-copy, flip (missing images replaced by kept ones of the person); comma between, or all.",
+            "source-copy, flip (missing images replaced by kept ones of the person); comma-separated, or all.",
             parse=_parse_controls,
         ),
     ] = ()
@@ -74,23 +72,23 @@ class EvaluationRequest:
     save_models: Annotated[
         bool,
         Option(
-            "Keep each trained network in STUDY/models/, and its features in STUDY/features/, for `reidaug ranks` and "
-            "--rerank; results made without it are trained again."
+            "Save each trained network in STUDY/models/ and its features in STUDY/features/, for `reidaug ranks` and "
+            "--rerank; baselines trained without this option are trained again."
         ),
     ] = False
     rerank: Annotated[
         bool,
         Option(
-            "Score with k-reciprocal re-ranking too (Zhong et al., CVPR 2017); from saved features, where there are "
-            "any, else the set is trained again."
+            "Also score with k-reciprocal re-ranking (Zhong et al., CVPR 2017), from saved features if there are any, "
+            "else the set is trained again."
         ),
     ] = False
     device: Device = "auto"
     precision: Annotated[
         BaselinePrecision,
         Option(
-            "Of the baseline, not of the generator. auto takes bf16 where the device is faster with it; another gives "
-            "results and a table of their own."
+            "Of the baseline, not of the generator. auto takes bf16 if the device is faster with it; the others give "
+            "separate results and a separate table."
         ),
     ] = "auto"
 
@@ -99,12 +97,12 @@ class EvaluationRequest:
 class SweepRequest:
     """Which portions to shrink to, which generators to complete them with, and which baselines to train."""
 
-    portions: Annotated[tuple[float, ...], Option("Portions to keep, comma between.", parse=parse_portions)] = PORTIONS
+    portions: Annotated[tuple[float, ...], Option("Portions to keep, comma-separated.", parse=parse_portions)] = (
+        PORTIONS
+    )
     checkpoints: Annotated[
         tuple[Path, ...],
-        Option(
-            "A generator, or `shipped`; may be repeated. Its file's name becomes the row in the table.", flag="--ckpt"
-        ),
+        Option("A generator, or `shipped`; may be repeated. Its file name becomes the name of the set.", flag="--ckpt"),
     ] = ()
     shrinking: Annotated[ShrinkConfig, LeaveOut("portion")] = _SHRINKING
     evaluation: Annotated[EvaluationRequest, LeaveOut("portion")] = EvaluationRequest(seeds=3)

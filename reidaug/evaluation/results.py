@@ -1,10 +1,10 @@
-"""`results.jsonl`: a line for each trained and scored baseline; append-only, safe under several writers."""
+"""`results.jsonl`: one line per trained and scored baseline; append-only, safe with several writers."""
 
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from reidaug.core.fingerprint import fingerprint
 from reidaug.core.records import record_of
 from reidaug.study.training_sets import Provenance
 
-Place = tuple[str, str, float]  # key, set and portion: two sets of equal images share a key, not a line of the table
+RowKey = tuple[str, str, float]  # key, set and portion: two sets of equal images share a key, not a row of the table
 FRACTIONS = ("mean_ap", "mean_ap_trapezoid", "mean_inp", "rank1", "rank5", "rank10")
 TABLE_FIELDS = ("recipe", "arch", "weights", "epochs", "asked_precision", "test_fingerprint")  # equal in one table
 
@@ -26,14 +26,14 @@ class Result:
     set: str  # name of the training set
     portion: float  # 1 for the full set
     epochs: int  # of the recipe that was asked for
-    synthetic: int  # images that are generated or copied
+    synthetic: int  # number of generated or copied images
     reduced_fingerprint: str | None = None  # of the kept images that the set completes; None for the full set
-    provenance: Provenance | None = None  # of generated images; in a line its fields are those of the row
+    provenance: Provenance | None = None  # of generated images; in JSON its fields stand beside the others
     recipe: str
     arch: str
     weights: str  # none, imagenet, or a file's name and digest
-    trained_epochs: int  # that the training took: a control may have others
-    care: Mapping[str, float]  # how generated images are treated otherwise than real ones
+    trained_epochs: int  # of the training; a control may have others
+    care: Mapping[str, float]  # how generated images are treated differently from real ones
     seed: int
     images: int  # in the training set
     identities: int
@@ -50,7 +50,7 @@ class Result:
     test_fingerprint: str  # of query and gallery
     versions: Mapping[str, str]
     device: str
-    precision: str  # that was computed in
+    precision: str  # of the computation
     processor: str
     threads: int
     time: str
@@ -63,8 +63,8 @@ class Result:
     reranking: Mapping[str, float] | None = None  # its settings
 
     @property
-    def place(self) -> Place:
-        """What makes it one of its kind."""
+    def row_key(self) -> RowKey:
+        """Identifies the row: of the results with equal ones only the newest counts."""
         return self.key, self.set, self.portion
 
     @property
@@ -74,19 +74,18 @@ class Result:
 
     @property
     def label(self) -> str:
-        """The set, and how its generated images were treated where that is not as real ones."""
-        care = ", ".join(
-            f"{name.replace('synthetic_', '').replace('_', ' ')} {value:g}" for name, value in self.care.items()
-        )
+        """The set, and how its generated images were treated if not as real ones."""
+        care = ", ".join(f"{name} {value:g}" for name, value in self.care.items())
+        care = care.replace("synthetic_", "").replace("_", " ")
         return f"{self.set} ({care})" if care else self.set
 
     @property
     def length(self) -> str:
-        """The epochs that were asked for, in words."""
+        """The requested epochs in words."""
         return f"{self.epochs} epoch{'s' * (self.epochs > 1)}"
 
     def values(self) -> dict[str, Any]:
-        """As one JSON object; what there is nothing to say of is left out."""
+        """As a JSON object, without the fields that are None."""
         values: dict[str, Any] = {}
         for name, value in asdict(self).items():
             if name == "provenance":
@@ -97,10 +96,14 @@ class Result:
 
 
 def result_of(values: object, where: str) -> Result:
-    """A result of the values of a line.
+    """The result in a JSON object.
+
+    Args:
+        values: the parsed line.
+        where: file and line, for messages.
 
     Raises:
-        ReidAugError: a field that is missing or cannot be right; the message names it.
+        ReidAugError: a field that is missing, of another type or out of range; the message names it.
     """
     advice = "remove the line, or name another --study"
     result = record_of(Result, values, where, advice)
@@ -113,21 +116,18 @@ def result_of(values: object, where: str) -> Result:
 
 
 def result_key(training_fingerprint: str, test_fingerprint: str, configuration: dict[str, Any], seed: int) -> str:
-    """What a result depends on, in 16 hexadecimal digits: equal keys are the same experiment."""
-    content = [training_fingerprint, test_fingerprint, configuration, seed]
-    return fingerprint(json.dumps(content, sort_keys=True))
+    """16 hexadecimal digits of all that a result depends on: equal keys are the same experiment."""
+    return fingerprint(json.dumps([training_fingerprint, test_fingerprint, configuration, seed], sort_keys=True))
 
 
 def append_result(path: Path, result: Result) -> None:
-    """Adds a line in one locked write; a line that an earlier crash left unfinished is closed first."""
+    """Appends a line in one locked write; first ends a line that a crash left unfinished."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         size = file.seek(0, os.SEEK_END)
-        start = b""
-        if size:
-            file.seek(size - 1)
-            start = b"" if file.read(1) == b"\n" else b"\n"
+        file.seek(max(0, size - 1))
+        start = b"" if file.read() in (b"", b"\n") else b"\n"
         try:
             file.write(start + json.dumps(result.values()).encode() + b"\n")
             file.flush()
@@ -138,56 +138,47 @@ def append_result(path: Path, result: Result) -> None:
 
 
 def read_results(path: Path) -> list[Result]:
-    """The newest result of each key and name, in the order of their writing.
+    """The newest result of each row key, in the order of writing.
 
-    A line that is no JSON object and is followed by others was cut by a crash and holds no result: it is passed over.
+    A line that is not JSON was cut off by a crash and is skipped.
 
     Raises:
         ReidAugError: a JSON line that is no result; the message names line and field.
     """
     if not path.exists():
         return []
-    results: dict[Place, Result] = {}
+    results: dict[RowKey, Result] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         try:
             values = json.loads(line)
         except (ValueError, RecursionError):
             continue
         result = result_of(values, f"{path} line {number}")
-        results.pop(result.place, None)  # one that is written again is the newest again
-        results[result.place] = result
+        results.pop(result.row_key, None)  # a result that is written again moves to the end
+        results[result.row_key] = result
     return list(results.values())
 
 
 def current_results(results: Sequence[Result]) -> list[Result]:
-    """The results that belong together: a set that was made again leaves those of its old images behind.
+    """The results of the newest images: without those of sets that were made again since.
 
     Of each table and portion these are the sets that complete the kept images of the newest result, of each set the
-    results of its newest images, and of each seed the newest one.
+    results of its newest images, and of each seed the newest result.
 
     Args:
-        results: in the order of their writing.
+        results: in the order of writing.
     """
-    newest: dict[Any, Result] = {_set_of(result): result for result in results}
-    kept = {
-        (result.table, result.portion): result.reduced_fingerprint for result in results if result.reduced_fingerprint
-    }
+    newest = {_set_of(result): result.training_fingerprint for result in results}
+    completing = [result for result in results if result.reduced_fingerprint]
+    newest_reduced = {(result.table, result.portion): result.reduced_fingerprint for result in completing}
     current: dict[Any, Result] = {}
     for result in results:
         reduced = result.reduced_fingerprint
-        of_newest_kept = not reduced or reduced == kept[result.table, result.portion]
-        if of_newest_kept and result.training_fingerprint == newest[_set_of(result)].training_fingerprint:
+        is_reduced_newest = not reduced or reduced == newest_reduced[result.table, result.portion]
+        if is_reduced_newest and result.training_fingerprint == newest[_set_of(result)]:
             current[_set_of(result), json.dumps(dict(result.care), sort_keys=True), result.seed] = result
     return list(current.values())
 
 
 def _set_of(result: Result) -> tuple[Any, ...]:
     return result.table, result.set, result.portion
-
-
-def keys_of(results: Iterable[Result]) -> set[str]:
-    """The keys of results."""
-    return {result.key for result in results}
-
-
-FIELDS = tuple(field.name for field in fields(Result))

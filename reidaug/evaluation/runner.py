@@ -1,4 +1,4 @@
-"""Trains and scores the runs of an evaluation one after another, and keeps each result at once."""
+"""Trains and scores the runs of an evaluation one after another, and writes each result at once."""
 
 import time
 from collections.abc import Sequence
@@ -29,47 +29,37 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class TestImages:
-    """Query and gallery, decoded, as they were when the evaluation began."""
-
-    data: Dataset
-    fingerprint: str
-    query: "Tensor"  # (Q, 3, H, W) uint8 of the recipe's size
-    gallery: "Tensor"  # (G, 3, H, W)
-
-
-@dataclass(frozen=True, eq=False)
 class Runner:
-    """What trains and scores, with all that the runs of one evaluation share."""
+    """Trains and scores the runs of an evaluation."""
 
     study: Study
     data: Dataset
     setting: Setting
     store: ResultStore
-    test_fingerprint: str
+    test_fingerprint: str  # of query and gallery when the evaluation began
     progress: Progress
     say: Say
 
     def do(self, runs: Sequence[Run], shared: bool) -> None:
-        """Trains and scores run by run; one that fails, or that another process has, does not stop the others.
+        """Trains and scores run by run; goes on with the others if one fails or is locked by another process.
 
         Args:
             runs: what to do.
-            shared: other processes work on the same runs: what one of them holds is left to it.
+            shared: other processes work on the same runs: one that is locked is left to them.
 
         Raises:
-            ReidAugError: at the end, where one failed or is not done.
+            ReidAugError: after all others, if a run failed or is not done.
         """
-        test = self._load_test_images()
+        images = self._load_test_images()
         held: list[tuple[Run, HeldError]] = []
         failed: list[Exception] = []
         for run in runs:
             try:
                 with locked(self._unfinished(run).with_suffix(".lock"), f"evaluation of {run.title()}"):
                     if not self.store.is_done(run):
-                        self._do_one(run, test)
+                        self._do_one(run, images)
             except HeldError as error:
-                self.say(f"{error}: passed over")
+                self.say(f"{error}: skipped")
                 held.append((run, error))
             except Exception as error:
                 if not is_foreseen(error):
@@ -80,44 +70,43 @@ class Runner:
             raise ReidAugError(f"{len(failed)} of {len(runs)} baselines could not be trained: {one_line(failed[0])}")
         missing = [error for run, error in held if not self.store.is_done(run)]
         if missing and not shared:
-            raise ReidAugError(
-                f"{len(missing)} of the baselines are not done: {missing[0]}; run again when that has ended"
-            )
+            raise ReidAugError(f"{len(missing)} baselines are not done: {missing[0]}; run again when it has ended")
 
     def _unfinished(self, run: Run) -> Path:
-        """The state of a training that was interrupted."""
+        """The file with the state of an interrupted training."""
         return self.study.path / ".work" / f"{run.key}.pt"
 
-    def _load_test_images(self) -> TestImages:
+    def _load_test_images(self) -> dict[str, "Tensor"]:
+        """(N, 3, H, W) uint8 of the recipe's size, for query and gallery."""
         from reid_baseline import load_images
 
-        images = [
-            load_images([image.path for image in self.data.images(split)], self.setting.recipe.size)
+        images = {
+            split: load_images([image.path for image in self.data.images(split)], self.setting.recipe.size)
             for split in ("query", "gallery")
-        ]
+        }
         if Dataset(self.data.root, self.data.layout).fingerprint("query", "gallery") != self.test_fingerprint:
             raise ReidAugError("the images of query or gallery have changed since this evaluation began: run it again")
-        return TestImages(self.data, self.test_fingerprint, *images)
+        return images
 
-    def _do_one(self, run: Run, test: TestImages) -> None:
+    def _do_one(self, run: Run, images: dict[str, "Tensor"]) -> None:
         from reid_baseline import save_model, training_seconds
 
-        self.setting.check_weights()
+        self.setting.check_weights_unchanged()
         model = self._finish_training(run)
-        self.setting.check_weights()
+        self.setting.check_weights_unchanged()
         seconds, trained = training_seconds(self._unfinished(run)), time.monotonic()
         model_path, features_path = self.study.model_path(run.key), self.study.features_path(run.key)
-        # What was kept before must not outlive the result that it belongs to.
+        # Replaced even if not requested: files of an earlier result would not belong to the new one.
         save = self.store.with_models or model_path.is_file() or features_path.is_file()
         if save:
             model_path.parent.mkdir(exist_ok=True)
             save_model(model_path, model, run.recipe, sorted(set(run.training_set.pids)))
-        ranking, features = self._test(run, model, test)
+        ranking, features = self._test(run, model, images)
         if save:
             save_features(features_path, features)
         result = self._result(run, ranking, seconds + time.monotonic() - trained)
-        earlier = [each for each in read_results(self.study.results_path) if each.key == run.key]
-        if self.store.with_reranking or any(each.reranking for each in earlier):  # which would be lost
+        reranked = {earlier.key for earlier in read_results(self.study.results_path) if earlier.reranking}
+        if self.store.with_reranking or run.key in reranked:  # these scores would be lost
             result = add_reranked_scores(result, features)
         self.store.add(result)
         self._unfinished(run).unlink(missing_ok=True)
@@ -126,7 +115,7 @@ class Runner:
         )
 
     def _finish_training(self, run: Run) -> "BaselineNet":
-        """Goes on from where an earlier evaluation stopped, if its state can be used."""
+        """Resumes the training that an earlier evaluation began, if its state can be used."""
         from reid_baseline import StateError
 
         try:
@@ -159,12 +148,12 @@ class Runner:
                 progress=lambda now: advance(now.iteration, now.iterations, _note(now)),
             )
 
-    def _test(self, run: Run, model: "BaselineNet", test: TestImages) -> tuple["Ranking", SavedFeatures]:
-        """Scores a network, and writes the scores by query."""
+    def _test(self, run: Run, model: "BaselineNet", images: dict[str, "Tensor"]) -> tuple["Ranking", SavedFeatures]:
+        """Scores a network and writes the scores of each query."""
         from reid_baseline import evaluate_ranking
 
-        query, gallery = (self._extract(model, split, getattr(test, split)) for split in ("query", "gallery"))
-        features = make_features(query, gallery, test.data, test.fingerprint)
+        query, gallery = (self._extract(model, split, images[split]) for split in ("query", "gallery"))
+        features = make_features(query, gallery, self.data, self.test_fingerprint)
         ranking = evaluate_ranking(query, gallery, *features.ranking_arguments()[2:])
         scores = (ranking.average_precision, ranking.average_precision_trapezoid)
         write_query_scores(self.study.queries_path / f"{run.key}.csv", features.query_images, *scores)
@@ -195,10 +184,10 @@ class Runner:
 
 
 def load_training_images(training_set: TrainingSet, size: tuple[int, int]) -> "Tensor":
-    """The images of a set as they are trained on: (N, 3, height, width) uint8.
+    """The images of a set as it is trained on: (N, 3, height, width) uint8.
 
     Raises:
-        ReidAugError: they have changed since the set was looked at.
+        ReidAugError: they have changed since the set was read.
         ReIDError: an image that cannot be read.
     """
     from reid_baseline import load_images
@@ -207,9 +196,8 @@ def load_training_images(training_set: TrainingSet, size: tuple[int, int]) -> "T
     if training_set.transform:
         training_set.transform.apply(images)
     if training_set.current_stamp() != training_set.stamp:
-        raise ReidAugError(
-            f"the images of {training_set.title()} have changed since this evaluation began: run it again"
-        )
+        changed = f"the images of {training_set.title()} have changed"
+        raise ReidAugError(f"{changed} since this evaluation began: run it again")
     return images
 
 

@@ -1,9 +1,9 @@
-"""The runs of an evaluation: each training set with each seed, and the key of its result."""
+"""The runs of an evaluation: one per training set and seed, each with the key of its result."""
 
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from reidaug.evaluation.results import Place, result_key
+from reidaug.evaluation.results import RowKey, result_key
 from reidaug.evaluation.setting import Setting
 from reidaug.study.training_sets import TrainingSet
 
@@ -13,28 +13,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One baseline to be trained and scored."""
+    """One baseline to train and score."""
 
     training_set: TrainingSet
     seed: int
-    recipe: "Recipe"  # as far as it concerns this set; a control may have other epochs
-    configuration: dict[str, Any]  # what the result depends on besides images and seed
+    recipe: "Recipe"  # without what does not concern this set; a control may have other epochs
+    configuration: dict[str, Any]  # all that the result depends on besides images and seed
     key: str  # of the result
 
     @property
-    def place(self) -> Place:
-        """Where its result is: equal training sets share a key, and each has its own line in the table."""
+    def row_key(self) -> RowKey:
+        """The row key of its result."""
         return self.key, self.training_set.name, self.training_set.portion
 
     def title(self) -> str:
-        """For people."""
+        """The name of the run in messages."""
         return f"{self.training_set.title()}, seed {self.seed}"
 
-    def own_fields(self, setting: Setting) -> dict[str, Any]:
-        """What a result says of its training set, and of the length that was asked for, beside its experiment.
-
-        Equal images trained for as many steps are one experiment, under whatever name and for whatever reason.
-        """
+    def set_fields(self, setting: Setting) -> dict[str, Any]:
+        """The fields of a result in which runs of one experiment differ: equal images trained for as many steps."""
         training_set = self.training_set
         return {
             "set": training_set.name,
@@ -46,11 +43,11 @@ class Run:
         }
 
     def fields(self, setting: Setting) -> dict[str, Any]:
-        """What a result says of the experiment."""
+        """The fields of a result that are known before the training."""
         training_set = self.training_set
         return {
             "key": self.key,
-            **self.own_fields(setting),
+            **self.set_fields(setting),
             "recipe": self.recipe.name,
             "arch": setting.arch,
             "weights": setting.weights_name,
@@ -66,24 +63,17 @@ class Run:
 
 
 def make_run(training_set: TrainingSet, seed: int, setting: Setting, test_fingerprint: str) -> Run:
-    """The run of a training set.
-
-    Args:
-        training_set: what to train on.
-        seed: of the training.
-        setting: what all runs have in common.
-        test_fingerprint: of query and gallery.
-    """
+    """The run of a training set with a seed, in the setting of all runs; `test_fingerprint` is of query and gallery."""
     from reid_baseline.recipe import CARE, DEFAULTS
     from reid_baseline.sampling import count_steps
 
     recipe = setting.recipe
-    if not training_set.synthetic:  # care for generated images changes nothing here, nor does it name the result
+    if not training_set.synthetic:  # care for generated images changes nothing here, so the key leaves it out
         without: dict[str, Any] = {name: DEFAULTS[name] for name in CARE}
         recipe = replace(recipe, **without)
     if training_set.steps_of:
         wanted, steps = (count_steps(pids, recipe) for pids in (training_set.steps_of, training_set.pids))
         recipe = replace(recipe, epochs=max(1, round(recipe.epochs * wanted / steps)))
-    named = setting.configuration(recipe.differences())
-    key = result_key(training_set.fingerprint, test_fingerprint, named, seed)
+    differences = setting.configuration(recipe.differences())
+    key = result_key(training_set.fingerprint, test_fingerprint, differences, seed)
     return Run(training_set, seed, recipe, setting.configuration(asdict(recipe)), key)

@@ -1,1 +1,1 @@
-"""Tables and pictures of what was found."""
+"""Tables and pictures of results."""

@@ -1,4 +1,4 @@
-"""Which images a picture shows: those that the user names, and for the others a draw among test people."""
+"""Which images a picture shows: those that the user names, and others drawn at random from the test people."""
 
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -14,17 +14,17 @@ People = dict[object, list[str]]
 def choose_crossed(
     source: PosedImages, persons: Sequence[str], poses: Sequence[str], counts: tuple[int, int], seed: int
 ) -> tuple[list[str], list[str]]:
-    """Names of condition images and of target images, each of whom is to take each pose.
+    """Names of condition images and of target images, for a picture of all persons in all poses.
 
     Args:
         source: the data set.
-        persons: names of condition images; none = as many persons are drawn as there are, at most ``counts[0]``.
-        poses: names of images whose pose is wanted; none = at most ``counts[1]``, of different people first.
+        persons: names of condition images; none = at most ``counts[0]`` are drawn, each of a different person.
+        poses: names of images with the target poses; none = at most ``counts[1]`` are drawn, of different people first.
         counts: of persons and of poses.
         seed: of numpy's RandomState, whose stream is frozen.
 
     Raises:
-        ReidAugError: a name that is not known or has no usable pose, or nobody to draw.
+        ReidAugError: a name that is unknown or has no usable pose, or nobody to draw.
     """
     check_poses(source, [*persons, *poses])
     people = _shuffle(people_of(source), seed)
@@ -37,23 +37,23 @@ def choose_crossed(
 def choose_pairs(
     source: PosedImages, persons: Sequence[str], poses: Sequence[str], count: int, seed: int
 ) -> tuple[list[str], list[str]]:
-    """Names of condition and target images that go together; what is drawn shows the same person on both.
+    """Names of condition and target images, paired in order; drawn pairs show one person on both.
 
     Args:
         source: the data set.
         persons: names of condition images; none = drawn.
-        poses: names of images whose pose is wanted; none = drawn.
-        count: at most so many pairs where nothing is named, each of another person.
+        poses: names of images with the target poses; none = drawn.
+        count: the most pairs to draw if nothing is named, each of a different person.
         seed: of numpy's RandomState.
 
     Raises:
-        ReidAugError: as `choose_crossed`, or names that do not go together.
+        ReidAugError: as `choose_crossed`, or unequal numbers of names.
     """
     check_poses(source, [*persons, *poses])
     if persons and poses:
         if len(persons) != len(poses):
             raise ReidAugError(
-                f"{len(persons)} condition and {len(poses)} target images are named; expected as many, in one order"
+                f"{len(persons)} condition and {len(poses)} target images are named; expected one target for each"
             )
         return list(persons), list(poses)
     if persons or poses:
@@ -66,7 +66,7 @@ def choose_pairs(
 
 
 def people_of(source: PosedImages) -> People:
-    """Names of the images with a usable pose of each person: of test people where there are some, else of all.
+    """Names of the images with a usable pose of each person: of the test people, or of all if there are none.
 
     Raises:
         ReidAugError: there are none.
@@ -76,13 +76,13 @@ def people_of(source: PosedImages) -> People:
         raise ReidAugError(f"no image in {source.root} shows a person with both shoulders and both hips")
     try:
         test = {source.person(name) for pair in source.test_pairs() for name in pair}
-    except ReidAugError:  # a data set without test people will do
+    except ReidAugError:  # a data set without test people
         return people
     return {who: names for who, names in people.items() if who in test} or people
 
 
 def check_poses(source: PosedImages, names: Sequence[str]) -> None:
-    """Raises ReidAugError for a name that is not known, or whose pose lacks a shoulder or a hip."""
+    """Raises ReidAugError for a name that is unknown, or whose pose lacks a shoulder or a hip."""
     source.check(names)
     usable = set(source.usable())
     for name in names:
@@ -99,16 +99,16 @@ def _by_person(source: PosedImages) -> People:
 
 
 def _shuffle(people: People, seed: int) -> list[list[str]]:
-    """The people in a random order, and so the images of each."""
+    """The people in random order, and the images of each person in random order."""
     random = np.random.RandomState(seed)
-    images = [list(people[who]) for who in people]
-    for each in [images, *images]:
-        random.shuffle(each)  # type: ignore[arg-type]
+    images = [list(names) for names in people.values()]
+    for shuffled in [images, *images]:
+        random.shuffle(shuffled)  # type: ignore[arg-type]
     return images
 
 
 def _partners(source: PosedImages, names: Sequence[str], random: np.random.RandomState) -> list[str]:
-    """For each image another one of its person."""
+    """For each image, another image of its person."""
     people = _by_person(source)
     partners = []
     for name in names:

@@ -34,13 +34,13 @@ class Grid:
 
 
 def setting_name(result: Result) -> str:
-    """How the baselines of a result's table are trained."""
+    """Recipe, network, weights and length of the training, which all results of a table have in common."""
     name = f"recipe {result.recipe}, {result.arch}, weights {result.weights}, {result.length}"
     return f"{name}, {result.asked_precision}" if result.asked_precision else name
 
 
 def summary_grid(results: Sequence[Result]) -> Grid:
-    """Augmentation over portion, trapezoid mAP in per cent: mean, and spread over seeds where there are several.
+    """Augmentation over portion, trapezoid mAP in per cent: mean, and spread if there are several seeds.
 
     As in the paper, the full set is at p = 1.00. ``gap recovered`` is (augmented - none) / (full - none).
     """
@@ -67,18 +67,18 @@ def summary_grid(results: Sequence[Result]) -> Grid:
 def comparison_grid(comparisons: Iterable[Comparison]) -> Grid:
     """One line for each difference: points of mAP, spread over seeds, interval over query identities, verdict."""
     lines = []
-    for each in comparisons:
-        spread = "-" if each.spread is None else f"± {each.spread:.1f}"
-        interval = "-" if each.interval is None else "{:+.1f} to {:+.1f}".format(*each.interval)
-        line = [each.name, f"{each.portion:.2f}", each.reference, f"{each.gain:+.1f}", spread, interval, each.verdict]
-        lines.append(line)
+    for pair in comparisons:
+        spread = "-" if pair.spread is None else f"± {pair.spread:.1f}"
+        interval = "-" if pair.interval is None else "{:+.1f} to {:+.1f}".format(*pair.interval)
+        names = [pair.name, f"{pair.portion:.2f}", pair.reference]
+        lines.append([*names, f"{pair.gain:+.1f}", spread, interval, pair.verdict])
     header = ["set", "p", "against", "points", f"{LEVEL} % over seeds", f"{LEVEL} % over queries", "verdict"]
     title = "differences in mAP (trapezoid AP), with 95 % intervals (seeds: Welch; queries: bootstrap)"
     return Grid(title, header, lines)
 
 
 def detail_grid(results: Iterable[Result]) -> Grid:
-    """One line for each trained baseline, with both AP conventions and what its training set holds."""
+    """One line for each trained baseline, with both AP conventions and the sizes of its training set."""
     lines = [
         [*_name(result), f"{result.images:,}", f"{result.synthetic:,}", seen_text(result), *_percents(result, SCORES)]
         for result in sorted(results, key=_order)
@@ -94,7 +94,7 @@ def rerank_grid(results: Iterable[Result]) -> Grid:
 
 
 def seen_text(result: Result) -> str:
-    """How many of the missing images the generator of a set was trained on; a dash where it has none."""
+    """How many of the missing images the generator of a set was trained on; a dash for a set without one."""
     if not result.synthetic or is_control(result.set):
         return "-"
     origin = result.provenance
@@ -116,12 +116,11 @@ def _order(result: Result) -> tuple[float, tuple[int, str], int]:
 
 
 def set_order(name: str) -> tuple[int, str]:
-    """The reduced set, controls, augmented sets, the full set."""
+    """Sort key: the reduced set, controls, augmented sets, the full set."""
     return (3 if name == FULL_SET else 0 if name == PLAIN_SET else 1 if is_control(name) else 2, name)
 
 
 def _mean(summary: Summary | None, seeds: int) -> str:
-    """Of as many seeds as the table has, or of those that it names."""
     if summary is None:
         return "-"
     spread = "" if summary.deviation is None else f" ± {summary.deviation:.1f}"
@@ -129,9 +128,8 @@ def _mean(summary: Summary | None, seeds: int) -> str:
 
 
 def _gap(summary: Summary | None, seeds: int) -> str:
-    """Without a deviation one of its three means is of one seed."""
     if summary is None or summary.gap_recovered is None:
         return "-"
-    if summary.gap_recovered_deviation is None:
+    if summary.gap_recovered_deviation is None:  # one of the three means is of one seed
         return f"{100 * summary.gap_recovered:.0f} %" + (" (n = 1)" if seeds > 1 else "")
     return f"{100 * summary.gap_recovered:.0f} ± {100 * summary.gap_recovered_deviation:.0f} %"

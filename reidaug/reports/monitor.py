@@ -1,4 +1,4 @@
-"""What a person sees of a training: progress, validation figures, pictures, and TensorBoard where it is wanted."""
+"""What a training shows: progress, validation figures, pictures, and optionally TensorBoard."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,20 +15,20 @@ class Monitor:
     """Called with each report of a training.
 
     Args:
-        out: the checkpoint; pictures and TensorBoard's files lie beside it.
+        out: the checkpoint; pictures and TensorBoard files are written beside it.
         say: shows one line.
-        advance: shows how far the training is.
-        tensorboard: whether to write TensorBoard's files too.
+        advance: shows the progress.
+        tensorboard: whether to write TensorBoard files too.
 
     Raises:
-        ReidAugError: TensorBoard is wanted and not installed.
+        ReidAugError: TensorBoard is asked for and not installed.
     """
 
     def __init__(self, out: Path, say: Callable[[str], None], advance: Advance, tensorboard: bool = False) -> None:
         self.pictures = out.with_name(out.name + ".pictures")
         self._say, self._advance = say, advance
         self._board_folder = out.with_name(out.name + ".tensorboard")
-        self._writer = _tensorboard() if tensorboard else None
+        self._writer = _summary_writer() if tensorboard else None
         self._board: Any = None
 
     def __call__(self, now: Any) -> None:
@@ -67,26 +67,29 @@ def sample_rows(samples: Any) -> list[list[np.ndarray]]:
     ]
 
 
-def validation_line(iteration: int, found: dict[str, Any]) -> str:
-    """L1, SSIM and mask-SSIM on unseen people, each against the two guesses that cost nothing."""
+def validation_line(iteration: int, scores: dict[str, Any]) -> str:
+    """L1, SSIM and mask-SSIM on unseen people, next to two trivial baselines: the condition and the mean image."""
     parts = []
-    for name, label, scale in (("l1", "L1 %", 100), ("ssim", "SSIM", 1), ("mask_ssim", "mask-SSIM", 1)):
-        if found[name] is None:
+    for name, label, scale, digits in (
+        ("l1", "L1 %", 100, 2),
+        ("ssim", "SSIM", 1, 3),
+        ("mask_ssim", "mask-SSIM", 1, 3),
+    ):
+        if scores[name] is None:
             parts.append(f"{label}: none, as no target shows a joint")
             continue
-        own, copy, mean = (scale * found[name + suffix] for suffix in ("", "_copy", "_mean"))
-        digits = 2 if scale == 100 else 3
-        parts.append(f"{label} {own:.{digits}f} (copy {copy:.{digits}f}, mean image {mean:.{digits}f})")
+        score, copy, mean = (f"{scale * scores[name + suffix]:.{digits}f}" for suffix in ("", "_copy", "_mean"))
+        parts.append(f"{label} {score} (copy {copy}, mean image {mean})")
     return f"iteration {iteration:,}, unseen people: {', '.join(parts)}"
 
 
-def _tensorboard() -> Any:
-    """The class that writes TensorBoard's files."""
+def _summary_writer() -> Any:
+    """The class that writes TensorBoard files."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise ReidAugError(
-            "--tensorboard: TensorBoard is not installed; pip install tensorboard, or leave the option away "
+            "--tensorboard: TensorBoard is not installed; pip install tensorboard, or leave the option out "
             "(the log beside the checkpoint holds the same figures)"
         ) from None
     return SummaryWriter

@@ -1,4 +1,4 @@
-"""The notes below the mAP table: what a reader must know to judge it."""
+"""The notes below the mAP table."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,8 +17,7 @@ CONVENTIONS = (
 
 def notes(results: Sequence[Result]) -> list[str]:
     """What a reader must know to judge the table of some results."""
-    lines = [CONVENTIONS]
-    lines += _origins(results) + _copies(results) + _lost_people(results) + _gaps_of_chance(results)
+    lines = [CONVENTIONS, *_origins(results), *_copies(results), *_lost_people(results), *_unclear_gaps(results)]
     names = {result.set for result in results}
     if PLAIN_SET in names and MATCHED not in names:
         lines.append(
@@ -29,38 +28,35 @@ def notes(results: Sequence[Result]) -> list[str]:
         lines.append(f"controls, which cost nothing: {'; '.join(controls)}")
     if without := max(result.queries_without_match for result in results):
         lines.append(f"{without} queries have no right gallery image and do not count")
-    machines = sorted({_machine(result) for result in results})
+    machines = sorted(set(map(_machine, results)))
     if len(machines) > 1:
         lines.append(f"computed in several ways ({'; '.join(machines)}); the same seed differs by rounding")
-    versions = sorted({versions_text(result) for result in results})
+    versions = sorted(set(map(versions_text, results)))
     if len(versions) > 1:
         lines.append(f"computed by several versions ({'; '.join(versions)}): another --study keeps them apart")
     if len({result.seed for result in results}) == 1:
         lines.append("one seed: small differences may be chance; --seeds 3 shows the spread")
     else:
-        lines.append(
-            "seeds vary the training of the baseline only: all share one draw of kept images and one generator each"
-        )
+        lines.append("seeds vary the training of the baseline only: kept images and generators are the same for all")
     return lines
 
 
 def _origins(results: Sequence[Result]) -> list[str]:
-    """What the generators of the sets have seen of the missing images."""
-    known, unknown = [], []
-    for (label, portion), result in sorted({(each.label, each.portion): each for each in reversed(results)}.items()):
-        origin = result.provenance
+    """How many of the missing images the generator of each set was trained on."""
+    stated, unknown = [], []
+    sets = {(result.label, result.portion): result for result in reversed(results)}
+    for (label, portion), result in sorted(sets.items()):
+        name, origin = f"{label}, p = {portion:.2f}", result.provenance
         if origin is not None and origin.seen_missing is not None:
-            seen = origin.seen_missing
-            verdict = "none of them" if seen == 0 else f"{seen:,} of them: its training saw what it paints"
-            known.append(
-                f"{label}, p = {portion:.2f}: of {origin.missing:,} missing images the generator was trained on "
-                f"{verdict} (protocol {origin.protocol or 'unknown'}{_training(origin.generator)})"
+            seen = f"{origin.seen_missing:,} of them: its training saw what it generates"
+            stated.append(
+                f"{name}: of {origin.missing:,} missing images the generator was trained on "
+                f"{seen if origin.seen_missing else 'none of them'} "
+                f"(protocol {origin.protocol or 'unknown'}{_training(origin.generator)})"
             )
         elif seen_text(result) == "unknown":
-            unknown.append(
-                f"{label}, p = {portion:.2f}: the generator's checkpoint does not say what it was trained on"
-            )
-    return known + unknown
+            unknown.append(f"{name}: the generator's checkpoint does not say what it was trained on")
+    return stated + unknown
 
 
 def _training(generator: Mapping[str, Any]) -> str:
@@ -69,20 +65,20 @@ def _training(generator: Mapping[str, Any]) -> str:
 
 
 def _copies(results: Sequence[Result]) -> list[str]:
-    """Of the images that count as synthetic, those that nobody generated."""
+    """How many of the images that count as synthetic are copies."""
     counts = {
-        (result.label, result.portion): (result.provenance.copied, result.synthetic)
+        (result.label, result.portion): f"{result.provenance.copied:,} of {result.synthetic:,}"
         for result in results
         if result.provenance and result.provenance.copied
     }
     return [
-        f"{label}, p = {portion:.2f}: {copied:,} of {synthetic:,} synthetic images are copies, for lack of a pose"
-        for (label, portion), (copied, synthetic) in sorted(counts.items())
+        f"{label}, p = {portion:.2f}: {count} synthetic images are copies, for lack of a pose"
+        for (label, portion), count in sorted(counts.items())
     ]
 
 
 def _lost_people(results: Sequence[Result]) -> list[str]:
-    """The portions at which nobody has kept an image of some people, so that no set there has one of them."""
+    """The portions at which some people have no kept image, so that they are in no set but the full one."""
     everyone = max((result.identities for result in results if result.set == FULL_SET), default=0)
     left = {result.portion: result.identities for result in results if result.set == PLAIN_SET}
     return [
@@ -92,8 +88,8 @@ def _lost_people(results: Sequence[Result]) -> list[str]:
     ]
 
 
-def _gaps_of_chance(results: Sequence[Result]) -> list[str]:
-    """The portions at which the gap that is to be recovered may itself be chance."""
+def _unclear_gaps(results: Sequence[Result]) -> list[str]:
+    """The portions at which the difference between full and none may be chance."""
     full = [result for result in results if result.set == FULL_SET]
     lines = []
     for portion in sorted({result.portion for result in results if result.set == PLAIN_SET}):
@@ -102,18 +98,17 @@ def _gaps_of_chance(results: Sequence[Result]) -> list[str]:
         if spread is not None and mean_percent(full) - mean_percent(none) <= spread:
             lines.append(
                 f"p = {portion:.2f}: full is not above none by more than the spread of seeds (± {spread:.1f}), so a "
-                "gap recovered says nothing there"
+                "gap recovered means nothing there"
             )
     return lines
 
 
 def _machine(result: Result) -> str:
-    """On what a result was computed."""
     if result.device != "cpu":
         return f"{result.device} {result.precision}"
     return f"{result.processor} {result.precision}, {result.threads} threads"
 
 
 def versions_text(result: Result) -> str:
-    """By what a result was computed."""
+    """The versions of the packages that a result was computed with."""
     return ", ".join(f"{name} {version}" for name, version in sorted(result.versions.items()))

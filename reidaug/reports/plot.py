@@ -1,4 +1,4 @@
-"""mAP over the kept portion, one line a training set, as a picture."""
+"""A plot of mAP over the kept portion, with one line for each training set."""
 
 import io
 import statistics
@@ -19,9 +19,9 @@ from reidaug.study.training_sets import FULL_SET
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-BESIDE = 0.01  # of p, from bar to bar where there is one portion: they would lie over each other
+BAR_STEP = 0.01  # of p, between the bars of a single portion, which would otherwise overlap
 
-Line = dict[float, list[float]]  # portion -> mAP in per cent, one a seed
+Line = dict[float, list[float]]  # portion -> mAP in per cent of each seed
 
 
 def plot_results(results: Sequence[Result], out: Path) -> list[Path]:
@@ -31,13 +31,13 @@ def plot_results(results: Sequence[Result], out: Path) -> list[Path]:
 
     Args:
         results: what is drawn.
-        out: the picture without its ending, or with .png or .svg; both are written.
+        out: the file without ending, or with .png or .svg; both are written.
 
     Returns:
         The files written.
 
     Raises:
-        ReidAugError: matplotlib is not installed, or the picture has no place.
+        ReidAugError: matplotlib is not installed, or a file cannot be written.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -55,16 +55,14 @@ def plot_results(results: Sequence[Result], out: Path) -> list[Path]:
     for axes, group in zip(figure.subplots(len(groups), squeeze=False)[:, 0], groups, strict=True):
         draw_group(axes, group)
     for path, canvas in zip(paths, (FigureCanvasAgg, FigureCanvasSVG), strict=True):
-        content = io.BytesIO()
-        canvas(figure).print_figure(
-            content, format=path.suffix[1:], dpi=150, metadata={"Date": None} if path.suffix == ".svg" else {}
-        )
+        content, metadata = io.BytesIO(), {"Date": None} if path.suffix == ".svg" else {}
+        canvas(figure).print_figure(content, format=path.suffix[1:], dpi=150, metadata=metadata)
         atomic_write(path, content.getvalue())
     return paths
 
 
 def lines_of(results: Sequence[Result]) -> dict[str, Line]:
-    """mAP in per cent by set and portion; the full set's stands at portion 1 under "full"."""
+    """mAP in per cent by set and portion; that of the full set is at portion 1."""
     lines: dict[str, Line] = {}
     for result in results:
         lines.setdefault(result.label, {}).setdefault(result.portion, []).append(100 * result.mean_ap_trapezoid)
@@ -76,7 +74,7 @@ def draw_group(axes: "Axes", results: Sequence[Result]) -> None:
     lines = lines_of(results)
     seeds = max(len(values) for line in lines.values() for values in line.values())
     ticks = sorted({result.portion for result in results if result.set != FULL_SET})
-    step = BESIDE if len(ticks) == 1 else 0.0
+    step = BAR_STEP if len(ticks) == 1 else 0.0
     shift = -step * (len(lines.keys() - {FULL_SET}) - 1) / 2
     for name, line in sorted(lines.items(), key=lambda item: (not is_control(item[0]), item[0])):
         portions = sorted(line)
@@ -89,13 +87,13 @@ def draw_group(axes: "Axes", results: Sequence[Result]) -> None:
             continue
         fewest = min(map(len, line.values()))
         label = name if fewest == seeds else f"{name} (n = {fewest})"
-        places = np.array(portions) + shift
+        x = np.array(portions) + shift
         shift += step
-        drawn = axes.plot(places, means, marker="o", linestyle=":" if is_control(name) else "-", label=label)[0]
+        colour = axes.plot(x, means, marker="o", linestyle=":" if is_control(name) else "-", label=label)[0].get_color()
         if len(portions) > 1:
-            axes.fill_between(places, low, high, color=drawn.get_color(), alpha=0.2, linewidth=0)
-        else:  # a band of no width is not seen
-            axes.errorbar(places, means, spreads, fmt="none", color=drawn.get_color(), capsize=4)
+            axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+        else:  # a band of no width is invisible
+            axes.errorbar(x, means, spreads, fmt="none", color=colour, capsize=4)
     axes.set_xlabel("kept portion p of the training images")
     axes.set_ylabel("mAP in % (trapezoid AP)")
     spread = f"{seeds} seeds, ± one standard deviation" if seeds > 1 else "1 seed"

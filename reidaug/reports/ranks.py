@@ -1,4 +1,4 @@
-"""Which gallery images a trained baseline puts first for chosen, worst or best queries; from saved features."""
+"""The first gallery images of a trained baseline for named, worst or best queries, from saved features."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,34 +14,33 @@ from reidaug.datasets.images import read_image
 from reidaug.evaluation.features import SavedFeatures, load_features
 from reidaug.evaluation.results import Result, current_results, read_results
 from reidaug.reports.request import RanksRequest
-from reidaug.reports.tiles import RankedRow, save_ranks
+from reidaug.reports.tiles import GREEN, GREY, RED, TileRow, frame, save_tiles
 from reidaug.study.folder import Study, chosen_portions
 from reidaug.study.portions import parse_portion
 
 SHOWN = 10  # gallery images for each query
-WORST = 10  # queries where the user names none
-NAMED = 6  # results that an error lists
+WORST = 10  # queries if the user names none
+LISTED = 6  # results in an error message
 
 
 @dataclass(frozen=True)
 class RankedQuery:
-    """One query and its first gallery images, junk and the person's own camera left out."""
+    """One query and its first gallery images, without junk and without its person by its camera."""
 
     image: Image
-    average_precision: float  # plain, fraction; NaN where the gallery holds no right image
+    average_precision: float  # plain, fraction; NaN if the gallery holds no right image
     average_precision_trapezoid: float
     matches: tuple[Image, ...]  # best first
-    right: tuple[bool, ...]  # whether each is the query's person
+    right: tuple[bool, ...]  # whether each match is the query's person
 
     def values(self) -> dict[str, Any]:
         """For ``--json``."""
+        matches = zip(self.matches, self.right, strict=True)
         return {
             "name": self.image.name,
             "ap": self.average_precision,
             "ap_trapezoid": self.average_precision_trapezoid,
-            "matches": [
-                {"name": each.name, "right": right} for each, right in zip(self.matches, self.right, strict=True)
-            ],
+            "matches": [{"name": match.name, "right": right} for match, right in matches],
         }
 
 
@@ -57,39 +56,39 @@ def draw_ranks(study: Study, request: RanksRequest, out: Path) -> tuple[Result, 
         The result, and what is drawn.
 
     Raises:
-        ReidAugError: no result fits or several do, features that were not saved or do not fit, an unknown query.
+        ReidAugError: no result or several match, features that were not saved or do not fit, an unknown query.
     """
     check_out(out)
     result = choose_result(read_results(study.results_path), request, study)
     ranked = rank_queries(_features_of(study, result), request)
-    rows = [
-        RankedRow(
-            heading=_heading(query, result),
-            query=read_image(query.image.path),
-            matches=tuple(read_image(match.path) for match in query.matches),
-            right=query.right,
-        )
-        for query in ranked
-    ]
+    rows = []
+    for query in ranked:
+        images = [(query.image, GREY)]
+        images += [(image, GREEN if right else RED) for image, right in zip(query.matches, query.right, strict=True)]
+        tiles = [frame(read_image(image.path), colour) for image, colour in images]
+        rows.append(TileRow(tiles, _heading(query, result)))
     title = f"{_title(result)}; green: the query's person, red: another; AP in %, trapezoid"
-    save_ranks(out, title, rows)
+    save_tiles(out, rows, title=title, apart=True)
     return result, ranked
 
 
 def choose_result(results: Sequence[Result], request: RanksRequest, study: Study) -> Result:
-    """The one current result that fits.
+    """The one current result that the request describes.
 
     Raises:
-        ReidAugError: none does, or several do; the message names those that there are.
+        ReidAugError: none or several match; the message lists them.
     """
     if not results:
         raise ReidAugError(
             f"no results in {study.path}: run `reidaug evaluate` with --save-models, or name the study with --study"
         )
-    wanted = {"set": request.set_name, "portion": _portion(request.portion), "seed": request.seed, "key": request.key}
+    portion: Any = request.portion
+    if portion is not None:
+        portion = 1.0 if portion in ("1", "1.0", "1.00") else parse_portion(portion)
+    wanted = {"set": request.set_name, "portion": portion, "seed": request.seed, "key": request.key}
     given = {name: value for name, value in wanted.items() if value is not None}
     current = current_results(results) if request.key is None else list(results)
-    fitting = [each for each in current if all(getattr(each, name) == value for name, value in given.items())]
+    fitting = [result for result in current if all(getattr(result, name) == value for name, value in given.items())]
     if len(fitting) == 1:
         return fitting[0]
     asked = " ".join(f"--{name} {value}" for name, value in given.items())
@@ -101,15 +100,9 @@ def choose_result(results: Sequence[Result], request: RanksRequest, study: Study
     )
 
 
-def _portion(text: str | None) -> float | None:
-    if text is None:
-        return None
-    return 1.0 if text in ("1", "1.0", "1.00") else parse_portion(text)
-
-
 def _list(results: Sequence[Result]) -> str:
-    more = f" and {len(results) - NAMED} more" if len(results) > NAMED else ""
-    return "; ".join(f"{_title(result)} (key {result.key})" for result in results[:NAMED]) + more
+    more = f" and {len(results) - LISTED} more" if len(results) > LISTED else ""
+    return "; ".join(f"{_title(result)} (key {result.key})" for result in results[:LISTED]) + more
 
 
 def _title(result: Result) -> str:
@@ -118,22 +111,22 @@ def _title(result: Result) -> str:
 
 
 def _features_of(study: Study, result: Result) -> SavedFeatures:
-    """The features of a result, of a data set whose query and gallery images are still the same."""
+    """The features of a result, with the data set whose query and gallery images they were computed from."""
     portions = chosen_portions(study, None)
-    own = [result.portion] if result.portion in portions else portions  # the full set has no folder of its own
+    candidates = [result.portion] if result.portion in portions else portions  # any for the full set: it has no folder
     path = study.features_path(result.key)
     if not path.is_file():
         raise ReidAugError(
             f"the features of {_title(result)} were not saved: run `reidaug evaluate` with --save-models (and with the"
             " same --recipe, --arch, --weights, --epochs, --precision, --seeds)"
         )
-    data_sets = list({data.root: data for data in map(study.data_of, own)}.values())
+    data_sets = list({data.root: data for data in map(study.data_of, candidates)}.values())
     same = (data for data in data_sets if data.fingerprint("query", "gallery") == result.test_fingerprint)
     return load_features(path, next(same, data_sets[0]))
 
 
 def rank_queries(features: SavedFeatures, request: RanksRequest) -> list[RankedQuery]:
-    """Finds what stands first for the queries asked for: the named ones, then the worst, then the best; each once.
+    """Ranks the gallery for the requested queries: the named ones, then the worst, then the best, without repetition.
 
     Raises:
         ReidAugError: a query that is not in the data set.
@@ -143,36 +136,37 @@ def rank_queries(features: SavedFeatures, request: RanksRequest) -> list[RankedQ
     arguments = features.ranking_arguments()
     ranking = evaluate_ranking(*arguments)
     chosen = choose_queries(features.query_images, ranking.average_precision_trapezoid, request)
-    found = best_matches(*arguments, queries=chosen, count=SHOWN)
     return [
         RankedQuery(
-            image=features.query_images[place],
-            average_precision=float(ranking.average_precision[place]),
-            average_precision_trapezoid=float(ranking.average_precision_trapezoid[place]),
+            image=features.query_images[index],
+            average_precision=float(ranking.average_precision[index]),
+            average_precision_trapezoid=float(ranking.average_precision_trapezoid[index]),
             matches=tuple(features.gallery_images[match] for match in matches.gallery),
-            right=tuple(bool(right) for right in matches.right),
+            right=tuple(map(bool, matches.right)),
         )
-        for place, matches in zip(chosen, found, strict=True)
+        for index, matches in zip(chosen, best_matches(*arguments, queries=chosen, count=SHOWN), strict=True)
     ]
 
 
 def choose_queries(images: Sequence[Image], scores: np.ndarray, request: RanksRequest) -> list[int]:
-    """Places of the queries to show; of equal scores the first name comes first.
+    """Indices of the queries to show; among equal scores the first name comes first.
 
     Args:
         images: the queries.
         scores: (Q,) their AP; NaN = no right gallery image, neither best nor worst.
         request: names and numbers of queries.
+
+    Raises:
+        ReidAugError: a query that is not in the data set.
     """
-    places = {image.name: place for place, image in enumerate(images)}
+    indices = {image.name: index for index, image in enumerate(images)}
     for name in request.queries:
-        if name not in places:
+        if name not in indices:
             raise ReidAugError(f"no query {name!r} in the data set: expected a file name such as {images[0].name}")
-    named = [places[name] for name in request.queries]
-    counted = [place for place in np.argsort(scores, kind="stable").tolist() if not np.isnan(scores[place])]
-    falling = [place for place in np.argsort(-scores, kind="stable").tolist() if not np.isnan(scores[place])]
+    named, valid = [indices[name] for name in request.queries], np.flatnonzero(~np.isnan(scores))
+    rising, falling = (valid[np.argsort(sign * scores[valid], kind="stable")].tolist() for sign in (1, -1))
     worst = request.worst or (0 if request.queries or request.best else WORST)
-    return list(dict.fromkeys([*named, *counted[:worst], *falling[: request.best or 0]]))
+    return list(dict.fromkeys([*named, *rising[:worst], *falling[: request.best or 0]]))
 
 
 def _heading(query: RankedQuery, result: Result) -> str:

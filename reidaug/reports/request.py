@@ -1,4 +1,4 @@
-"""What a user can ask of pictures: of generators, and of what a baseline finds."""
+"""What a user can ask for in pictures of generated images and of ranked gallery images."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +11,11 @@ Layout = Literal["poses", "persons", "pairs"]
 
 @dataclass(frozen=True)
 class GridRequest:
-    """Which people and poses a table of images shows, by which generators."""
+    """Which people and poses a table of images shows, and from which generators."""
 
     checkpoints: Annotated[
         tuple[Path, ...],
-        Option("A generator, or `shipped`; give it several times to compare several.", flag="--ckpt"),
+        Option("A generator, or `shipped`; may be repeated to compare several.", flag="--ckpt"),
     ]
     layout: Annotated[
         Layout,
@@ -30,7 +30,7 @@ class GridRequest:
     poses: Annotated[
         tuple[str, ...], Option("File name of an image whose pose is the target; may be repeated.", flag="--pose")
     ] = ()  # () = drawn
-    count: Annotated[int, Option("At most so many poses, persons or pairs where none is named.", min=1, max=100)] = 8
+    count: Annotated[int, Option("The most poses, persons or pairs to draw if none is named.", min=1, max=100)] = 8
     seed: Seed = 0
     device: Device = "auto"
 
@@ -62,7 +62,7 @@ class RanksRequest:
     ] = None
     portion: Annotated[str | None, Option("Portion of the result, such as 0.4; 1 for the full set.")] = None
     seed: Annotated[int | None, Option("Seed of the result.", min=0)] = None
-    key: Annotated[str | None, Option("Key of the result, where set, portion and seed do not single it out.")] = None
+    key: Annotated[str | None, Option("Key of the result, if set, portion and seed are not enough.")] = None
     queries: Annotated[tuple[str, ...], Option("File name of a query; may be repeated.", flag="--query")] = ()
-    worst: Annotated[int | None, Option("So many queries of the lowest AP (default 10).", min=1, max=100)] = None
-    best: Annotated[int | None, Option("So many queries of the highest AP.", min=1, max=100)] = None
+    worst: Annotated[int | None, Option("Number of queries with the lowest AP (default 10).", min=1, max=100)] = None
+    best: Annotated[int | None, Option("Number of queries with the highest AP.", min=1, max=100)] = None

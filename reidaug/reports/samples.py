@@ -1,7 +1,8 @@
-"""What generators paint as a table of images: one person in many poses, many persons in one, pairs (Figures 3-8)."""
+"""Generated images as a table: one person in many poses, many persons in one pose, or pairs (Figures 3-8)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ BATCH = 32  # images at a time
 
 
 @dataclass(frozen=True, eq=False)
-class _Painted:
+class _Samples:
     source: PosedImages
     persons: list[str]
     poses: list[str]
@@ -32,7 +33,7 @@ class _Painted:
 
 
 def draw_grid(source: PosedImages, request: GridRequest, out: Path) -> tuple[list[str], list[str]]:
-    """Paints, and writes the picture.
+    """Generates images and writes the picture.
 
     Args:
         source: the data set.
@@ -40,10 +41,10 @@ def draw_grid(source: PosedImages, request: GridRequest, out: Path) -> tuple[lis
         out: the PNG.
 
     Returns:
-        The names of the condition images and of the target images; in the layout `pairs` they go together.
+        The names of the condition images and of the target images; in the layout `pairs` they are paired in order.
 
     Raises:
-        ReidAugError: nowhere to write, a name that is not known or has no usable pose, or nobody to draw.
+        ReidAugError: nowhere to write, a name that is unknown or has no usable pose, or nobody to draw.
         PoNAError: a file that is no checkpoint.
     """
     check_out(out)
@@ -55,68 +56,58 @@ def draw_grid(source: PosedImages, request: GridRequest, out: Path) -> tuple[lis
         counts = (1, request.count) if request.layout == "poses" else (request.count, 1)
         persons, poses = choose_crossed(source, request.persons, request.poses, counts, request.seed)
         pairs = [(person, pose) for person in persons for pose in poses]
-    generated = {
-        label: dict(zip(pairs, paint(source, checkpoint, pairs, request.device), strict=True))
-        for label, checkpoint in zip(_labels(checkpoints), checkpoints, strict=True)
-    }
+    generated = {}
+    for label, checkpoint in zip(_labels(checkpoints), checkpoints, strict=True):
+        painter = PaintedImages(checkpoint, source, request.device, precision="fp32")
+        batches = [painter.images(pairs[start : start + BATCH]) for start in range(0, len(pairs), BATCH)]
+        generated[label] = dict(zip(pairs, chain.from_iterable(batches), strict=True))
     layouts = {"poses": _save_poses, "persons": _save_persons, "pairs": _save_pairs}
-    layouts[request.layout](_Painted(source, persons, poses, generated), out)
+    layouts[request.layout](_Samples(source, persons, poses, generated), out)
     return persons, poses
 
 
-def paint(source: PosedImages, checkpoint: Path, pairs: Sequence[tuple[str, str]], device: str) -> list[np.ndarray]:
-    """What a generator makes of (condition, target) names, in fp32: (H, W, 3) uint8 RGB each."""
-    painter = PaintedImages(checkpoint, source, device, precision="fp32")
-    return [image for start in range(0, len(pairs), BATCH) for image in painter.images(pairs[start : start + BATCH])]
-
-
 def _labels(checkpoints: Sequence[Path]) -> list[str]:
-    """File names, with their folders where two are the same."""
+    """File names, or paths if two names are the same."""
     names = [path.name for path in checkpoints]
     return names if len(set(names)) == len(names) else [str(path) for path in checkpoints]
 
 
-def _save_poses(painted: _Painted, out: Path) -> None:
+def _save_poses(samples: _Samples, out: Path) -> None:
     """A column for each pose; a row for each person and generator."""
-    top = [None, *(painted.pose(pose) for pose in painted.poses)]
+    top = [None, *map(samples.pose, samples.poses)]
     rows = [
-        TileRow([painted.image(person), *(images[person, pose] for pose in painted.poses)], f"{label}: {person}")
-        for person in painted.persons
-        for label, images in painted.generated.items()
+        TileRow([samples.image(person), *(images[person, pose] for pose in samples.poses)], f"{label}: {person}")
+        for person in samples.persons
+        for label, images in samples.generated.items()
     ]
-    _save(out, rows, ["condition", *painted.poses], top=top)
+    _save(out, rows, ["condition", *samples.poses], top=top)
 
 
-def _save_persons(painted: _Painted, out: Path) -> None:
+def _save_persons(samples: _Samples, out: Path) -> None:
     """A row for each person; a column for each pose and generator."""
-    columns = [(pose, label) for pose in painted.poses for label in painted.generated]
-    top = [None, *(painted.pose(pose) for pose, _ in columns)]
+    columns = [(pose, label) for pose in samples.poses for label in samples.generated]
+    top = [None, *(samples.pose(pose) for pose, _ in columns)]
     rows = [
-        TileRow([painted.image(person), *(painted.generated[label][person, pose] for pose, label in columns)], person)
-        for person in painted.persons
+        TileRow([samples.image(person), *(samples.generated[label][person, pose] for pose, label in columns)], person)
+        for person in samples.persons
     ]
-    title = f"in the pose of {', '.join(painted.poses)}"
+    title = f"in the pose of {', '.join(samples.poses)}"
     _save(out, rows, ["condition", *(label for _, label in columns)], title, top)
 
 
-def _save_pairs(painted: _Painted, out: Path) -> None:
-    """A row for each pair, with the real target image where it shows the same person."""
-    rows, person_of = [], painted.source.person
-    for pair in zip(painted.persons, painted.poses, strict=True):
-        person, pose = pair
+def _save_pairs(samples: _Samples, out: Path) -> None:
+    """A row for each pair, with the real target image if it shows the same person."""
+    rows, person_of = [], samples.source.person
+    for person, pose in zip(samples.persons, samples.poses, strict=True):
         same = person_of(person) is not None and person_of(person) == person_of(pose)
-        generated = [images[pair] for images in painted.generated.values()]
-        real = painted.image(pose) if same else None
-        rows.append(TileRow([painted.image(person), painted.pose(pose), *generated, real], f"{person} as {pose}"))
-    _save(out, rows, ["condition", "target pose", *painted.generated, "real"])
+        generated = [images[person, pose] for images in samples.generated.values()]
+        real = samples.image(pose) if same else None
+        rows.append(TileRow([samples.image(person), samples.pose(pose), *generated, real], f"{person} as {pose}"))
+    _save(out, rows, ["condition", "target pose", *samples.generated, "real"])
 
 
 def _save(
-    out: Path,
-    rows: Sequence[TileRow],
-    headings: Sequence[str],
-    title: str = "",
-    top: Sequence[np.ndarray | None] = (),
+    out: Path, rows: Sequence[TileRow], headings: Sequence[str], title: str = "", top: Sequence[np.ndarray | None] = ()
 ) -> None:
     width = next(image.shape[1] for image in rows[0].images if image is not None)
     scale, groups = fit_screen(len(headings), len(rows), width)

@@ -1,10 +1,11 @@
-"""Means over seeds, gaps recovered, and whether a difference between two training sets is more than chance."""
+"""Means over seeds, gaps recovered, and tests whether a difference between two training sets may be chance."""
 
 import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 
@@ -15,8 +16,8 @@ from reidaug.study.folder import PLAIN_SET
 from reidaug.study.training_sets import FULL_SET
 
 DRAWS = 2000  # of the bootstrap
-FEWEST = 20  # query identities, below which the bootstrap finds differences where there are none
-LEVEL = 95  # per cent, of its intervals
+FEWEST = 20  # query identities; with fewer, the bootstrap reports differences where there are none
+LEVEL = 95  # per cent, of the intervals
 Interval = tuple[float, float]
 Gap = tuple[float, float | None]  # a share, and its standard deviation; None = one seed
 Scores = dict[str, tuple[str, float]]  # query name -> (pid, trapezoid AP in per cent)
@@ -30,8 +31,8 @@ class Summary:
     portion: float
     seeds: int
     mean: float
-    deviation: float | None  # of one sample, over seeds; None = one seed
-    gap_recovered: float | None  # (mean - none) / (full - none); None = no such sets, or full is not above none
+    deviation: float | None  # the sample standard deviation over seeds; None = one seed
+    gap_recovered: float | None  # (mean - none) / (full - none); None = a set is missing, or full is not above none
     gap_recovered_deviation: float | None
 
 
@@ -44,21 +45,21 @@ class Comparison:
     reference: str  # the set that it is compared with
     gain: float  # points
     spread: float | None  # half the 95 % interval of the gain over seeds (Welch); None = one seed
-    interval: Interval | None  # of the gain, over query identities; None = no per-query figures
+    interval: Interval | None  # of the gain, over query identities; None = no scores by query
     verdict: str
 
 
 def by_set(results: Iterable[Result]) -> dict[tuple[str, float], list[Result]]:
-    """Results by label and portion, each ordered by seed, in the order in which the sets come by seed."""
+    """Results by label and portion; all are ordered by seed."""
     sets: dict[tuple[str, float], list[Result]] = {}
     for result in sorted(results, key=lambda result: result.seed):
         sets.setdefault((result.label, result.portion), []).append(result)
     return sets
 
 
-def mean_percent(results: Sequence[Result]) -> float:
+def mean_percent(results: Iterable[Result]) -> float:
     """Trapezoid mAP in per cent, mean over results."""
-    return statistics.fmean(percents(results))
+    return fmean(percents(results))
 
 
 def percents(results: Iterable[Result]) -> list[float]:
@@ -68,26 +69,24 @@ def percents(results: Iterable[Result]) -> list[float]:
 
 def summarise(results: Iterable[Result]) -> list[Summary]:
     """Each training set of one table over its seeds."""
-    sets = {place: percents(members) for place, members in by_set(results).items()}
+    sets = {key: percents(members) for key, members in by_set(results).items()}
     summaries = []
     for (name, portion), values in sets.items():
         none, full = sets.get((PLAIN_SET, portion), []), sets.get((FULL_SET, 1.0), [])
         gap = _gap(values, none, full) if name not in (PLAIN_SET, FULL_SET) else None
         deviation = statistics.stdev(values) if len(values) > 1 else None
-        mean = statistics.fmean(values)
-        summaries.append(Summary(name, portion, len(values), mean, deviation, *(gap or (None, None))))
+        summaries.append(Summary(name, portion, len(values), fmean(values), deviation, *(gap or (None, None))))
     return summaries
 
 
 def _gap(augmented: Sequence[float], none: Sequence[float], full: Sequence[float]) -> Gap | None:
-    """(augmented - none) / (full - none) of the means, and its standard deviation by propagation of theirs.
+    """(augmented - none) / (full - none) of the means, and its standard deviation by error propagation.
 
-    Seeds of different sets share nothing, so their gaps are not formed seed by seed.
+    The trainings of different sets with one seed are independent, so gaps are not computed seed by seed.
     """
-    if not none or not full or statistics.fmean(full) <= statistics.fmean(none):
+    if not none or not full or (whole := fmean(full) - fmean(none)) <= 0:
         return None
-    lower, whole = statistics.fmean(none), statistics.fmean(full) - statistics.fmean(none)
-    gap = (statistics.fmean(augmented) - lower) / whole
+    gap = (fmean(augmented) - fmean(none)) / whole
     if min(map(len, (augmented, none, full))) < 2:
         return gap, None
     slopes = (1.0, 1 - gap, gap)
@@ -96,7 +95,7 @@ def _gap(augmented: Sequence[float], none: Sequence[float], full: Sequence[float
 
 
 def compare(results: Sequence[Result], queries: Path) -> list[Comparison]:
-    """Each augmented set against ``none``, and against the best control that there is; each control against ``none``.
+    """Each augmented set against ``none``, and against the best control if there is one; each control against ``none``.
 
     Args:
         results: of one recipe and test set.
@@ -104,25 +103,24 @@ def compare(results: Sequence[Result], queries: Path) -> list[Comparison]:
     """
     sets = by_set(results)
     comparisons = []
-    for (name, portion), own in sets.items():
+    for (name, portion), members in sets.items():
         if name in (PLAIN_SET, FULL_SET):
             continue
         references = [PLAIN_SET] if (PLAIN_SET, portion) in sets else []
-        controls = [label for label, place in sets if place == portion and is_control(label)]
+        controls = [label for label, p in sets if p == portion and is_control(label)]
         if controls and not is_control(name):
             references.append(max(controls, key=lambda label: mean_percent(sets[label, portion])))
-        comparisons += [_compare((name, own), (label, sets[label, portion]), queries) for label in references]
+        comparisons += [_compare(members, sets[label, portion], queries) for label in references]
     return comparisons
 
 
-def _compare(first: tuple[str, list[Result]], second: tuple[str, list[Result]], queries: Path) -> Comparison:
-    (name, own), (reference, others) = first, second
-    gain = mean_percent(own) - mean_percent(others)
-    spread = spread_over_seeds(own, others)
-    scores = _query_scores(own, queries)
-    interval = _bootstrap(scores, _query_scores(others, queries))
+def _compare(results: list[Result], references: list[Result], queries: Path) -> Comparison:
+    first, gain = results[0], mean_percent(results) - mean_percent(references)
+    spread = spread_over_seeds(results, references)
+    scores = _query_scores(results, queries)
+    interval = _bootstrap(scores, _query_scores(references, queries))
     verdict = _verdict(gain, spread, interval, scores)
-    return Comparison(name, own[0].portion, reference, gain, spread, interval, verdict)
+    return Comparison(first.label, first.portion, references[0].label, gain, spread, interval, verdict)
 
 
 def _verdict(gain: float, spread: float | None, interval: Interval | None, scores: Scores | None) -> str:
@@ -141,26 +139,26 @@ def _verdict(gain: float, spread: float | None, interval: Interval | None, score
     return "higher" if gain > 0 else "lower"
 
 
-def spread_over_seeds(own: Sequence[Result], others: Sequence[Result]) -> float | None:
+def spread_over_seeds(results: Sequence[Result], references: Sequence[Result]) -> float | None:
     """Half the 95 % interval of the difference of two means over seeds (Welch's t interval), in points of mAP.
 
-    None = a side has one seed or none.
+    None = a side has fewer than two seeds.
     """
     from scipy.special import stdtrit  # the quantile of scipy.stats.t, whose import takes seconds
 
-    sides = [percents(own), percents(others)]
-    if min(len({result.seed for result in side}) for side in (own, others)) < 2:
+    if min(len({result.seed for result in side}) for side in (results, references)) < 2:
         return None
-    shares = [statistics.variance(side) / len(side) for side in sides]
-    total = sum(shares)
+    sides = [percents(results), percents(references)]
+    variances = [statistics.variance(side) / len(side) for side in sides]  # of the means
+    total = sum(variances)
     if not total:
         return 0.0
-    freedom = total**2 / sum(share**2 / (len(side) - 1) for share, side in zip(shares, sides, strict=True))
+    freedom = total**2 / sum(part**2 / (len(side) - 1) for part, side in zip(variances, sides, strict=True))
     return float(stdtrit(freedom, 0.5 + LEVEL / 200) * total**0.5)
 
 
 def _query_scores(results: Sequence[Result], queries: Path) -> Scores | None:
-    """Means over seeds; None where a file is missing."""
+    """Means over seeds; None if a file is missing."""
     values: dict[str, tuple[str, list[float]]] = {}
     for result in results:
         scores = read_query_scores(queries / f"{result.key}.csv")
@@ -168,19 +166,17 @@ def _query_scores(results: Sequence[Result], queries: Path) -> Scores | None:
             return None
         for name, (pid, score) in scores.items():
             values.setdefault(name, (pid, []))[1].append(100 * score)
-    return {name: (pid, statistics.fmean(scores)) for name, (pid, scores) in values.items()}
+    return {name: (pid, fmean(scores)) for name, (pid, scores) in values.items()}
 
 
-def _bootstrap(own: Scores | None, others: Scores | None) -> Interval | None:
+def _bootstrap(scores: Scores | None, references: Scores | None) -> Interval | None:
     """The interval of the difference over draws of query identities, with replacement, the same for both sets."""
-    if not own or not others or own.keys() != others.keys():
+    if not scores or not references or scores.keys() != references.keys():
         return None
-    names = list(own)
-    pids, places = np.unique([own[name][0] for name in names], return_inverse=True)
-    differences = np.array([own[name][1] - others[name][1] for name in names])
-    sums, counts = np.bincount(places, differences), np.bincount(places)
+    pids, groups = np.unique([pid for pid, _ in scores.values()], return_inverse=True)
+    differences = np.array([score - references[name][1] for name, (_, score) in scores.items()])
+    sums, counts = np.bincount(groups, differences), np.bincount(groups)
     draws = np.random.RandomState(0).multinomial(len(pids), np.full(len(pids), 1 / len(pids)), size=DRAWS)
-    means = (draws @ sums) / (draws @ counts)
     tail = (100 - LEVEL) / 2
-    low, high = np.percentile(means, [tail, 100 - tail])
+    low, high = np.percentile((draws @ sums) / (draws @ counts), [tail, 100 - tail])
     return float(low), float(high)

@@ -1,4 +1,4 @@
-"""The mAP table, with everything that a number needs to be trusted; `formats` writes it as people want it."""
+"""The mAP table: results with their means, comparisons and notes; `formats` writes it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +13,7 @@ from reidaug.reports.statistics import Comparison, Summary, compare, summarise
 
 @dataclass(frozen=True)
 class Table:
-    """Results that may be compared, and what is said of them."""
+    """Results that may be compared, with what follows from them."""
 
     results: list[Result]
     summaries: list[Summary]
@@ -21,7 +21,7 @@ class Table:
     notes: list[str]
 
     def grids(self, details: bool = True) -> list[Grid]:
-        """Means, differences, every baseline (if details are wanted), and re-ranked scores where there are any."""
+        """Means, differences, every baseline (if `details`), and re-ranked scores if there are any."""
         grids = [summary_grid(self.results)]
         if self.comparisons:
             grids.append(comparison_grid(self.comparisons))
@@ -31,30 +31,30 @@ class Table:
             grids.append(rerank_grid(reranked))
         return grids
 
-    def of(self) -> dict[str, Any]:
-        """What its results have in common."""
-        return dict(zip(TABLE_FIELDS, self.results[0].table, strict=True))
+    def with_setting(self, rows: Iterable[Summary | Comparison]) -> list[dict[str, Any]]:
+        """Rows as plain values, each with the setting that the results of the table have in common."""
+        setting = dict(zip(TABLE_FIELDS, self.results[0].table, strict=True))
+        return [{**setting, **asdict(row)} for row in rows]
 
 
 def make_tables(results: Iterable[Result], queries: Path) -> list[Table]:
-    """The tables of results: those stand in one table that have recipe, network, test images and the like in common.
+    """The tables of results, in the order of their first results.
 
     Args:
-        results: in the order in which their tables come.
+        results: one table is made for each group of `group_results`.
         queries: the folder of the scores by query.
     """
     groups = group_results(results)
+    several = len({group[0].test_fingerprint for group in groups}) > 1
     tables = []
     for group in groups:
-        tested = (
-            [f"test images {group[0].test_fingerprint}"] if len({g[0].test_fingerprint for g in groups}) > 1 else []
-        )
-        tables.append(Table(group, summarise(group), compare(group, queries), tested + notes(group)))
+        test_images = [f"test images {group[0].test_fingerprint}"] if several else []
+        tables.append(Table(group, summarise(group), compare(group, queries), test_images + notes(group)))
     return tables
 
 
 def group_results(results: Iterable[Result]) -> list[list[Result]]:
-    """Results that may be in one table."""
+    """Results by table: recipe, network, weights, epochs, precision and test images are equal in a table."""
     groups: dict[tuple[Any, ...], list[Result]] = {}
     for result in results:
         groups.setdefault(result.table, []).append(result)
@@ -62,12 +62,9 @@ def group_results(results: Iterable[Result]) -> list[list[Result]]:
 
 
 def table_values(tables: Sequence[Table]) -> dict[str, list[dict[str, Any]]]:
-    """The tables for programs: rows; means over seeds; differences with intervals and verdicts.
-
-    Each mean and difference names the table that it is of.
-    """
+    """The tables for programs: rows; means over seeds; differences with intervals and verdicts."""
     return {
         "rows": [result.values() for table in tables for result in table.results],
-        "summary": [{**table.of(), **asdict(each)} for table in tables for each in table.summaries],
-        "comparisons": [{**table.of(), **asdict(each)} for table in tables for each in table.comparisons],
+        "summary": [row for table in tables for row in table.with_setting(table.summaries)],
+        "comparisons": [row for table in tables for row in table.with_setting(table.comparisons)],
     }

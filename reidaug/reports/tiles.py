@@ -12,10 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 from reidaug.core.files import write_image
 
 GAP = 6  # pixels between tiles
-HEADING = 18  # pixels of a heading line
+HEADING = 18  # pixels, height of a heading line
 TILE = (128, 64)  # height and width in pixels of an image in a ranked row
-FRAME = 4  # pixels around it
-WIDEST = 1240  # pixels across that a picture should not pass
+FRAME = 4  # pixels, width of the frame around it
+WIDEST = 1240  # pixels, the width that a picture should not exceed
 GREEN, RED, GREY = (0, 150, 0), (220, 0, 0), (110, 110, 110)
 HEADINGS = ("condition", "target pose", "generated", "real")
 
@@ -52,7 +52,7 @@ def _hue(share: float) -> tuple[int, int, int]:
 
 @dataclass(frozen=True, eq=False)
 class TileRow:
-    """Images side by side, (H, W, 3) uint8 RGB of one size, None = an empty place; and a line above them."""
+    """Images side by side, (H, W, 3) uint8 RGB of one size, None = no image; and a line above them."""
 
     images: Sequence[np.ndarray | None]
     heading: str = ""
@@ -69,17 +69,17 @@ def save_tiles(
     scale: int = 1,
     apart: bool = False,
 ) -> None:
-    """Writes rows of images under headings as one PNG, whole or not at all; a text too long for its place is broken.
+    """Writes rows of images under headings as one PNG, whole or not at all; long texts are broken into lines.
 
     Args:
         path: the PNG.
         rows: what is shown.
         headings: a short text for each column.
-        title: stands above all.
-        top: images that head each group.
-        groups: how many blocks of columns stand side by side.
+        title: a text above all.
+        top: images above each group.
+        groups: into how many groups side by side the rows are divided.
         scale: enlargement.
-        apart: sets the first column off.
+        apart: whether the first column is set off by a wider gap.
     """
     height, width = (scale * side for side in next(x for x in rows[0].images if x is not None).shape[:2])
     lefts = [GAP + column * (width + GAP) for column in range(max(len(row.images) for row in rows))]
@@ -90,41 +90,38 @@ def save_tiles(
     groups = -(-len(rows) // lines)
     titles, heads = break_lines(title, groups * block - 2 * GAP), [break_lines(heading, width) for heading in headings]
     above = [break_lines(row.heading, block - 2 * GAP) for row in rows]
-    room = HEADING * max(map(len, above))
+    heading_height = HEADING * max(map(len, above))
     head_y = HEADING * len(titles)
     top_y = head_y + HEADING * max(map(len, heads), default=0)
     first_y = top_y + (height + GAP if top else 0)
-    canvas = Image.new("RGB", (groups * block, first_y + lines * (room + height + GAP) + GAP), "white")
-    _write(canvas, GAP, 0, titles, "lm")
+    canvas = Image.new("RGB", (groups * block, first_y + lines * (heading_height + height + GAP) + GAP), "white")
+    draw = ImageDraw.Draw(canvas)
+
+    def write(x: int, y: int, lines: Sequence[str], anchor: str) -> None:
+        for number, line in enumerate(lines):
+            draw.text((x, y + (number + 0.5) * HEADING + 1), line, fill="black", font=_font(), anchor=anchor)
+
+    def paste(group: int, y: int, images: Sequence[np.ndarray | None]) -> None:
+        for left, image in zip(lefts, images, strict=False):
+            if image is not None:
+                tile = Image.fromarray(image).resize((width, height), Image.Resampling.NEAREST)
+                canvas.paste(tile, (group * block + left, y))
+
+    write(GAP, 0, titles, "lm")
     for group in range(groups):
-        places = [group * block + left for left in lefts]
-        for x, head in zip(places, heads, strict=False):
-            _write(canvas, x + width // 2, head_y, head, "mm")
-        _paste(canvas, places, top_y, top, (width, height))
+        for left, head in zip(lefts, heads, strict=False):
+            write(group * block + left + width // 2, head_y, head, "mm")
+        paste(group, top_y, top)
     for number, row in enumerate(rows):
         group, line = divmod(number, lines)
-        y = first_y + line * (room + height + GAP)
-        _write(canvas, group * block + GAP, y, above[number], "lm")
-        _paste(canvas, [group * block + left for left in lefts], y + room, row.images, (width, height))
+        y = first_y + line * (heading_height + height + GAP)
+        write(group * block + GAP, y, above[number], "lm")
+        paste(group, y + heading_height, row.images)
     write_image(path, canvas, "PNG")
 
 
-def _paste(
-    canvas: Image.Image, places: Sequence[int], y: int, images: Sequence[np.ndarray | None], size: tuple[int, int]
-) -> None:
-    for x, image in zip(places, images, strict=False):
-        if image is not None:
-            canvas.paste(Image.fromarray(image).resize(size, Image.Resampling.NEAREST), (x, y))
-
-
-def _write(canvas: Image.Image, x: int, y: int, lines: Sequence[str], anchor: str) -> None:
-    draw = ImageDraw.Draw(canvas)
-    for number, line in enumerate(lines):
-        draw.text((x, y + (number + 0.5) * HEADING + 1), line, fill="black", font=_font(), anchor=anchor)
-
-
 def break_lines(text: str, width: int) -> list[str]:
-    """Lines of at most so many pixels; a line ends after a blank, _ or /, else anywhere."""
+    """Breaks a text into lines of at most `width` pixels: after a blank, _ or /, else anywhere."""
     font, lines = _font(), [""]
     for part in re.findall(r"[^ _/]*[ _/]|[^ _/]+", text):
         if lines[-1] and font.getlength((lines[-1] + part).rstrip()) > width:
@@ -142,7 +139,7 @@ def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
 
 
 def fit_screen(columns: int, rows: int, width: int) -> tuple[int, int]:
-    """Enlargement (2 or 1) and groups (2 or 1) of a sheet of images of `width` pixels that is not too wide."""
+    """The largest enlargement (2 or 1) and then number of groups (2 or 1) at which images of `width` pixels fit."""
     for scale in (2, 1):
         for groups in (2, 1) if rows > 4 else (1,):
             if groups * (columns * (width * scale + GAP) + 3 * GAP) <= WIDEST:
@@ -150,40 +147,13 @@ def fit_screen(columns: int, rows: int, width: int) -> tuple[int, int]:
     return 1, 1
 
 
-def save_comparison(
-    path: Path, rows: Sequence[Sequence[np.ndarray]], headings: Sequence[str] = HEADINGS, groups: int = 2
-) -> None:
-    """Writes rows of images of one size, (H, W, 3) uint8, doubled, one for each heading, in blocks side by side."""
-    save_tiles(path, [TileRow(row) for row in rows], headings, groups=groups, scale=2)
+def save_comparison(path: Path, rows: Sequence[Sequence[np.ndarray]]) -> None:
+    """Writes rows of four (H, W, 3) uint8 images, one for each of `HEADINGS`, at twice their size in two groups."""
+    save_tiles(path, [TileRow(row) for row in rows], HEADINGS, groups=2, scale=2)
 
 
-@dataclass(frozen=True, eq=False)
-class RankedRow:
-    """A query and what was found for it; images are (H, W, 3) uint8 RGB of any size."""
-
-    heading: str
-    query: np.ndarray
-    matches: tuple[np.ndarray, ...]  # best first
-    right: tuple[bool, ...]  # of each match
-
-
-def save_ranks(path: Path, title: str, rows: Sequence[RankedRow]) -> None:
-    """Writes ranked rows as one PNG, whole or not at all: the query in a grey frame, right ones green, wrong ones red.
-
-    Args:
-        path: the PNG.
-        title: one line at the top.
-        rows: what is shown.
-    """
-    shown = []
-    for row in rows:
-        colours = [GREY, *(GREEN if right else RED for right in row.right)]
-        framed = [_frame(image, colour) for image, colour in zip([row.query, *row.matches], colours, strict=True)]
-        shown.append(TileRow(framed, row.heading))
-    save_tiles(path, shown, title=title, apart=True)
-
-
-def _frame(image: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+def frame(image: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    """An (H, W, 3) uint8 RGB image at the size `TILE`, in a frame of an RGB colour."""
     framed = np.empty((TILE[0] + 2 * FRAME, TILE[1] + 2 * FRAME, 3), dtype=np.uint8)
     framed[:] = colour
     framed[FRAME:-FRAME, FRAME:-FRAME] = np.asarray(Image.fromarray(image).resize(TILE[::-1], Image.Resampling.BICUBIC))

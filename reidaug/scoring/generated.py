@@ -1,6 +1,5 @@
-"""Generated images of (condition, target) pairs: made now by a checkpoint, or files that any model left."""
+"""Generated images for (condition, target) pairs: from a checkpoint, or from files that any model wrote."""
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,37 +13,40 @@ from reidaug.datasets.images import read_image
 from reidaug.datasets.market1501 import split_folder
 from reidaug.datasets.pairs import Pair
 from reidaug.study.plan import read_manifest
+from reidaug.study.records import read_synthesis_record
 
-STRIP = 5  # PATN and PoNA write condition, its pose, target, its pose and generated image side by side
+STRIP = 5  # images side by side, as PATN and PoNA write them: condition, its pose, target, its pose, generated
 _FORMS = (re.compile(r"(.+?)___(.+)"), re.compile(r"(.+?)_2_(.+)"))  # PATN, PoNA; GFLA
 _ENDINGS = (".png", ".jpg", ".jpeg")
 
 
 class GeneratedImages(Protocol):
-    """Where generated images come from."""
+    """A source of generated images."""
 
-    label: str  # what the table calls them
-    painted: list[Pair] | None  # the pairs that have an image; None = any pair, or it is not known which
+    label: str  # their name in the table
+    pairs: list[Pair] | None  # the pairs that it is limited to; None = any pair, or it is not known which
 
     def images(self, pairs: Sequence[Pair]) -> np.ndarray:
         """(N, H, W, 3) uint8 RGB, in the order of the pairs."""
 
     def file_name(self, pair: Pair) -> str:
-        """Under which name an image stands in a keypoint file."""
+        """The name of an image in keypoint files."""
 
     def check(self, pairs: Sequence[Pair]) -> None:
         """Raises ReidAugError if a pair has no image, or two pairs would share one."""
 
     def count_seen(self, pairs: Sequence[Pair]) -> int | None:
-        """How many of the true images the generator was trained on; None = not known."""
+        """How many of the true images the generator was trained on; None = unknown."""
 
 
 class ImageFiles:
-    """Files of a folder: `CONDITION___TARGET.png` (PATN, PoNA; also with `_vis`, and strips of five images), GFLA's
-    `CONDITION_2_TARGET_vis.png`, or under the name of the target image, as a set of `synthesize` has them.
+    """Image files in a folder.
+
+    Their names are `CONDITION___TARGET.png` (PATN, PoNA; also with `_vis`, and strips of five images), GFLA's
+    `CONDITION_2_TARGET_vis.png`, or the name of the target image, as in a set of `reidaug synthesize`.
 
     Args:
-        folder: PNG or JPEG files, names of images with or without their own `.jpg`; or the root of such a set.
+        folder: PNG or JPEG files, with or without the `.jpg` of the two images in their names; or the root of a set.
         size: (height, width) in pixels of the data set's images.
 
     Raises:
@@ -54,11 +56,12 @@ class ImageFiles:
     def __init__(self, folder: Path, size: tuple[int, int]) -> None:
         if split_folder(folder, "train").is_dir():
             folder = split_folder(folder, "train")
-        self._folder, self._size, self._manifest = folder, size, manifest_of(folder)
-        self.label = self._manifest.absolute().parent.parent.name if self._manifest else folder.name
-        self.painted = generated_pairs(self._manifest) if self._manifest else None
         if not folder.is_dir():
             raise ReidAugError(f"no folder {folder}; expected generated images")
+        self._folder, self._size, manifest = folder, size, manifest_of(folder)
+        self._set = manifest.absolute().parent.parent if manifest else None
+        self.label = (self._set or folder).name
+        self.pairs = generated_pairs(manifest) if manifest else None
         files = [name for name in list_files(folder) if name.lower().endswith(_ENDINGS)]
         if not files:
             raise ReidAugError(f"no .png or .jpg image in {folder}")
@@ -92,10 +95,10 @@ class ImageFiles:
                 )
 
     def count_seen(self, pairs: Sequence[Pair]) -> int | None:
-        if self._manifest is None or self.painted is None or len(pairs) != len(self.painted):
+        if self._set is None or self.pairs is None or len(pairs) != len(self.pairs):
             return None
-        record = self._manifest.absolute().parent.parent / "synthesis.json"
-        return json.loads(record.read_text()).get("seen_missing") if record.is_file() else None
+        path = self._set / "synthesis.json"
+        return read_synthesis_record(path).seen_missing if path.is_file() else None
 
     def _read(self, name: str) -> np.ndarray:
         image, (height, width) = read_image(self._folder / name), self._size
@@ -110,7 +113,7 @@ class ImageFiles:
 
 
 def manifest_of(folder: Path) -> Path | None:
-    """The manifest of the training set that a folder of images belongs to."""
+    """The manifest of the training set that a folder of images belongs to; None = it belongs to none."""
     paths = [parent / "manifest.csv" for parent in (folder, folder.absolute().parent)]
     return next((path for path in paths if path.is_file()), None)
 
@@ -128,10 +131,10 @@ def generated_pairs(manifest: Path) -> list[Pair]:
 
 
 def _key(name: str) -> tuple[str | None, str]:
+    """(condition, target) as the name of a file tells them; None = it names the target alone."""
     whole = _stem(name).removesuffix("_vis")
     for form in _FORMS:
-        match = form.fullmatch(whole)
-        if match:
+        if match := form.fullmatch(whole):
             return _stem(match[1]), _stem(match[2])
     return None, _stem(whole)
 

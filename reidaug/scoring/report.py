@@ -1,4 +1,4 @@
-"""What `score` measured: a table, plain values, a CSV of every image, and pictures of the worst and the best."""
+"""The results of `score`: a table, plain values, a CSV with a row per image, and pictures of the worst and the best."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ SHOWN = 12  # pairs in a picture
 def score_values(score: Score) -> dict[str, object]:
     """For ``--json``."""
     return {
-        "rows": [{"set": one.name, **one.overall} for one in score.sets],
+        "rows": [{"set": scores.name, **scores.overall} for scores in score.sets],
         "not_computed": score.missing,
         "targets_seen": score.seen,
         **score.record,
@@ -30,21 +30,18 @@ def score_values(score: Score) -> dict[str, object]:
 
 
 def score_table(score: Score) -> RenderableType:
-    """One row for each set, without columns that are empty; below, what was not computed and why."""
-    table = Table(title=_title(score), title_justify="left", title_style="bold")
+    """One row per set, without empty columns; below, what was not computed and why."""
+    seen = "an unknown number" if score.seen is None else f"{score.seen:,}"
+    pairs = f"{len(score.pairs):,} pairs of {score.record['data']}"
+    title = f"{pairs}; the generator was trained on {seen} of the true images"
+    table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("images", no_wrap=True)
-    shown = [column for column in columns() if any(column.name in one.overall for one in score.sets)]
+    shown = [column for column in columns() if any(column.name in scores.overall for scores in score.sets)]
     for column in shown:
         table.add_column(column.heading, justify="right")
-    for one in score.sets:
-        table.add_row(one.name, *(_cell(one.overall, column) for column in shown))
+    for scores in score.sets:
+        table.add_row(scores.name, *(_cell(scores.overall, column) for column in shown))
     return Group(table, *(Text(f"not computed: {line}") for line in score.missing))
-
-
-def _title(score: Score) -> str:
-    count = "an unknown number" if score.seen is None else f"{score.seen:,}"
-    seen = f"; the generator was trained on {count} of the true images"
-    return f"{len(score.pairs):,} pairs of {score.record['data']}{seen}"
 
 
 def _cell(figures: dict[str, float], column: Column) -> str:
@@ -57,11 +54,7 @@ def _cell(figures: dict[str, float], column: Column) -> str:
 
 
 def write_details(source: PosedImages, score: Score, folder: Path) -> list[Path]:
-    """Writes per-image.csv, worst.png and best.png (by L1) into a folder, each whole or not at all.
-
-    Returns:
-        The three files.
-    """
+    """Writes per-image.csv, worst.png and best.png (by L1) to a folder, each whole or not at all; returns the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     order = np.argsort(score.sets[0].per_image["l1"], kind="stable")
     files = [folder / name for name in ("per-image.csv", "worst.png", "best.png")]
@@ -72,14 +65,15 @@ def write_details(source: PosedImages, score: Score, folder: Path) -> list[Path]
 
 
 def _per_image(score: Score) -> str:
-    names = list(dict.fromkeys(name for one in score.sets for name in one.per_image))
+    names = list(dict.fromkeys(name for scores in score.sets for name in scores.per_image))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["set", "condition", "target", *names])
-    for one in score.sets:
-        values = [one.per_image.get(name) for name in names]
+    for scores in score.sets:
+        values = [scores.per_image.get(name) for name in names]
         for row, pair in enumerate(score.pairs):
-            writer.writerow([one.name, *pair, *("" if column is None else f"{column[row]:.6g}" for column in values)])
+            cells = ("" if column is None else f"{column[row]:.6g}" for column in values)
+            writer.writerow([scores.name, *pair, *cells])
     return text.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""What a user can ask of the metrics of generated images."""
+"""What a user can request of the metrics of generated images."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from reidaug.core.options import Device, Option, Seed
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """What to measure; one of checkpoint and images is given."""
+    """What to measure: either a checkpoint or images."""
 
     checkpoint: Annotated[Path | None, Option("A generator, or `shipped`.", flag="--ckpt")] = None
     images: Annotated[
@@ -22,24 +22,22 @@ class ScoreRequest:
     pairs: Annotated[
         Path | None,
         Option(
-            "CSV of the pairs (columns from,to). Without it: those of the set's manifest, else the test pairs, of "
-            "which Market-1501 has 12,000 published ones."
+            "CSV of the pairs (columns from,to). Without it: those of the set's manifest, else the test pairs "
+            "(Market-1501 has 12,000 published ones)."
         ),
     ] = None
-    count: Annotated[int | None, Option("Draw so many of the pairs. Without it: all.", min=1)] = None
+    count: Annotated[int | None, Option("Draw this many of the pairs. Without it: all.", min=1)] = None
     reid: Annotated[
-        Path | None, Option("For identity similarity: a network that `reidaug evaluate --save-models` kept.")
+        Path | None, Option("For identity similarity: a network that `reidaug evaluate --save-models` saved.")
     ] = None
     poses: Annotated[
         Path | None,
-        Option("For PCKh: keypoints found in the generated images (`reidaug pose`, COCO's JSON, OpenPose)."),
+        Option("For PCKh: keypoints estimated in the generated images (`reidaug pose`, COCO's JSON, OpenPose)."),
     ] = None
     pose_model: Annotated[
-        str | None, Option("For PCKh: a ViTPose that finds them, a folder or its name at huggingface.co.")
+        str | None, Option("For PCKh: a ViTPose that estimates them, as a folder or its name at huggingface.co.")
     ] = None
     out: Annotated[Path | None, Option("A folder for per-image.csv, worst.png and best.png.")] = None
-    save_images: Annotated[
-        Path | None, Option("A folder for the images that are measured, as CONDITION___TARGET.png.")
-    ] = None
+    save_images: Annotated[Path | None, Option("A folder for the measured images, as CONDITION___TARGET.png.")] = None
     seed: Seed = 0
     device: Device = "auto"

@@ -1,10 +1,9 @@
-"""`reidaug score`: how near generated images come to the true ones, beside two guesses that cost nothing.
+"""`reidaug score`: how close generated images come to the true ones, compared with two trivial guesses.
 
-Every set of images is measured by the same code on the same pairs: the generated ones, `copy` (the condition image),
-`mean` (the mean training image) and `real` (the true image, which shows what each metric can reach).
+The same code measures every set of images on the same pairs: the generated ones, `copy` (the condition image), `mean`
+(the mean training image) and `real` (the true image, which shows the best possible value of each metric).
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from reidaug import __version__
 from reidaug.core.device import pick_device
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import check_out, write_image
+from reidaug.core.fingerprint import file_digest, fingerprint
 from reidaug.core.progress import Advance
 from reidaug.datasets.pairs import Pair, pair_name, read_pairs
 from reidaug.datasets.posed_images import PosedImages
@@ -26,28 +26,28 @@ from reidaug.scoring.request import ScoreRequest
 from reidaug.synthesis.painter import PaintedImages, checkpoint_file
 
 CHUNK = 64  # pairs at a time
-MEAN_OF = 2_000  # training images at most, evenly spaced, whose mean is a guess
+MEAN_OF = 2_000  # training images at most, evenly spaced, for the mean image
 GUESSES = ("copy", "mean", "real")
 
 
 @dataclass(frozen=True, eq=False)
 class SetScore:
-    """One set of images."""
+    """The scores of one set of images."""
 
     name: str
     per_image: Values  # in the order of the pairs
-    overall: dict[str, float]  # name of a column -> figure of the set
+    overall: dict[str, float]  # name of a column -> figure for the set
 
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """The figures of all sets, and what they depend on."""
+    """The scores of all sets, and what they depend on."""
 
-    sets: list[SetScore]  # the generated one first, then the guesses and the true images
+    sets: list[SetScore]  # the generated images first, then the guesses and the true images
     pairs: list[Pair]
     generated: GeneratedImages
-    seen: int | None  # true images that the generator was trained on; None = not known
-    missing: list[str]  # metrics that were not computed, each with the reason
+    seen: int | None  # true images that the generator was trained on; None = unknown
+    missing: list[str]  # metrics that were not computed, each with its reason
     record: dict[str, object]  # data, pairs, networks, seed
 
 
@@ -67,11 +67,11 @@ def score(source: PosedImages, request: ScoreRequest, advance: Advance) -> Score
     if request.checkpoint is not None:
         request = replace(request, checkpoint=checkpoint_file(request.checkpoint))
     generated = _generated(source, request)
-    for folder in (request.out, request.save_images):
-        if folder is not None:
-            check_out(folder, folder=True)
-    pairs = choose_pairs(source, request, generated.painted)
+    for folder in filter(None, (request.out, request.save_images)):
+        check_out(folder, folder=True)
+    pairs = choose_pairs(source, request, generated.pairs)
     generated.check(pairs)
+    seen = generated.count_seen(pairs)
     meters, missing = _set_up(Job(request, source, generated, pairs, pick_device(request.device)))
     mean = _mean_image(source)
     if mean is None:
@@ -81,17 +81,19 @@ def score(source: PosedImages, request: ScoreRequest, advance: Advance) -> Score
     for start in range(0, len(pairs), CHUNK):
         batches = _batches(source, generated, pairs[start : start + CHUNK], mean)
         if request.save_images is not None:
-            _save(request.save_images, batches[0])
+            request.save_images.mkdir(parents=True, exist_ok=True)
+            for pair, image in zip(batches[0].pairs, batches[0].images, strict=True):
+                write_image(request.save_images / pair_name(pair), Image.fromarray(image), "PNG")
         for part, batch in zip(parts, batches, strict=True):
             part.append([meter.measure(batch) for _, meter in meters])
         advance(start + len(batches[0].pairs), len(pairs))
     values = [[_join(column) for column in zip(*part, strict=True)] for part in parts]  # set -> metric
     sets = [_sum_up(name, meters, part, values[-1]) for name, part in zip(names, values, strict=True)]
-    return Score(sets, pairs, generated, generated.count_seen(pairs), missing, _record(source, request, pairs))
+    return Score(sets, pairs, generated, seen, missing, _record(source, request, pairs))
 
 
 def _set_up(job: Job) -> tuple[list[tuple[Metric, Meter]], list[str]]:
-    """The metrics that can be computed, those with values of images first; and of the others the reasons."""
+    """The metrics that can be computed, those with per-image values first; and why the others cannot."""
     meters: list[tuple[Metric, Meter]] = []
     missing: list[str] = []
     for metric in metrics.METRICS:
@@ -115,10 +117,10 @@ def _sum_up(name: str, meters: list[tuple[Metric, Meter]], values: list[Values],
 
 
 def choose_pairs(source: PosedImages, request: ScoreRequest, available: list[Pair] | None = None) -> list[Pair]:
-    """The pairs to measure: of a file, else the ``available`` ones (those of a completed set), else the test pairs.
+    """The pairs to measure: those of a file, else the ``available`` ones (of a completed set), else the test pairs.
 
     Raises:
-        ReidAugError: a broken file, names that the data set does not have with keypoints, or fewer pairs than wanted.
+        ReidAugError: a broken file, images that the data set does not have with keypoints, or too few pairs.
     """
     if request.pairs:
         pairs = read_pairs(request.pairs, lambda name: source.check([name]))
@@ -134,11 +136,13 @@ def choose_pairs(source: PosedImages, request: ScoreRequest, available: list[Pai
 
 
 def _check_pairs(path: Path, pairs: Sequence[Pair], available: set[Pair] | None) -> None:
-    """Refuses pairs that would make a figure mean less than it seems."""
+    """Refuses pairs that would make a figure misleading."""
     seen: set[Pair] = set()
     for line, pair in enumerate(pairs, start=2):
         if pair[0] == pair[1] or pair in seen:
-            raise ReidAugError(f"{path} line {line}: {pair[0]} as {pair[1]} is the same image, or stands there twice")
+            raise ReidAugError(
+                f"{path} line {line}: {pair[0]} as {pair[1]} is the same image, or stands in the file twice"
+            )
         if available is not None and pair not in available:
             raise ReidAugError(f"{path} line {line}: {pair[1]} was not generated from {pair[0]} in this set")
         seen.add(pair)
@@ -147,7 +151,7 @@ def _check_pairs(path: Path, pairs: Sequence[Pair], available: set[Pair] | None)
 def _batches(
     source: PosedImages, generated: GeneratedImages, pairs: Sequence[Pair], mean: np.ndarray | None
 ) -> list[Batch]:
-    """The same pairs in every set: generated, copy, mean, real."""
+    """The same pairs in each set: generated, copy, mean, real."""
     conditions, targets = zip(*pairs, strict=True)
     real, keypoints = source.images(targets), source.keypoints(targets)
     means = [] if mean is None else [np.repeat(mean[None], len(pairs), axis=0)]
@@ -168,32 +172,27 @@ def _generated(source: PosedImages, request: ScoreRequest) -> GeneratedImages:
 
 def _mean_image(source: PosedImages) -> np.ndarray | None:
     """(H, W, 3) uint8: the mean of the training images; None where there are none."""
-    paths = source.train
-    if not paths:
+    if not source.train:
         return None
-    rows = np.unique(np.linspace(0, len(paths) - 1, min(MEAN_OF, len(paths))).round().astype(int))
-    return source.read([paths[row] for row in rows]).mean(axis=0).round().astype(np.uint8)
-
-
-def _save(folder: Path, batch: Batch) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for pair, image in zip(batch.pairs, batch.images, strict=True):
-        write_image(folder / pair_name(pair), Image.fromarray(image), "PNG")
+    count = len(source.train)
+    rows = np.unique(np.linspace(0, count - 1, min(MEAN_OF, count)).round().astype(int))
+    return source.read([source.train[row] for row in rows]).mean(axis=0).round().astype(np.uint8)
 
 
 def _record(source: PosedImages, request: ScoreRequest, pairs: Sequence[Pair]) -> dict[str, object]:
-    digest = hashlib.sha256("".join(f"{a},{b}\n" for a, b in pairs).encode()).hexdigest()[:16]
-    checkpoint = request.checkpoint and hashlib.sha256(request.checkpoint.read_bytes()).hexdigest()
+    def text(value: Path | str | None) -> str | None:
+        return str(value) if value else None
+
     return {
         "data": str(source.root),
         "pairs": len(pairs),
-        "pairs_fingerprint": digest,
-        "checkpoint": str(request.checkpoint) if request.checkpoint else None,
-        "checkpoint_sha256": checkpoint,
-        "images": str(request.images) if request.images else None,
+        "pairs_fingerprint": fingerprint("".join(f"{condition},{target}\n" for condition, target in pairs)),
+        "checkpoint": text(request.checkpoint),
+        "checkpoint_sha256": request.checkpoint and file_digest(request.checkpoint).hex(),
+        "images": text(request.images),
         "seed": request.seed,
-        "reid": str(request.reid) if request.reid else None,
-        "poses": str(request.poses or request.pose_model) if request.poses or request.pose_model else None,
+        "reid": text(request.reid),
+        "poses": text(request.poses or request.pose_model),
         "device": request.device,
         "version": __version__,
     }

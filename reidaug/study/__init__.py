@@ -1,1 +1,1 @@
-"""What a study folder holds, and how it is planned."""
+"""The study folder: what it contains, and how it is planned."""

@@ -1,4 +1,4 @@
-"""The study folder: where things lie in it, and what is there.
+"""The study folder: the paths in it, and what exists.
 
 STUDY/study.toml                                    the user's: options of the commands, see `reidaug.cli.settings`
 STUDY/results.jsonl                                 one row per evaluation
@@ -27,7 +27,7 @@ _SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True)
 class Study:
-    """The places in a study folder. Makes no folder by itself."""
+    """The paths in a study folder; creates no folder."""
 
     path: Path  # the study folder; it need not exist
 
@@ -42,33 +42,31 @@ class Study:
         return self.path / "queries"
 
     def features_path(self, key: str) -> Path:
-        """The features of a baseline, by the key of its result; there where they were asked for."""
+        """The features of a baseline, by the key of its result; they exist if they were asked for."""
         return self.path / "features" / f"{key}.npz"
 
     def model_path(self, key: str) -> Path:
-        """A trained baseline, by the key of its result; there where it was asked for."""
+        """A trained baseline, by the key of its result; it exists if it was asked for."""
         return self.path / "models" / f"{key}.pt"
 
     def portion_dir(self, portion: float) -> Path:
-        """The folder of a portion."""
         return self.path / portion_name(portion)
 
     def plan_path(self, portion: float) -> Path:
-        """The plan of a portion."""
         return self.portion_dir(portion) / "plan.csv"
 
     def shrink_path(self, portion: float) -> Path:
-        """The settings and the report of the shrink that made a portion."""
+        """The record of the shrink that made a portion: its settings and its report."""
         return self.portion_dir(portion) / "shrink.json"
 
     def set_root(self, portion: float, name: str) -> Path:
         """The Market-1501 root of a training set.
 
         Raises:
-            ReidAugError: the set's name is no plain folder name.
+            ReidAugError: the name is not a plain folder name.
         """
         if not _SET_NAME.fullmatch(name):
-            raise ReidAugError(f"set name {name!r} is no plain folder name; use letters, digits, '.', '_' and '-'")
+            raise ReidAugError(f"set name {name!r} is not a plain folder name; use letters, digits, '.', '_' and '-'")
         return self.portion_dir(portion) / name / ROOT_NAME
 
     def portions(self) -> list[float]:
@@ -83,12 +81,12 @@ class Study:
         return sorted((name for name in names if _SET_NAME.fullmatch(name)), key=lambda name: (name != PLAIN_SET, name))
 
     def unfinished_sets(self, portion: float) -> list[str]:
-        """The names of training sets that have been begun and not completed."""
+        """The names of a portion's training sets that are started but not complete."""
         names = {folder.parent.name for folder in self.portion_dir(portion).glob(f"*/{ROOT_NAME}")}
         return sorted(name for name in names - set(self.sets(portion)) if _SET_NAME.fullmatch(name))
 
     def data_sets(self) -> dict[float, Path]:
-        """The data set that each portion was taken from, as far as its record can be read."""
+        """The data set of each portion whose record can be read."""
         roots = {}
         for portion in self.portions():
             with suppress(ReidAugError):
@@ -96,7 +94,7 @@ class Study:
         return roots
 
     def data_of(self, portion: float) -> Dataset:
-        """The data set that a portion was taken from.
+        """The data set of a portion.
 
         Raises:
             ReidAugError: the portion has not been shrunk, or the data set is gone.
@@ -104,18 +102,18 @@ class Study:
         return open_dataset(Path(read_shrink_record(self.shrink_path(portion)).data))
 
     def check_unchanged(self, portion: float, data: Dataset) -> None:
-        """Raises ReidAugError where a portion was not taken from the training images that a data set has now."""
+        """Raises ReidAugError if a portion was not made from the training images that a data set has now."""
         record = read_shrink_record(self.shrink_path(portion))
         if Path(record.data) != data.root:
             raise ReidAugError(f"p = {portion:.2f} is of {record.data}, not of {data.root}: give --portion")
         if data.split_fingerprint("train") != record.images:
             raise ReidAugError(
-                f"the training images of {data.root} have changed since p = {portion:.2f} was taken from them: bring "
-                "them back, or run `reidaug shrink --force`"
+                f"the training images of {data.root} have changed since p = {portion:.2f} was made from them: restore "
+                "them, or run `reidaug shrink --force`"
             )
 
     def unchanged_annotations(self, portion: float, data: Dataset) -> Annotations:
-        """The keypoints of the training images of a portion, which are still those that it was planned by.
+        """The keypoints of the training images of a portion, checked to be those that it was planned with.
 
         Raises:
             ReidAugError: as `check_unchanged`, or the keypoints have changed.
@@ -126,26 +124,26 @@ class Study:
         if recorded != annotations.fingerprint([image.name for image in data.images("train")]):
             raise ReidAugError(
                 f"the keypoints of the training images of {data.root} have changed since p = {portion:.2f} was planned "
-                "by them: bring them back, or run `reidaug shrink --force`"
+                "with them: restore them, or run `reidaug shrink --force`"
             )
         return annotations
 
 
 def resolve_data(data: Path | None, study: Study) -> Dataset:
-    """The data set to work on: the one that is named, else that of the study's portions, else the one at hand.
+    """The data set to work on: the given one, else that of the study's portions, else the one in the working folder.
 
     Args:
-        data: what the command line, the environment or `study.toml` names, or None.
-        study: the study; it need not exist.
+        data: given by the command line, the environment or `study.toml`; None = not given.
+        study: it need not exist.
 
     Raises:
-        ReidAugError: there is none, several are as likely, or what is there is no data set.
+        ReidAugError: there is none, the portions have several, or the path is not a data set.
     """
     if data is None:
         roots = study.data_sets()
         if len({root.resolve() for root in roots.values()}) > 1:
             of = ", ".join(f"p = {portion:.2f} of {root}" for portion, root in roots.items())
-            raise ReidAugError(f"the portions of {study.path} are of several data sets ({of}): name one with --data")
+            raise ReidAugError(f"the portions of {study.path} are of several data sets ({of}): give one with --data")
         data = next(iter(roots.values()), Path(ROOT_NAME))
         if not roots and not data.exists():
             raise ReidAugError(f"no data set: give --data FOLDER, set REIDAUG_DATA, or put it at ./{ROOT_NAME}")
@@ -153,29 +151,25 @@ def resolve_data(data: Path | None, study: Study) -> Dataset:
 
 
 def chosen_portions(study: Study, portion: str | None) -> list[float]:
-    """The portions to work on: the one that is named, else all that the study has.
+    """The portions to work on: the given one, else all of the study.
 
     Raises:
         ReidAugError: the study has none, or not this one.
     """
     portions = study.portions()
     if not portions:
-        raise ReidAugError(
-            f"no study at {study.path}: run `reidaug shrink --portion 0.4` first, or name it with --study"
-        )
+        raise ReidAugError(f"no study at {study.path}: run `reidaug shrink --portion 0.4` first, or give --study")
     if portion is None:
         return portions
     wanted = parse_portion(portion)
     if wanted not in portions:
-        there = ", ".join(f"{each:.2f}" for each in portions)
-        raise ReidAugError(
-            f"{study.path} has no portion {wanted:.2f}, only {there}: run `reidaug shrink` with it first"
-        )
+        existing = ", ".join(f"{portion:.2f}" for portion in portions)
+        raise ReidAugError(f"{study.path} has no portion {wanted:.2f}, only {existing}: run `reidaug shrink` first")
     return [wanted]
 
 
 def look_for_images(data: Path | None, study: Study) -> PosedImages:
-    """The images with keypoints of the data set that is named, else of that of the study's portions.
+    """The images with keypoints of the data set to work on.
 
     Raises:
         ReidAugError: as `resolve_data` and `open_posed_images`.

@@ -1,4 +1,4 @@
-"""The tables of a study: `plan.csv` (what becomes of every original image), `manifest.csv` (what a set is made of)."""
+"""The tables of a study: `plan.csv` (the action for each original image), `manifest.csv` (the images of a set)."""
 
 import csv
 import io
@@ -11,34 +11,35 @@ from reidaug.core.errors import ReidAugError
 from reidaug.core.files import atomic_write
 from reidaug.datasets.market1501 import parse_name
 
-ACTIONS = {"keep": False, "generate": True, "copy": True, "drop": False}  # whether it needs a condition image
+ACTIONS = {"keep": False, "generate": True, "copy": True, "drop": False}  # whether a condition image is needed
 
 
 @dataclass(frozen=True)
 class PlanRow:
-    """What becomes of one original training image."""
+    """What is done with one original training image."""
 
     name: str  # file name without a folder
     pid: int  # person
     camid: int  # camera
     kept: bool  # stays in the reduced set
-    condition: str  # the kept image of this person to start from; empty for kept and dropped images
+    condition: str  # the kept image of this person to generate from; empty for kept and dropped images
     action: str  # keep, generate, copy (no usable pose), or drop (no image of the person is kept)
 
 
 @dataclass(frozen=True)
 class ManifestRow:
-    """Where one image of a training set comes from."""
+    """The origin of one image of a training set."""
 
     name: str  # file name without a folder
     pid: int  # person
     camid: int  # camera
-    synthetic: bool  # generated or copied, no photograph of this moment
-    condition: str  # the image it was made from; empty for kept images
+    synthetic: bool  # generated or copied
+    condition: str  # the image that it was made from; empty for kept images
     action: str  # keep, generate or copy
 
 
 Row = TypeVar("Row", PlanRow, ManifestRow)
+_FIX = "make the file again"
 
 
 def read_plan(path: Path) -> list[PlanRow]:
@@ -51,9 +52,7 @@ def read_plan(path: Path) -> list[PlanRow]:
     kept = {row.name: row.pid for row in rows if row.kept}
     for number, row in enumerate(rows, start=2):
         if row.kept != (row.action == "keep") or (row.condition and kept.get(row.condition) != row.pid):
-            raise ReidAugError(
-                f"{path} line {number}: the condition image is no kept image of the person; make it anew"
-            )
+            raise ReidAugError(f"{path} line {number}: the condition image is not a kept image of the person; {_FIX}")
     return rows
 
 
@@ -63,7 +62,7 @@ def write_plan(path: Path, rows: Iterable[PlanRow]) -> None:
 
 
 def manifest_rows(plan: Iterable[PlanRow]) -> list[ManifestRow]:
-    """The manifest of a set that carries out the whole plan, in the order of the plan."""
+    """The manifest of a complete set, in the order of its plan."""
     return [
         ManifestRow(row.name, row.pid, row.camid, not row.kept, row.condition, row.action)
         for row in plan
@@ -99,21 +98,21 @@ def _read_rows(path: Path, kind: type[Row], hint: str) -> list[Row]:
     except FileNotFoundError:
         raise ReidAugError(f"no {path}; {hint}") from None
     except UnicodeDecodeError:
-        raise ReidAugError(f"{path} is not a text file; make it anew") from None
+        raise ReidAugError(f"{path} is not a text file; {_FIX}") from None
     header = [field.name for field in fields(kind)]
     if not lines or lines[0] != ",".join(header):
-        raise ReidAugError(f"{path} line 1: expected the header '{','.join(header)}'; make it anew")
+        raise ReidAugError(f"{path} line 1: expected the header '{','.join(header)}'; {_FIX}")
     flag = {"0": False, "1": True}
     rows: list[Row] = []
     for number, row in enumerate(csv.reader(lines[1:]), start=2):
         try:
             name, pid, camid, truth, condition, action = row
-            person, camera = parse_name(name)  # keeps a path such as ../x.jpg out
+            person, camera = parse_name(name)  # refuses a path such as ../x.jpg
             if condition:
                 parse_name(condition)
             if (int(pid), int(camid)) != (person, camera) or (condition != "") != ACTIONS[action]:
                 raise ValueError
             rows.append(kind(name, person, camera, flag[truth], condition, action))
         except (ValueError, KeyError, ReidAugError):
-            raise ReidAugError(f"{path} line {number} is broken: {','.join(row)[:80]!r}; make the file anew") from None
+            raise ReidAugError(f"{path} line {number} is broken: {','.join(row)[:80]!r}; {_FIX}") from None
     return rows

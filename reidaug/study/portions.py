@@ -1,4 +1,4 @@
-"""Portions: the share of training images that is kept, as text, as number and as the name of a folder."""
+"""Portions: the share of training images that is kept, as text, number and folder name."""
 
 from reidaug.core.errors import ReidAugError
 
@@ -7,12 +7,12 @@ def parse_portion(text: str) -> float:
     """A portion as typed on the command line.
 
     Raises:
-        ReidAugError: it is no number in 0.01-0.99 with at most two decimals.
+        ReidAugError: not a number in 0.01-0.99 with at most two decimals.
     """
     try:
         portion = float(text)
     except ValueError:
-        raise ReidAugError(f"portion {text!r} is no number; give one from 0.01 to 0.99, such as 0.4") from None
+        raise ReidAugError(f"portion {text!r} is not a number; give one from 0.01 to 0.99, such as 0.4") from None
     portion_name(portion)
     return round(portion, 2)
 
@@ -21,7 +21,7 @@ def parse_portions(text: str) -> tuple[float, ...]:
     """``"0.2,0.4"`` -> portions, ascending.
 
     Raises:
-        ReidAugError: none, or one that is no portion.
+        ReidAugError: none, or an invalid one.
     """
     portions = tuple(sorted({parse_portion(part) for part in text.split(",") if part.strip()}))
     if not portions:
@@ -33,7 +33,7 @@ def portion_name(portion: float) -> str:
     """The folder name of a portion: 0.4 -> "p0.40".
 
     Raises:
-        ReidAugError: it does not lie between 0 and 1 or has more than two decimals.
+        ReidAugError: it is not between 0 and 1, or has more than two decimals.
     """
     if not 0.005 < portion < 0.995:
         raise ReidAugError(f"portion {portion:g} is out of range; give one from 0.01 to 0.99, such as 0.4")

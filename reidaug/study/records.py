@@ -1,4 +1,4 @@
-"""What lies beside a set and tells how it was made: `shrink.json` of a portion, `synthesis.json` of a completed set."""
+"""The records of how sets were made: `shrink.json` of a portion, `synthesis.json` of a completed set."""
 
 import json
 from collections.abc import Mapping
@@ -20,50 +20,49 @@ class ShrinkRecord:
     seed: int
     data: str  # path of the data set
     images: str  # fingerprint of its training images
-    keypoints: str  # fingerprint of theirs
+    keypoints: str  # fingerprint of the keypoints of these images
     copy: bool  # query and gallery are copies
     made: str = ""  # date and time
-    report: Mapping[str, Any] = field(default_factory=dict)  # what `reidaug shrink` found
+    report: Mapping[str, Any] = field(default_factory=dict)  # of `reidaug shrink`
 
     def settings(self) -> dict[str, Any]:
-        """What another shrink must have in common to be the same."""
+        """The values in which two equal shrinks agree."""
         return {name: value for name, value in asdict(self).items() if name not in ("made", "report")}
 
 
 @dataclass(frozen=True)
 class SynthesisRecord:
-    """How the images of a set were generated; the last two are there once the set is complete."""
+    """How the images of a set were generated; the last two fields are set once it is complete."""
 
     checkpoint: str  # file name
     sha256: str  # of the file
     precision: str  # as asked for
     jpeg: int  # quality
-    seen_missing: int | None = None  # missing images that the generator was trained on; None = nobody knows
+    seen_missing: int | None = None  # missing images that the generator was trained on; None = unknown
     training: Mapping[str, Any] = field(default_factory=dict)  # of the generator, for the table
 
     def conflict(self, other: "SynthesisRecord") -> str:
-        """In words, how images made by the other record differ from those of this one; empty where they do not."""
+        """In words, how the settings of this record differ from those of another; empty if they are the same."""
         if self.sha256 != other.sha256:
-            ours, theirs = (f"{each.checkpoint} ({each.sha256[:12]})" for each in (self, other))
+            ours, theirs = (f"{record.checkpoint} ({record.sha256[:12]})" for record in (self, other))
         elif (self.precision, self.jpeg) != (other.precision, other.jpeg):
-            ours, theirs = (f"precision {each.precision}, JPEG quality {each.jpeg}" for each in (self, other))
+            ours, theirs = (f"precision {record.precision}, JPEG quality {record.jpeg}" for record in (self, other))
         else:
             return ""
         return f"made with {ours}, not with {theirs}"
 
 
 def read_shrink_record(path: Path) -> ShrinkRecord:
-    """Reads a `shrink.json`.
+    """Read a `shrink.json`.
 
     Raises:
         ReidAugError: there is none, or it is broken.
     """
-    advice = "run `reidaug shrink`, with --force where the portion is broken"
-    return read_record(path, ShrinkRecord, advice)
+    return read_record(path, ShrinkRecord, "run `reidaug shrink`, with --force if the portion is broken")
 
 
 def read_synthesis_record(path: Path) -> SynthesisRecord:
-    """Reads a `synthesis.json`.
+    """Read a `synthesis.json`.
 
     Raises:
         ReidAugError: there is none, or it is broken.
@@ -72,5 +71,5 @@ def read_synthesis_record(path: Path) -> SynthesisRecord:
 
 
 def write_record(path: Path, record: ShrinkRecord | SynthesisRecord) -> None:
-    """Writes one, whole or not at all."""
+    """Write a record, whole or not at all."""
     atomic_write(path, json.dumps(asdict(record), indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""What a user can ask of a shrink."""
+"""The options of `reidaug shrink`."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
@@ -13,13 +13,13 @@ Source = Literal["nearest", "random"]
 
 @dataclass(frozen=True)
 class ShrinkConfig:
-    """What is kept, and how condition images are chosen."""
+    """Which images are kept, and how condition images are chosen."""
 
     portion: Annotated[
         float, Option("The share of training images to keep: 0.01 to 0.99, two decimals.", parse=parse_portion)
     ]
     keep: Annotated[
-        Keep, Option("per-identity keeps at least one image of everyone; uniform is the paper's plain draw.")
+        Keep, Option("per-identity keeps at least one image of each person; uniform is the paper's plain draw.")
     ] = "per-identity"
     source: Annotated[
         Source, Option("Condition image of a missing one: the kept image nearest in pose, or any of the person.")

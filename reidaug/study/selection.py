@@ -1,4 +1,4 @@
-"""Which training images stay, and which kept image of the person each missing one is made from. Touches no file."""
+"""Choose the training images to keep, and a condition image for each missing one; touches no file."""
 
 from collections.abc import Sequence
 
@@ -13,24 +13,20 @@ from reidaug.study.request import ShrinkConfig
 
 
 def make_plan(images: Sequence[Image], annotations: Annotations, config: ShrinkConfig) -> list[PlanRow]:
-    """Decide which images stay and which kept image each missing one is made from.
+    """Choose the images to keep, and the kept image that each missing one is made from.
 
-    For one seed the kept images of a smaller portion are among those of a larger one. A missing image takes the usable
-    kept image of its person with the smallest mean distance over the joints seen in both, of its own camera among
-    equally near ones, the first by order among those (or, with source "random", any of the usable ones). Where no kept
-    image of the person is usable, one of the same camera comes first. A missing image is generated if its own pose is
-    usable, and a copy of its condition image otherwise.
+    With one seed the kept images of a smaller portion are among those of a larger one. The condition image is the
+    usable kept image of the person with the smallest mean distance over the joints seen in both; of equally near ones,
+    one of the same camera, then the first (with source "random": any usable one). If no kept image of the person is
+    usable, those of the same camera come first. A missing image is generated if its own pose is usable, and is a copy
+    of its condition image otherwise.
 
     Args:
         images: the training images; their order is the order of the plan, and the draw depends on it.
         annotations: keypoints; images without a row count as without a pose.
-        config: portion, ways and seed.
-
-    Returns:
-        A row for each image.
 
     Raises:
-        ReidAugError: junk among the images, or a portion too small to keep every identity, or any image.
+        ReidAugError: junk among the images, or a portion too small to keep every identity or any image.
     """
     junk = [image.name for image in images if image.pid == JUNK_PID]
     if junk:
@@ -53,8 +49,7 @@ def pose_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Mean distance between poses over the joints seen in both.
 
     Args:
-        first: (M, 18, 2) pixels, NaN = missing.
-        second: (K, 18, 2) pixels, NaN = missing.
+        first, second: (M, 18, 2) and (K, 18, 2) pixels, NaN = missing.
 
     Returns:
         (M, K) pixels, rounded to 1e-6 so that equal means are equal numbers; infinite where no joint is seen in both.
@@ -67,7 +62,7 @@ def pose_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _draw_kept(pids: np.ndarray, config: ShrinkConfig) -> np.ndarray:
-    """(N,) bool: which images stay: a prefix of one random order, led by one image of each identity if need be."""
+    """(N,) bool: the kept images, a prefix of one random order; per-identity, it starts with one of each identity."""
     count, identities = round(config.portion * len(pids)), len(np.unique(pids))
     least = identities if config.keep == "per-identity" else 1
     if count < least:
@@ -77,7 +72,7 @@ def _draw_kept(pids: np.ndarray, config: ShrinkConfig) -> np.ndarray:
         raise ReidAugError(
             f"portion {config.portion:.2f} keeps {count} of {len(pids)} images, too few to keep {what}; {advice}"
         )
-    order = np.random.RandomState(config.seed).permutation(len(pids))  # RandomState: its stream is frozen for good
+    order = np.random.RandomState(config.seed).permutation(len(pids))  # the stream of RandomState is frozen
     if config.keep == "per-identity":
         is_first = np.zeros(len(pids), dtype=bool)
         is_first[np.unique(pids[order], return_index=True)[1]] = True
@@ -90,7 +85,7 @@ def _draw_kept(pids: np.ndarray, config: ShrinkConfig) -> np.ndarray:
 def _choose_conditions(
     pids: np.ndarray, camids: np.ndarray, keypoints: np.ndarray, kept: np.ndarray, config: ShrinkConfig
 ) -> np.ndarray:
-    """(N,) the row of each missing image's condition image; -1 for kept images and where the person has vanished."""
+    """(N,) the row of each missing image's condition image; -1 for kept images and persons without a kept image."""
     condition = np.full(len(pids), -1)
     chance = np.random.RandomState([config.seed, 1]).random_sample(len(pids))
     can_pose = usable(keypoints)
@@ -106,7 +101,7 @@ def _choose_conditions(
         if config.source == "nearest":
             rank = pose_distances(keypoints[missing], keypoints[candidates])
         else:
-            # Which of the candidates comes first is drawn for each missing image; the others follow in turn.
+            # The first candidate of each missing image is drawn; the others follow in turn.
             start = (chance[missing] * len(candidates)).astype(int)
             rank = (np.arange(len(candidates))[None] - start[:, None]) % len(candidates)
         keys = (other_camera, rank) if has_pose else (rank, other_camera)

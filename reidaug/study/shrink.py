@@ -1,4 +1,4 @@
-"""Take training images away: the plan and the reduced set of a portion, in a study folder."""
+"""Remove training images: write the plan and the reduced set of a portion to a study folder."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ from reidaug.study.selection import make_plan
 
 @dataclass(frozen=True)
 class ShrinkReport:
-    """What a shrink has made of a training set."""
+    """The result of a shrink."""
 
     portion: float  # share of images kept
     keep: str  # per-identity or uniform
@@ -36,20 +36,20 @@ class ShrinkReport:
     kept: int  # exactly round(portion * images)
     missing: int  # images - kept
     generate: int  # missing images to generate
-    copy: int  # missing images without a usable pose: to be copies of their condition image
-    drop: int  # missing images of whom nobody is kept (uniform only): in no set
+    copy: int  # missing images without a usable pose: copies of their condition image
+    drop: int  # missing images of persons without a kept image (uniform only): in no set
     identities: int  # in the original training set
     vanished: int  # identities without a kept image
     unannotated: int  # images without a row in the keypoint file
-    same_camera: float | None  # share of condition images from the camera of the image to make; None: nothing to make
-    pose_distance: float | None  # mean pixels a joint, from condition to target pose; None: nothing to generate
+    same_camera: float | None  # share of condition images from the camera of the missing image; None: none is missing
+    pose_distance: float | None  # mean pixels per joint from condition to target pose; None: nothing to generate
     data: Path  # the data set
     root: Path  # the reduced set
     plan: Path  # the plan
     existed: bool = False  # made by an earlier run; nothing was done
 
     def values(self) -> dict[str, Any]:
-        """The report as plain values."""
+        """As plain values."""
         return asdict(self) | {"data": str(self.data), "root": str(self.root), "plan": str(self.plan)}
 
 
@@ -68,17 +68,14 @@ def shrink(
     The same shrink again does nothing and reports the same.
 
     Args:
-        data: what to take images away from.
-        study: where to write.
-        config: portion, ways and seed.
         copy: copy query and gallery instead of linking them.
         force: replace a portion that was shrunk with other settings, with all of its sets.
         wait: wait for another process that shrinks the same portion.
-        annotations_path: the training keypoint file; None looks in the data set and beside it.
+        annotations_path: the training keypoint file; None = the one in the data set or beside it.
 
     Raises:
         ReidAugError: no or a broken data set, a portion too small, a path that re-ID tools misread, other settings
-            without `force`, or somebody at work on the portion.
+            without `force`, or another process at work on the portion.
     """
     root = study.set_root(config.portion, PLAIN_SET)
     check_output_path(root)
@@ -88,9 +85,7 @@ def shrink(
     annotations = read_annotations(annotations_path or find_annotations(data.root, "train"))
     names = [image.name for image in images]
     if not any(name in annotations.index for name in names):
-        raise ReidAugError(
-            f"the keypoint file has no row for any training image of {data.root}; is it another data set's?"
-        )
+        raise ReidAugError(f"the keypoint file has no row for any training image of {data.root}: is it of another set?")
     plan = make_plan(images, annotations, config)
     report = _report(plan, annotations, config, data.root.absolute(), study)
     record = ShrinkRecord(
@@ -112,13 +107,12 @@ def _report(
     plan: Sequence[PlanRow], annotations: Annotations, config: ShrinkConfig, data: Path, study: Study
 ) -> ShrinkReport:
     actions = [row.action for row in plan]
-    made = [row for row in plan if row.condition]
     generated = [row for row in plan if row.action == "generate"]
     camera_of = {row.name: row.camid for row in plan}
-    differences = annotations.select([row.name for row in generated]) - annotations.select(
-        [row.condition for row in generated]
-    )
-    distances = np.linalg.norm(differences, axis=-1)
+    same_camera = [camera_of[row.condition] == row.camid for row in plan if row.condition]
+    targets = annotations.select([row.name for row in generated])
+    conditions = annotations.select([row.condition for row in generated])
+    distances = np.linalg.norm(targets - conditions, axis=-1)
     pids, kept_pids = {row.pid for row in plan}, {row.pid for row in plan if row.kept}
     return ShrinkReport(
         **asdict(config),
@@ -131,7 +125,7 @@ def _report(
         identities=len(pids),
         vanished=len(pids - kept_pids),
         unannotated=sum(row.name not in annotations.index for row in plan),
-        same_camera=float(np.mean([camera_of[row.condition] == row.camid for row in made])) if made else None,
+        same_camera=float(np.mean(same_camera)) if same_camera else None,
         pose_distance=float(np.nanmean(distances)) if np.isfinite(distances).any() else None,
         data=data,
         root=study.set_root(config.portion, PLAIN_SET),
@@ -140,23 +134,23 @@ def _report(
 
 
 def _is_made(study: Study, portion: float, plan: Sequence[PlanRow], record: ShrinkRecord) -> bool:
-    """Whether the portion is there, made of the same data in the same way; refuses one that was made otherwise."""
+    """Whether the portion exists, made from the same data with the same settings; refuses any other."""
     if not study.portion_dir(portion).exists():
         return False
     try:
         earlier, wanted = read_shrink_record(study.shrink_path(portion)).settings(), record.settings()
         other = [f"{name} {earlier[name]!r}" for name, value in wanted.items() if earlier[name] != value]
-        whole = PLAIN_SET in study.sets(portion) and read_plan(study.plan_path(portion)) == plan
+        complete = PLAIN_SET in study.sets(portion) and read_plan(study.plan_path(portion)) == plan
         names = [image.name for image in market_set(study.set_root(portion, PLAIN_SET)).images("train")]
-        whole = whole and names == [row.name for row in plan if row.kept]
+        complete = complete and names == [row.name for row in plan if row.kept]
     except (OSError, ReidAugError):
-        other, whole = [], False
+        other, complete = [], False
     if other:
         raise ReidAugError(
             f"{study.portion_dir(portion)} was made with {', '.join(other)}; "
             "give the same settings, another --study, or `reidaug shrink --force`, which replaces it and its sets"
         )
-    if not whole:
+    if not complete:
         raise ReidAugError(f"{study.portion_dir(portion)} is incomplete or changed: run `reidaug shrink --force`")
     return True
 
@@ -169,7 +163,7 @@ def _write_portion(
     annotations: Annotations,
     record: ShrinkRecord,
 ) -> None:
-    """Build the portion's folder beside its place, then put it there in one step."""
+    """Build the portion's folder under another name, then rename it in one step."""
     final = study.portion_dir(report.portion)
     partial, stale = study.path / f".{final.name}.partial", study.path / f".{final.name}.stale"
     for left_over in (partial, stale):
@@ -179,7 +173,7 @@ def _write_portion(
         _write_set(root, data, [row for row in plan if row.kept], annotations, record.copy)
         write_plan(partial / "plan.csv", plan)
         write_record(partial / "shrink.json", replace(record, made=time.strftime("%F %T"), report=report.values()))
-        os.sync()  # one for all files: the folder gets its name when its content is on the disk
+        os.sync()  # once for all files: the folder is renamed when its content is on the disk
         with ExitStack() as locks:
             for lock in final.glob("*/.lock*"):
                 locks.enter_context(locked(lock, f"the set {lock.parent.name} of portion {report.portion:.2f}"))
@@ -203,25 +197,25 @@ def _write_set(root: Path, data: Dataset, kept: Sequence[PlanRow], annotations: 
         link_or_copy_files(files, split_folder(root, split), copy)
     rows = annotations.only(row.name for row in kept)
     write_annotations(root / FILES["train"], rows.names, rows.keypoints)
-    with suppress(ReidAugError):  # not every data set has one: only the test pairs of generators need it
+    with suppress(ReidAugError):  # optional: only the test pairs of generators need it
         shutil.copyfile(find_annotations(data.root, "test"), root / FILES["test"])
     write_manifest(root / "manifest.csv", manifest_rows(kept))
 
 
 def shrink_summary(report: ShrinkReport) -> str:
-    """What `shrink` did, in some lines."""
+    """What `shrink` did, in a few lines."""
     kept = f"p = {report.portion:.2f}: {report.kept:,} of {report.images:,} training images kept"
     vanished = f", {report.vanished} of them gone" if report.vanished else ", all of them kept"
     lines = [
-        f"{kept} ({report.identities:,} identities{vanished}); {report.generate:,} to paint, {report.copy:,} to copy "
-        "for want of a pose" + (f", {report.drop:,} of vanished identities left out" if report.drop else "")
+        f"{kept} ({report.identities:,} identities{vanished}); {report.generate:,} to generate, {report.copy:,} to "
+        "copy for lack of a pose" + (f", {report.drop:,} of vanished identities left out" if report.drop else "")
     ]
     if report.pose_distance is not None and report.same_camera is not None:
         lines.append(
-            f"condition images ({report.source}): {report.pose_distance:.1f} pixels a joint from the target pose, "
+            f"condition images ({report.source}): {report.pose_distance:.1f} pixels per joint from the target pose, "
             f"{100 * report.same_camera:.0f} % from the same camera"
         )
     if report.unannotated:
         lines.append(f"{report.unannotated:,} training images have no keypoint row")
-    made = "was there already" if report.existed else "written"
-    return "\n".join([*lines, f"plan {made}: {report.plan}", f"reduced set: {report.root}"])
+    done = "exists already" if report.existed else "written"
+    return "\n".join([*lines, f"plan {done}: {report.plan}", f"reduced set: {report.root}"])

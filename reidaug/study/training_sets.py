@@ -1,4 +1,4 @@
-"""The training sets of a study: what is in them, and where their synthetic images come from."""
+"""The training sets of a study: their images, and the origin of the synthetic ones."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,20 +22,20 @@ FULL_SET = "full"  # the whole training set of the data set
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Where the synthetic images of a set come from."""
+    """The origin of the synthetic images of a set."""
 
-    missing: int  # images that the reduced set lacks
+    missing: int  # images missing from the reduced set
     copied: int = 0  # of these, copies of their condition image
-    seen_missing: int | None  # of these, what the generator was trained on; None = its checkpoint does not say
+    seen_missing: int | None  # of these, those that the generator was trained on; None = its checkpoint does not say
     protocol: str | None  # of its training: paper, strict or unknown
     generator: dict[str, Any] = field(default_factory=dict)  # digest and training of the checkpoint
 
 
 @dataclass(frozen=True)
 class Transform:
-    """What is done to the decoded images of a set before training."""
+    """A change of the decoded images of a set before training."""
 
-    record: list[Any]  # plain values that tell this transform from others, for the set's fingerprint
+    record: list[Any]  # plain values that identify it, for the set's fingerprint
     apply: "Callable[[Tensor], None]"  # changes (N, 3, H, W) uint8 in place
 
 
@@ -43,20 +43,21 @@ class Transform:
 class TrainingSet:
     """A training set of the study, the full one, or a control."""
 
-    name: str  # none, full, the name given to synthesize, or that of a control
+    name: str  # none, full, that of a generated set, or that of a control
     portion: float  # 1.0 for the full set
     fingerprint: str  # names and bytes of its training images
     images: tuple[Image, ...]
     synthetic: tuple[int, ...] = ()  # rows of `images` that are generated or copied
     reduced: str = ""  # fingerprint of the reduced set that it completes; empty for the full set
     transform: Transform | None = None
-    steps_of: tuple[int, ...] = ()  # persons of the set whose number of iterations it takes; empty = its own
+    steps_of: tuple[
+        int, ...
+    ] = ()  # person of each image of the set that gives the number of iterations; empty = itself
     stamp: str = ""  # of the files, taken before their fingerprint
     provenance: Provenance | None = None  # None = nothing was generated
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """The person of each image."""
         return tuple(image.pid for image in self.images)
 
     def title(self) -> str:
@@ -64,33 +65,31 @@ class TrainingSet:
         return f"{self.name}, p = {self.portion:.2f}"
 
     def current_stamp(self) -> str:
-        """As `stamp`, of the files as they are now."""
+        """The stamp of the files as they are now."""
         return stamp_files(image.path for image in self.images)
 
 
 def find_training_sets(study: Study, portions: Sequence[float], data: Dataset, say: Say) -> list[TrainingSet]:
-    """Every complete set of some portions, and the full set at the end.
+    """Every complete set of some portions, and the full set last.
 
     Args:
-        study: where they are.
-        portions: which portions.
-        data: the data set that all of them must be of.
-        say: told of sets that are not complete.
+        data: the data set that all portions must be of.
+        say: told of incomplete sets.
 
     Raises:
-        ReidAugError: a portion of another data set, or a set that is not what its manifest says.
+        ReidAugError: a portion of another data set, or a set that does not match its manifest.
     """
     full = _training_set(FULL_SET, 1.0, data)
     sets = []
     for portion in portions:
         study.check_unchanged(portion, data)
         complete = [_completed_set(study, portion, name) for name in study.sets(portion)]
-        reduced = next((each.fingerprint for each in complete if each.name == PLAIN_SET), "")
-        sets += [replace(each, reduced=reduced) for each in complete]
+        reduced = next((item.fingerprint for item in complete if item.name == PLAIN_SET), "")
+        sets += [replace(item, reduced=reduced) for item in complete]
         for name in study.unfinished_sets(portion):
             say(
-                f"{name}, p = {portion:.2f}, is not complete and is left out: run `reidaug synthesize` again, if no "
-                "other process fills it"
+                f"{name}, p = {portion:.2f}, is not complete and is left out: run `reidaug synthesize` again, "
+                "unless another process is completing it"
             )
     return [*sets, full]
 
@@ -105,15 +104,15 @@ def _completed_set(study: Study, portion: float, name: str) -> TrainingSet:
     root = study.set_root(portion, name)
     manifest = read_manifest(root / "manifest.csv")
     synthetic = {row.name for row in manifest if row.synthetic}
-    whole = _training_set(name, portion, market_set(root))
-    names, listed = {image.name for image in whole.images}, {row.name for row in manifest}
+    training_set = _training_set(name, portion, market_set(root))
+    names, listed = {image.name for image in training_set.images}, {row.name for row in manifest}
     if names != listed:
         raise ReidAugError(
-            f"{root} holds {len(names)} training images, its manifest lists {len(listed)}: "
+            f"{root} has {len(names)} training images, its manifest lists {len(listed)}: "
             f"{len(names ^ listed)} differ; make the set again"
         )
-    rows = tuple(row for row, image in enumerate(whole.images) if image.name in synthetic)
-    return replace(whole, synthetic=rows, provenance=_provenance(root.parent, manifest))
+    rows = tuple(row for row, image in enumerate(training_set.images) if image.name in synthetic)
+    return replace(training_set, synthetic=rows, provenance=_provenance(root.parent, manifest))
 
 
 def _provenance(folder: Path, manifest: Sequence[ManifestRow]) -> Provenance | None:

@@ -1,1 +1,1 @@
-"""Train a generator, and fill the missing images."""
+"""Train a generator, and generate the missing images."""

@@ -1,4 +1,4 @@
-"""A training set while it is completed: kept images byte for byte, missing ones generated, and what goes with them."""
+"""Complete a training set: kept images byte for byte, missing ones generated, then query, gallery and tables."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -27,66 +27,64 @@ JPEG_QUALITY = 95
 
 @dataclass(frozen=True, eq=False)
 class CompletedSet:
-    """What a set is made of, and where."""
+    """A set to complete: its folder, and what it is made of."""
 
-    root: Path  # the Market-1501 root that is filled
-    data: Dataset  # the one that its images are of
-    plan: Sequence[PlanRow]  # without what is dropped
+    root: Path  # the Market-1501 root to fill
+    data: Dataset  # the original data set
+    plan: Sequence[PlanRow]  # without dropped images
     annotations: Annotations  # keypoints of all images of the plan
     options: SynthesisOptions
 
     @property
     def folder(self) -> Path:
-        """Where the training images go."""
+        """The folder of the training images."""
         return split_folder(self.root, "train")
 
     @cached_property
     def original(self) -> dict[str, Image]:
-        """The training images of the data set, by name."""
+        """The original training images, by name."""
         return {image.name: image for image in self.data.images("train")}
 
     def size(self) -> tuple[int, int]:
-        """(height, width) of the first image in pixels; all that are generated must have it."""
+        """(height, width) in pixels of the first image, which all generated ones must have."""
         height, width = read_image(self.original[self.plan[0].name].path).shape[:2]
         return height, width
 
     def share(self, rank: int, world: int) -> list[PlanRow]:
-        """The rows that one of several processes fills: its part of what is kept, then copied, then generated."""
+        """The rows of one of several processes: its share of the kept, the copied and the generated images."""
         groups = [[row for row in self.plan if row.action == action] for action in ("keep", "copy", "generate")]
         return [row for group in groups for row in group[rank::world]]
 
     def missing(self, rows: Sequence[PlanRow]) -> list[PlanRow]:
-        """Those of the rows whose image does not exist yet."""
+        """The rows whose image does not exist yet."""
         existing = {entry.name for entry in os.scandir(self.folder)}
         return [row for row in rows if row.name not in existing]
 
     def fill(self, rows: Sequence[PlanRow], painter: Painter, advance: Callable[[int], None]) -> int:
-        """Writes the images of the rows, those to be generated last; returns how many these were."""
+        """Writes the images of the rows, generated ones last; returns how many are generated."""
         to_generate = [row for row in rows if row.action == "generate"]
-        done = 0
-        for row in rows:
-            if row.action != "generate":
-                source = self.original[row.condition or row.name]
-                atomic_write(self.folder / row.name, source.path.read_bytes())
-                done += 1
-                advance(done)
-        for count in self._generate(to_generate, painter):
-            done += count
+        to_copy = [row for row in rows if row.action != "generate"]
+        for done, row in enumerate(to_copy, start=1):
+            source = self.original[row.condition or row.name]
+            atomic_write(self.folder / row.name, source.path.read_bytes())
             advance(done)
+        for done in self._generate(to_generate, painter):
+            advance(len(to_copy) + done)
         return len(to_generate)
 
     def _generate(self, rows: Sequence[PlanRow], painter: Painter) -> Iterator[int]:
-        """Generates batch by batch; yields how many images each had."""
+        """Generates batch by batch; yields how many images are done."""
         if not rows:
             return
         count, size = self.options.batch_size, self.size()
-        rows = sorted(rows, key=lambda row: row.condition)  # a condition image is encoded once for the poses of a batch
+        rows = sorted(rows, key=lambda row: row.condition)  # a batch encodes a condition image once for all its poses
 
         def write(row: PlanRow, image: np.ndarray) -> None:
             write_image(self.folder / row.name, PIL.Image.fromarray(image), "JPEG", quality=JPEG_QUALITY)
 
         with ThreadPoolExecutor(2) as writers:
-            for batch in (rows[start : start + count] for start in range(0, len(rows), count)):
+            for start in range(0, len(rows), count):
+                batch = rows[start : start + count]
                 conditions, of = np.unique([row.condition for row in batch], return_inverse=True)
                 names = conditions.tolist()
                 images = painter.generate(
@@ -96,10 +94,10 @@ class CompletedSet:
                     of,
                 )
                 list(writers.map(write, batch, images))
-                yield len(batch)
+                yield start + len(batch)
 
     def finish(self, record: SynthesisRecord) -> bool:
-        """Adds query, gallery, keypoint files and manifest once every image exists; true if the set is complete."""
+        """Adds query, gallery, keypoint files, record and manifest once every image exists; returns whether."""
         if self.missing(self.plan):
             return False
         with locked(self.root.parent / ".lock-finish", f"the manifest of {self.root.parent}", wait=True):
@@ -108,17 +106,14 @@ class CompletedSet:
                 if not folder.exists() or (self.options.copy and folder.is_symlink()):
                     files = {image.name: image.path for image in self.data.images(split)}
                     link_or_copy_files(files, folder, self.options.copy)
-            self._write_train_annotations()
-            with suppress(ReidAugError):  # only generators' test pairs need it
+            # The original keypoints in their order; a copied image has those of its condition image.
+            shown = {row.name: row.condition if row.action == "copy" else row.name for row in self.plan}
+            names = [name for name in self.annotations.names if name in shown]
+            keypoints = self.annotations.select([shown[name] for name in names])
+            write_annotations(self.root / FILES["train"], names, keypoints)
+            with suppress(ReidAugError):  # optional: only the test pairs of generators need it
                 test = find_annotations(self.data.root, "test").read_bytes()
                 atomic_write(self.root / FILES["test"], test)
             write_record(self.root.parent / "synthesis.json", record)
             write_manifest(self.root / "manifest.csv", manifest_rows(self.plan))
         return True
-
-    def _write_train_annotations(self) -> None:
-        """The original keypoints in their order; a copied image has those of the image that it is a copy of."""
-        shown = {row.name: row.condition if row.action == "copy" else row.name for row in self.plan}
-        names = [name for name in self.annotations.names if name in shown]
-        keypoints = self.annotations.select([shown[name] for name in names])
-        write_annotations(self.root / FILES["train"], names, keypoints)

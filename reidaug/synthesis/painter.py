@@ -1,4 +1,4 @@
-"""The one door to trained generators: load one, and generate with it."""
+"""Load trained generators and generate images with them; all of reidaug does it through this module."""
 
 from collections.abc import Sequence
 from importlib import resources
@@ -17,17 +17,17 @@ SHIPPED = "shipped"
 
 
 def shipped_checkpoint() -> Path:
-    """The generator that comes with the package: trained on rendered people that the demo does not use."""
+    """The generator in the package, trained on rendered people that the demo does not use."""
     return Path(str(resources.files("reidaug.demo") / "demo-pona.pt"))
 
 
 def checkpoint_file(path: Path) -> Path:
-    """The file that a user names: `shipped` is the one that comes with the package."""
+    """The file that a user means: `shipped` is the generator in the package."""
     return shipped_checkpoint() if str(path) == SHIPPED else path
 
 
 class Painter:
-    """A trained generator, whatever its architecture, ready to generate.
+    """A trained generator of any architecture, ready for use.
 
     Args:
         checkpoint: a file that `reidaug train` wrote.
@@ -36,7 +36,7 @@ class Painter:
 
     Raises:
         ReidAugError: no such device.
-        PoNAError: the file is no checkpoint.
+        PoNAError: the file is not a checkpoint.
     """
 
     def __init__(self, checkpoint: Path, device: str = "auto", precision: str = "auto") -> None:
@@ -54,19 +54,19 @@ class Painter:
         target_keypoints: np.ndarray,
         of: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Persons in new poses; an image does not depend on the others in its batch but for rounding.
+        """Generate persons in new poses; the others in a batch affect an image only by rounding.
 
         Args:
             condition_images: (C, H, W, 3) uint8 RGB.
             condition_keypoints: (C, 18, 2), (x, y) in pixels, NaN = missing.
             target_keypoints: (N, 18, 2).
-            of: (N,) the place of each pose's condition image, which is encoded once; None = one for each, in order.
+            of: (N,) the row of each pose's condition image, which is encoded once; None = one per pose, in order.
 
         Returns:
             (N, H, W, 3) uint8 RGB.
 
         Raises:
-            ReidAugError: images of another size than those that the generator was trained on.
+            ReidAugError: the generator was trained on images of another size.
         """
         import torch
 
@@ -85,15 +85,15 @@ class Painter:
         return images.permute(0, 2, 3, 1).contiguous().numpy()
 
     def check_size(self, size: tuple[int, int]) -> None:
-        """Raises ReidAugError for images of a size, (height, width), that the generator was not trained on.
+        """Raises ReidAugError for a size, (height, width) in pixels, that the generator was not trained on.
 
-        Limbs and clothes would have another scale. A generator that does not say its size takes any.
+        Limbs and clothes would have another scale. A checkpoint without a recorded size takes any.
         """
         trained = self.training.get("image_size")
         if trained not in (None, list(size)):
             raise ReidAugError(
                 f"the generator was trained on images of {trained} pixels (height, width), these have {list(size)}: "
-                "bring them to that size, or train a generator on theirs"
+                "resize them, or train a generator on images of their size"
             )
 
     def count_seen(self, images: Sequence[Image]) -> int | None:
@@ -105,13 +105,13 @@ class PaintedImages:
     """Images that a checkpoint generates for pairs of a data set, as `synthesize` does.
 
     Raises:
-        PoNAError: the file is no checkpoint.
+        PoNAError: the file is not a checkpoint.
     """
 
     def __init__(self, checkpoint: Path, source: PosedImages, device: str, precision: str = "auto") -> None:
         self._painter, self._source = Painter(checkpoint, device, precision), source
         self.label = checkpoint.name
-        self.painted: list[Pair] | None = None
+        self.pairs: list[Pair] | None = None
 
     def images(self, pairs: Sequence[Pair]) -> np.ndarray:
         """(N, H, W, 3) uint8 RGB, in the order of the pairs."""
@@ -122,12 +122,12 @@ class PaintedImages:
         )
 
     def file_name(self, pair: Pair) -> str:
-        """Under which name an image is in a keypoint file."""
+        """The name of a pair's image in a keypoint file."""
         return pair_name(pair)
 
     def check(self, pairs: Sequence[Pair]) -> None:
         """Any pair can be generated."""
 
     def count_seen(self, pairs: Sequence[Pair]) -> int | None:
-        """How many of the true images the generator was trained on; None = nobody knows."""
+        """How many of the target images the generator was trained on; None = its checkpoint does not say."""
         return self._painter.count_seen([self._source.by_name[name] for name in {target for _, target in pairs}])

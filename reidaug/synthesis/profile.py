@@ -1,7 +1,6 @@
-"""`reidaug profile`: what a generator costs on this device."""
+"""`reidaug profile`: the costs of a generator on this device."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,31 +8,28 @@ from typing import Any
 from reidaug.core.device import pick_device
 from reidaug.core.errors import ReidAugError
 from reidaug.core.machine import device_name, processor_name
+from reidaug.core.progress import Advance
 from reidaug.synthesis.painter import checkpoint_file
 from reidaug.synthesis.request import ProfileRequest
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What was counted and measured."""
+    """The counts and measurements."""
 
     checkpoint: Path
     parameters: int
-    macs: dict[tuple[int, int], int]  # (height, width) in pixels -> multiply-adds for an image
+    macs: dict[tuple[int, int], int]  # (height, width) in pixels -> multiply-adds per image
     costs: list[Any]  # pona.profiling.Cost
     device: str  # where it was measured, in words
 
 
-def profile_generator(request: ProfileRequest, advance: Callable[[int, int], None]) -> Profile:
-    """Counts and measures.
-
-    Args:
-        request: which generator, at which sizes and batches, and where.
-        advance: told how many of the batches are measured.
+def profile_generator(request: ProfileRequest, advance: Advance) -> Profile:
+    """Count parameters and multiply-adds, and measure time and memory.
 
     Raises:
-        PoNAError: the file is no checkpoint, or a size that the generator cannot make.
-        ReidAugError: a size that cannot be read, or no such device.
+        PoNAError: the file is not a checkpoint, or a size that the generator cannot make.
+        ReidAugError: an invalid size, or no such device.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""What a generator was trained on, and how many of the images that it is to generate it has seen."""
+"""The training images of a generator, and how many of the images to generate are among them."""
 
 import base64
 import hashlib
@@ -19,13 +19,12 @@ def describe_training_images(
     """What a checkpoint records of its training images.
 
     Args:
-        images: all of them.
-        portion: of the study whose kept images they are; None for a whole training set.
-        pairs: (condition, target) names where they were read from a file; None where they are all pairs.
+        portion: of the study whose kept images they are; None = a whole training set.
+        pairs: (condition, target) names if they were read from a file; None = all pairs.
 
     Returns:
-        fingerprint, names, portion, and ``digests``: the digest of each file, joined and in base64. With pairs also
-        ``pairs``, their own fingerprint; that of the whole covers it, so that other pairs are another training.
+        fingerprint, names, portion, and ``digests``: the digests of the files, joined and in base64. With pairs also
+        ``pairs``, their fingerprint, which ``fingerprint`` then covers: other pairs are another training.
     """
     record = {
         "fingerprint": images_fingerprint(images),
@@ -34,34 +33,31 @@ def describe_training_images(
         "portion": portion,
     }
     if pairs is not None:
-        own = hashlib.sha256("".join(f"{condition},{target}\n" for condition, target in pairs).encode()).hexdigest()
-        record |= {"fingerprint": fingerprint(f"{record['fingerprint']}\0{own}"), "pairs": own[:DIGITS]}
+        digest = hashlib.sha256("".join(f"{condition},{target}\n" for condition, target in pairs).encode()).hexdigest()
+        record |= {"fingerprint": fingerprint(f"{record['fingerprint']}\0{digest}"), "pairs": digest[:DIGITS]}
     return record
 
 
 def add_training_images(record: dict[str, Any], earlier: Mapping[str, Any]) -> dict[str, Any]:
-    """The record of a run that started from another run's weights: what that one saw counts as seen.
+    """The record of a run that started from another run's weights: its images count as seen.
 
     Args:
         record: of this run, by `describe_training_images`.
         earlier: of the run whose weights it started from.
 
     Returns:
-        This run's record with the digests of both (``pona.train`` joins the names); without any where the earlier run
-        did not record its own, as nobody knows then what has been seen.
+        This run's record with the digests of both (``pona.train`` joins the names), or with None if the earlier run
+        recorded none, as the images that it saw are then unknown.
     """
     inherited = _decode(earlier.get("digests"))
     return {**record, "digests": _encode(_decode(record["digests"]) | inherited) if inherited else None}
 
 
 def count_seen(images: Sequence[Image], training: Mapping[str, Any]) -> int | None:
-    """How many of these images a generator was trained on; None where its checkpoint does not say.
+    """How many of some images a generator was trained on; None = its checkpoint does not say.
 
-    An image is known again by its bytes, under any name and in any copy of its data set.
-
-    Args:
-        images: those to be generated.
-        training: the ``training`` record of the checkpoint.
+    Images are compared by their bytes, whatever their names and the copy of the data set. `training` is the record of
+    that name in the checkpoint.
     """
     record = training.get("trained_on")
     seen = _decode(record.get("digests")) if isinstance(record, Mapping) else set()
@@ -73,7 +69,7 @@ def _encode(digests: Iterable[bytes]) -> str:
 
 
 def _decode(text: object) -> set[bytes]:
-    """The digests in a record; none in one that is broken."""
+    """The digests in a record; none if it is broken."""
     try:
         joined = base64.b64decode(text) if isinstance(text, str) else b""
     except ValueError:

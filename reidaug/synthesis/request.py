@@ -1,94 +1,71 @@
-"""What a user can ask of generators: to train one, to complete training sets with it, to tell what it costs."""
+"""The options of the generator commands: train, synthesize, profile."""
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from reidaug.core.options import (
-    DEFAULT_STUDY,
-    Checkpoint,
-    Copy,
-    DataRoot,
-    Device,
-    Option,
-    Precision,
-    Seed,
-    StudyFolder,
-)
+from reidaug.core.options import DEFAULT_STUDY, Checkpoint, Copy, DataRoot, Device, Option, Precision, Seed, StudyFolder
 
-_NETWORK, _LOSSES, _SCHEDULE = "Generator (ablations: Tables III-V)", "Losses and discriminators", "Schedule"
 WATCH = "Reports"
+_network = partial(Option, panel="Generator (ablations: Tables III-V)")
+_loss = partial(Option, panel="Losses and discriminators")
+_schedule = partial(Option, panel="Schedule")
 
 
 @dataclass(frozen=True)
 class TrainChanges:
-    """What a training does otherwise than its preset: fields of `pona.train.TrainConfig`; None = the preset's value."""
+    """Changes to a preset: fields of `pona.train.TrainConfig`; None = the preset's value."""
 
-    width: Annotated[int | None, Option("Channels of the first layer; an even number.", min=8, panel=_NETWORK)] = None
-    blocks: Annotated[int | None, Option("PoNA blocks; the paper's: 3.", min=1, max=5, panel=_NETWORK)] = None
+    width: Annotated[int | None, _network("Channels of the first layer, an even number.", min=8)] = None
+    blocks: Annotated[int | None, _network("PoNA blocks; the paper's: 3.", min=1, max=5)] = None
     fusion: Annotated[
         Literal["head", "middle", "tail", "none"] | None,
-        Option("Where a block joins image and pose code; the paper's: head.", panel=_NETWORK),
+        _network("Where a block joins image and pose code; the paper's: head."),
     ] = None
-    self_attention: Annotated[bool | None, Option("On the fused code.", panel=_NETWORK)] = None
+    self_attention: Annotated[bool | None, _network("On the fused code.")] = None
     cross_attention: Annotated[
-        bool | None,
-        Option(
-            "Of the image code, guided by the pose code; without it the image cannot follow the pose.", panel=_NETWORK
-        ),
+        bool | None, _network("Of the image code, guided by the pose code; without it images do not follow the pose.")
     ] = None
     discriminator_variant: Annotated[
         Literal["code", "paper"] | None,
-        Option(
-            "code: spectral norm, as published. paper: self-attention and LeakyReLU, as written.",
+        _loss(
+            "code: spectral norm, as in the public code. paper: self-attention and LeakyReLU, as in the paper.",
             flag="--discriminator",
-            panel=_LOSSES,
         ),
     ] = None
-    adversarial: Annotated[
-        Literal["bce", "lsgan"] | None, Option("bce: Market-1501. lsgan: DeepFashion.", panel=_LOSSES)
-    ] = None
-    dropout: Annotated[
-        bool | None, Option("In the generator's blocks while it trains; mini does without.", panel=_SCHEDULE)
-    ] = None
+    adversarial: Annotated[Literal["bce", "lsgan"] | None, _loss("bce: Market-1501. lsgan: DeepFashion.")] = None
+    dropout: Annotated[bool | None, _schedule("In the generator's blocks during training; mini has none.")] = None
     color_jitter: Annotated[
         float | None,
-        Option(
-            "Change the colours of both images of a pair alike, up to this share (hue: of 180 degrees), such as 0.3; "
-            "0: never.",
+        _schedule(
+            "Change the colours of both images of a pair alike, by up to this share (hue: of 180 degrees), such as "
+            "0.3; 0: never.",
             min=0.0,
             max=1.0,
-            panel=_SCHEDULE,
         ),
     ] = None
-    iterations: Annotated[
-        int | None, Option("Length; the learning rate falls to 0 at the last.", min=1, panel=_SCHEDULE)
-    ] = None
+    iterations: Annotated[int | None, _schedule("Length; the learning rate falls to 0 at the last one.", min=1)] = None
     minutes: Annotated[
         float | None,
-        Option(
-            "Length as time: the rate falls with the clock, so two runs differ. With --iterations what ends first.",
+        _schedule(
+            "Length in time: the rate falls with the clock, so runs differ. With --iterations: whichever ends first.",
             min=0.1,
-            panel=_SCHEDULE,
         ),
     ] = None
-    batch_size: Annotated[int | None, Option("Pairs per iteration; devices share them.", min=1, panel=_SCHEDULE)] = None
+    batch_size: Annotated[int | None, _schedule("Pairs per iteration; devices share them.", min=1)] = None
     precision: Annotated[
         Precision | None,
-        Option(
-            "auto: bf16 where the device is faster with it. fp16, with scaled losses, is for GPUs without bf16 (V100, "
-            "T4) and slow on CPUs.",
-            panel=_SCHEDULE,
+        _schedule(
+            "auto: bf16 if the device is faster with it. fp16, with scaled losses, is for GPUs without bf16 (V100, "
+            "T4) and slow on CPUs."
         ),
     ] = None
-    learning_rate: Annotated[float | None, Option("Of Adam, at the start.", min=1e-8, panel=_SCHEDULE)] = None
+    learning_rate: Annotated[float | None, _schedule("Initial learning rate of Adam.", min=1e-8)] = None
     ema: Annotated[
         float | None,
-        Option(
-            "Save the moving average of the weights with this decay; 0 saves the last weights.",
-            min=0.0,
-            max=0.99999,
-            panel=_SCHEDULE,
+        _schedule(
+            "Save the moving average of the weights with this decay; 0 saves the last weights.", min=0.0, max=0.99999
         ),
     ] = None
     validate_every: Annotated[
@@ -102,7 +79,7 @@ class TrainChanges:
     seed: Seed = 0
 
     def given(self) -> dict[str, Any]:
-        """Those that are asked for."""
+        """The fields that are not None."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
@@ -110,9 +87,9 @@ class TrainChanges:
 class TrainRequest:
     """A training of a generator; None = the preset's value."""
 
-    out: Annotated[Path, Option("The checkpoint to write, such as pona.pt; what belongs to it lies beside.")]
+    out: Annotated[Path, Option("The checkpoint to write, such as pona.pt; its other files are written beside it.")]
     data: DataRoot = None  # with the preset deepfashion the folder of that data set
-    study: StudyFolder = DEFAULT_STUDY  # read only where a portion is given, and for the data set of its portions
+    study: StudyFolder = DEFAULT_STUDY  # read only with a portion, or for the data set of its portions
     portion: Annotated[
         str | None, Option("Train on the kept images of this portion of the study only (protocol strict).")
     ] = None
@@ -126,41 +103,38 @@ class TrainRequest:
     ] = "market"
     start_from: Annotated[
         Path | None,
-        Option("A generator to start from; `shipped` (for mini) is the package's own. What it saw counts as seen."),
+        Option("A generator to start from; `shipped` (for mini): the package's own. Images that it saw count as seen."),
     ] = None
     changes: TrainChanges = TrainChanges()
     perceptual: Annotated[
         Literal["vgg19", "none"] | None,
-        Option("Perceptual loss. Default: vgg19, but none with mini where there are no VGG-19 weights.", panel=_LOSSES),
+        _loss("Perceptual loss. Default: vgg19; with mini, none if there are no VGG-19 weights."),
     ] = None
     vgg_weights: Annotated[
         Path | None,
-        Option(
-            "VGG-19 weights: torchvision's, or vgg_normalised_conv2_1.pth. Default: those in torch's cache.",
-            panel=_LOSSES,
-        ),
+        _loss("VGG-19 weights: torchvision's, or vgg_normalised_conv2_1.pth. Default: those in torch's cache."),
     ] = None
     device: Device = "auto"
     devices: Annotated[  # None = as many processes as torchrun or SLURM started, else one
         int | None,
-        Option("Train on so many GPUs of this machine (with --device cpu: in so many processes).", min=1),
+        Option("Train on this many GPUs of this machine (with --device cpu: in this many processes).", min=1),
     ] = None
     compiled: Annotated[
-        bool, Option("Use torch.compile: minutes to start, then perhaps faster; try it first.", flag="--compile")
-    ] = False  # only where there is a compiler
+        bool, Option("Use torch.compile: takes minutes to start, then may be faster; try it first.", flag="--compile")
+    ] = False  # ignored without a compiler
 
 
 @dataclass(frozen=True)
 class SynthesisOptions:
-    """How a set is completed; none of it changes which images are generated."""
+    """How a set is completed; which images are generated depends on the plan alone."""
 
     name: Annotated[str, Option("Name of the image set: its folder and its row in the table.")] = "pona"
     batch_size: Annotated[int, Option("Images per batch.", min=1)] = 32
     precision: Annotated[
         Precision,
         Option(
-            "auto takes bf16 where the device is faster with it; a grey level in some pixels differs. fp16 is for "
-            "GPUs without bf16."
+            "auto: bf16 if the device is faster with it; some pixels differ by a grey level. fp16 is for GPUs without "
+            "bf16."
         ),
     ] = "auto"
     copy: Copy = False
@@ -170,7 +144,7 @@ class SynthesisOptions:
 
 @dataclass(frozen=True)
 class ProfileRequest:
-    """What to count and measure of a generator."""
+    """Which generator to measure, and how."""
 
     checkpoint: Checkpoint
     sizes: Annotated[
@@ -180,5 +154,5 @@ class ProfileRequest:
     batch_sizes: Annotated[
         tuple[int, ...], Option("Images at a time; may be repeated. Without it: 1 and 8.", flag="--batch-size", min=1)
     ] = (1, 8)
-    seconds: Annotated[float, Option("Time of each figure, at least.", min=0.0)] = 2.0
+    seconds: Annotated[float, Option("Least time per measurement.", min=0.0)] = 2.0
     device: Device = "auto"

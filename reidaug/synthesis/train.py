@@ -21,18 +21,16 @@ Watch = Callable[[Any], None]
 
 
 def train_generator(request: TrainRequest, *, say: Say, watch: Watch | None) -> dict[str, Any] | None:
-    """Trains a generator.
+    """Train a generator.
 
     Args:
-        request: what to train, on what.
-        say: shows one line.
-        watch: gets each report of the training, in the first process; None = nobody looks.
+        watch: gets each report of the training, in the first process.
 
     Returns:
-        What the checkpoint is, in plain values; None in every process of several but the first, which alone speaks.
+        A summary of the checkpoint in plain values; None in all processes but the first.
 
     Raises:
-        ReidAugError: what `market_data` and `deepfashion_data` raise, a study with DeepFashion, or nowhere to write.
+        ReidAugError: as `market_data` and `deepfashion_data`, a study with DeepFashion, or nowhere to write.
         PoNAError: a missing perceptual loss, divergence, or a file that cannot be written.
     """
     from pona.errors import StoppedElsewhere
@@ -43,7 +41,7 @@ def train_generator(request: TrainRequest, *, say: Say, watch: Watch | None) -> 
             config = _configuration(request)
             processes = launch(config, request.device, request.devices)
         with processes, processes.together():
-            return _train(request, config, processes, say if processes.is_first else _silent, watch)
+            return _train(request, config, processes, say if processes.is_first else lambda line: None, watch)
     except StoppedElsewhere:
         return None
     except KeyboardInterrupt:
@@ -91,14 +89,14 @@ class _Job:
 
 
 def _prepare(request: TrainRequest, config: Any, processes: Any, say: Say) -> _Job:
-    """Reads what is trained on, and says what will be done with it."""
+    """Reads the training data, and says what it is."""
     import pona
     from pona.compiler import why_not_compile
     from pona.losses import PerceptualLoss
     from pona.train import choose_vgg
     from pona.trainer import check_architecture
 
-    # What will not do is named before all images are read.
+    # Errors that need no image come first: reading all images takes a while.
     check_out(request.out)
     start = None if request.start_from is None else pona.load_checkpoint(request.start_from)
     if start is not None:
@@ -111,28 +109,23 @@ def _prepare(request: TrainRequest, config: Any, processes: Any, say: Say) -> _J
         PerceptualLoss(vgg)
     data = _training_data(request, say)
     if vgg is None and config.perceptual == "optional":
-        say("no VGG-19 weights: training without the perceptual loss (--vgg-weights FILE brings it back)")
+        say("no VGG-19 weights: training without the perceptual loss (--vgg-weights FILE adds it)")
     trained_on, protocol = _record(request, data, None if start is None else start.training)
     images, pairs = len(data.images), len(data.pose_images.pairs)
-    blank = int(data.pose_images.keypoints.isnan().all(dim=2).all(dim=1).sum())
-    if blank:
+    if blank := int(data.pose_images.keypoints.isnan().all(dim=2).all(dim=1).sum()):
         say(f"{blank:,} of {images:,} images show no joint: their heatmaps are empty")
     say(f"training on {images:,} images, {pairs:,} pairs, protocol {protocol} {_source(data)}")
-    lacking = why_not_compile(processes.fabric.device.type) if request.compiled else None
-    if lacking:
-        say(f"{lacking}: training without --compile")
-    return _Job(data, trained_on, protocol, request.compiled and not lacking)
+    obstacle = why_not_compile(processes.fabric.device.type) if request.compiled else None
+    if obstacle:
+        say(f"{obstacle}: training without --compile")
+    return _Job(data, trained_on, protocol, request.compiled and not obstacle)
 
 
 def is_first_process() -> bool:
-    """Whether this process is the one that speaks, of all that torchrun, SLURM or `--devices` have started."""
+    """Whether this is the first of the processes that torchrun, SLURM or `--devices` started: only it prints."""
     from pona.launch import is_first_process as is_first
 
     return is_first()
-
-
-def _silent(*_: Any) -> None:
-    pass
 
 
 def _configuration(request: TrainRequest) -> Any:
@@ -153,16 +146,16 @@ def _training_data(request: TrainRequest, say: Say) -> TrainingData:
         return market_data(data, images, portion=portion, pairs_file=request.pairs, say=say)
     if request.portion is not None or request.study != TrainRequest.study:
         raise ReidAugError(
-            "a study is of Market-1501, and the preset deepfashion trains on another data set: leave --portion and "
-            "--study (REIDAUG_STUDY) away, or take the preset market"
+            "a study is of Market-1501, and the preset deepfashion trains on another data set: omit --portion and "
+            "--study (REIDAUG_STUDY), or use the preset market"
         )
     if request.data is None:
-        raise ReidAugError("the preset deepfashion needs --data FOLDER: the one that holds train/ and its CSV files")
+        raise ReidAugError("the preset deepfashion needs --data FOLDER: the one with train/ and its CSV files")
     return deepfashion_data(request.data, pairs_file=request.pairs, say=say)
 
 
 def _record(request: TrainRequest, data: TrainingData, earlier: Mapping[str, Any] | None) -> tuple[dict[str, Any], str]:
-    """What the checkpoint tells of its training images, and the protocol: paper, or strict.
+    """What the checkpoint records of its training images, and the protocol: paper or strict.
 
     `earlier` is the record of the generator that the run starts from.
     """
@@ -176,18 +169,18 @@ def _record(request: TrainRequest, data: TrainingData, earlier: Mapping[str, Any
     study = Study(request.study)
     kept = {row.name for row in read_plan(study.plan_path(data.portion)) if row.kept}
     missing = [image for image in study.data_of(data.portion).images("train") if image.name not in kept]
-    leaks = count_seen(missing, {"trained_on": trained_on}) != 0  # None = nobody knows
+    leaks = count_seen(missing, {"trained_on": trained_on}) != 0  # None = unknown
     return trained_on, "paper" if leaks else "strict"
 
 
 def _source(data: TrainingData) -> str:
-    kept = None if data.portion is None else f"kept images of p = {data.portion:.2f}"
-    pairs = None if data.pairs_file is None else f"pairs of {data.pairs_file}"
-    return f"({', '.join(part for part in (kept, pairs) if part) or 'all training images'})"
+    kept = [] if data.portion is None else [f"kept images of p = {data.portion:.2f}"]
+    pairs = [] if data.pairs_file is None else [f"pairs of {data.pairs_file}"]
+    return f"({', '.join(kept + pairs) or 'all training images'})"
 
 
 def _training_images(request: TrainRequest, study: Study) -> tuple[Dataset, list[Image], float | None]:
-    """The data set, those of its training images to train on, and the portion."""
+    """The data set, the images to train on, and the portion."""
     if request.portion is None:
         data = resolve_data(request.data, study)
         return data, data.images("train"), None
@@ -195,6 +188,6 @@ def _training_images(request: TrainRequest, study: Study) -> tuple[Dataset, list
     data = study.data_of(portion)
     study.check_unchanged(portion, data)
     if request.data is not None and resolve_data(request.data, study).root.resolve() != data.root.resolve():
-        raise ReidAugError(f"--data {request.data}: p = {portion:.2f} is of {data.root}; leave --data away")
+        raise ReidAugError(f"--data {request.data}: p = {portion:.2f} is of {data.root}; omit --data")
     kept = {row.name for row in read_plan(study.plan_path(portion)) if row.kept}
     return data, [image for image in data.images("train") if image.name in kept], portion

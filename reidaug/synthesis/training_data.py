@@ -1,4 +1,4 @@
-"""What a generator is trained on, in memory: a data set, the kept images of a study, or DeepFashion."""
+"""Read the training data of a generator: a data set, the kept images of a study, or DeepFashion."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a generator is trained on, and what it is judged by."""
+    """The images to train on and to validate with."""
 
     pose_images: "PoseImages"  # every image that is in a pair
     images: list[Image]  # the same, in this order
-    validation: "PoseImages | None"  # people that training never shows; None = the data set has none
+    validation: "PoseImages | None"  # people that are not trained on; None = the data set has none
     portion: float | None = None  # of the study whose kept images they are; None = a whole training set
     pairs_file: Path | None = None  # where the pairs were read from; None = all pairs of the images
 
@@ -43,15 +43,14 @@ def market_data(
     """Training images of a re-ID data set, and the pairs of its gallery for validation.
 
     Args:
-        data: the data set.
-        images: those of its training images that may be used.
+        images: the training images that may be used.
         portion: of the study whose kept images they are; None = all training images.
-        pairs_file: train on its pairs, exactly; None = every pair that `make_pairs` finds.
-        say: takes the lines for the user, such as what was left out.
+        pairs_file: train on exactly its pairs; None = on all that `make_pairs` finds.
+        say: told what was left out.
 
     Raises:
-        ReidAugError: no or a broken keypoint or pairs file, a pair of other images than these, no pair left (the
-            message counts what was lost to what), images of two sizes, or a joint far outside of its image.
+        ReidAugError: no or a broken keypoint or pairs file, a pair of other images, no pair left (the message counts
+            the images by reason), images of two sizes, or a joint far outside its image.
     """
     path = find_annotations(data.root, "train")
     posed = _Posed(read_annotations(path), path, {image.name: image for image in images})
@@ -60,7 +59,7 @@ def market_data(
         lost = posed.lost(pairs)
         if not len(pairs):
             raise ReidAugError(
-                f"no training pair in {data.root}: {lost}; a pair takes two images of one person with both shoulders "
+                f"no training pair in {data.root}: {lost}; a pair needs two images of one person with both shoulders "
                 f"and both hips in {path.name}"
             )
         if len(np.unique(pairs)) < len(images):
@@ -74,7 +73,7 @@ def market_data(
 
 @dataclass(frozen=True, eq=False)
 class _Posed:
-    """Images and the rows of their keypoint file."""
+    """Images and their keypoint file."""
 
     rows: Annotations  # the whole file
     path: Path
@@ -82,7 +81,7 @@ class _Posed:
 
     @cached_property
     def annotations(self) -> Annotations:
-        """Of these images."""
+        """The rows of these images."""
         return self.rows.only(self.by_name)
 
     def pairs(self) -> np.ndarray:
@@ -90,7 +89,7 @@ class _Posed:
         return make_pairs(self.annotations, {name: image.pid for name, image in self.by_name.items()})
 
     def lost(self, pairs: np.ndarray) -> str:
-        """How many images were lost to what."""
+        """Which images are not in pairs, counted by reason."""
         posed = usable(self.annotations.keypoints)
         images = [self.by_name[name] for name in self.annotations.names]
         nobody = sum(not images[row].shows_known_person for row in np.flatnonzero(posed).tolist())
@@ -102,21 +101,20 @@ class _Posed:
         )
 
     def read(self, pairs: np.ndarray, size: tuple[int, int] | None, say: Say) -> tuple["PoseImages", list[Image]]:
-        """Decodes the images that are in pairs."""
+        """Decodes the images in pairs."""
         pose_images, names = read_pose_images(
             self.annotations, pairs, lambda names: read_images([self.by_name[name].path for name in names], size)
         )
         height, width = pose_images.images.shape[2:]
-        outside = count_outside(self.annotations.only(names), self.path, (0, width), height)
-        if outside:
-            say(f"{outside:,} joints in {self.path.name} lie up to {SLACK} pixels outside of their image")
+        if outside := count_outside(self.annotations.only(names), self.path, (0, width), height):
+            say(f"{outside:,} joints in {self.path.name} lie up to {SLACK} pixels outside their image")
         return pose_images, [self.by_name[name] for name in names]
 
 
 def read_pose_images(
     annotations: Annotations, pairs: np.ndarray, read: Callable[[list[str]], np.ndarray]
 ) -> tuple["PoseImages", list[str]]:
-    """The images that are in pairs, with their keypoints.
+    """Read the images in pairs, with their keypoints.
 
     Args:
         annotations: keypoints by image name.
@@ -130,37 +128,37 @@ def read_pose_images(
 
     import pona
 
-    rows, places = np.unique(pairs, return_inverse=True)
+    rows, index = np.unique(pairs, return_inverse=True)
     used = [annotations.names[row] for row in rows]
     images = pona.PoseImages(
         torch.from_numpy(read(used)).permute(0, 3, 1, 2),
         torch.from_numpy(annotations.keypoints[rows]),
-        torch.from_numpy(places.reshape(pairs.shape).astype(np.int64)),
+        torch.from_numpy(index.reshape(pairs.shape).astype(np.int64)),
     )
     return images, used
 
 
 def _pairs_of_file(path: Path, data: Dataset, posed: _Posed, portion: float | None) -> np.ndarray:
-    """Rows of the annotations of the pairs in a file: (M, 2) int64."""
+    """The pairs of a file: (M, 2) int64 rows of the annotations."""
     pairs = read_pairs(path)
-    everything = {image.name: image for image in data.images("train")}
-    refuse_pairs(path, pairs, everything, f"is no training image of {data.root}; give the pairs of this data set")
+    training_images = {image.name: image for image in data.images("train")}
+    refuse_pairs(path, pairs, training_images, f"is not a training image of {data.root}; give pairs of this data set")
     if portion is not None:
-        lost = f"is missing at p = {portion:.2f}, so it must not be trained on; leave --portion or --pairs away"
+        lost = f"is missing at p = {portion:.2f}, so it must not be trained on; omit --portion or --pairs"
         refuse_pairs(path, pairs, posed.by_name, lost)
     index = posed.annotations.index
     refuse_pairs(path, pairs, index, f"has no row in {posed.path}; add its keypoints or take out the pair")
     for line, (condition, target) in enumerate(pairs, start=2):
-        first, second = everything[condition], everything[target]
+        first, second = training_images[condition], training_images[target]
         if first.pid != second.pid or not first.shows_known_person:
             raise ReidAugError(
                 f"{path} line {line}: {condition} and {target} are a pair, expected two images of one known person"
             )
-    return np.array([[index[condition], index[target]] for condition, target in pairs], dtype=np.int64)
+    return np.array([[index[name] for name in pair] for pair in pairs], dtype=np.int64)
 
 
 def _gallery_images(data: Dataset, size: tuple[int, int], say: Say) -> "PoseImages | None":
-    """Pairs of the test identities, where the data set has their keypoints: the generator never sees these people."""
+    """Pairs of the test identities, which are not trained on; None if the data set has no keypoints of them."""
     try:
         path, images = find_annotations(data.root, "test"), data.images("gallery")
     except ReidAugError as error:
@@ -175,28 +173,27 @@ def _gallery_images(data: Dataset, size: tuple[int, int], say: Say) -> "PoseImag
 
 
 def deepfashion_data(root: Path, *, pairs_file: Path | None, say: Say) -> TrainingData:
-    """The training pairs of DeepFashion, and its test pairs for validation where they are there.
+    """The training pairs of DeepFashion, and its test pairs, if available, for validation.
 
-    All images are held in one uint8 tensor, N x 3 x 256 x 176: 135 kB an image, at most 6.6 GB for the 48,674 of the
+    All images are in one uint8 tensor, N x 3 x 256 x 176: 135 kB per image, at most 6.6 GB for the 48,674 of the
     published training split.
 
     Args:
-        root: the folder with `train/`, its keypoint CSV and its pairs CSV; also `test/` with its own.
+        root: the folder with `train/`, its keypoint CSV and its pairs CSV, and the same for `test/`.
         pairs_file: train on its pairs instead of the published ones.
-        say: takes the lines for the user.
 
     Raises:
-        ReidAugError: a part is not there, a file is broken, an image has another size or cannot be read, a pair names
-            an image without file or keypoints (with the line), or a joint lies outside of the 256 x 256 image.
+        ReidAugError: a part is missing, a file is broken, an image has another size or cannot be read, a pair names an
+            image without file or keypoints (with the line), or a joint lies outside the 256 x 256 image.
     """
     train = find_split(root, "train", pairs_file)
     data = Dataset(root, deepfashion.LAYOUT)
     pose_images, images = _read_split(data, "train", train, say)
+    validation = None
     try:
         test = find_split(root, "test")
     except ReidAugError as error:
         say(f"no validation: {error}")
-        validation = None
     else:
         validation, _ = _read_split(data, "test", test, say)
     return TrainingData(pose_images, images, validation, pairs_file=train.pairs)
@@ -211,13 +208,13 @@ def _read_split(data: Dataset, name: str, split: Split, say: Say) -> tuple["Pose
     fix = f"has no row in {split.keypoints}; add its keypoints or take out the pair"
     refuse_pairs(split.pairs, pairs, annotations.index, fix)
     used = annotations.only({name for pair in pairs for name in pair})
-    known, outside = crop_keypoints(used, split.keypoints, split.shift)
+    cropped, outside = crop_keypoints(used, split.keypoints, split.shift)
     if outside:
-        say(f"{outside:,} joints in {split.keypoints.name} lie outside of the crop and count as missing")
-    gigabytes = len(known) * 3 * np.prod(deepfashion.IMAGE_SIZE) / 1e9
-    say(f"reading {len(known):,} images of {split.folder}: {gigabytes:.1f} GB")
-    rows = np.array([[known.index[condition], known.index[target]] for condition, target in pairs], dtype=np.int64)
+        say(f"{outside:,} joints in {split.keypoints.name} lie outside the crop and count as missing")
+    gigabytes = len(cropped) * 3 * np.prod(deepfashion.IMAGE_SIZE) / 1e9
+    say(f"reading {len(cropped):,} images of {split.folder}: {gigabytes:.1f} GB")
+    rows = np.array([[cropped.index[name] for name in pair] for pair in pairs], dtype=np.int64)
     pose_images, names = read_pose_images(
-        known, rows, lambda names: read_fashion_images([by_name[name].path for name in names])
+        cropped, rows, lambda names: read_fashion_images([by_name[name].path for name in names])
     )
     return pose_images, [by_name[name] for name in names]

@@ -8,27 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from reidaug.cli.app import app
+from reidaug.cli.app import PANELS, app
 from tests.cli.commands import runner
 
-COMMANDS = [
-    "demo",
-    "mannequins",
-    "inspect",
-    "pairs",
-    "pose",
-    "train",
-    "shrink",
-    "sweep",
-    "plot",
-    "synthesize",
-    "evaluate",
-    "table",
-    "ranks",
-    "grid",
-    "attention",
-    "doctor",
-]
+COMMANDS = [command.__name__ for commands in PANELS.values() for command in commands]
 pytestmark = pytest.mark.usefixtures("own_folder")
 
 
@@ -46,17 +29,10 @@ def test_each_command_has_help(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [
-        ["shrink"],
-        ["shrink", "--portion", "0.4", "--keep", "all"],
-        ["evaluate", "--seeds", "0"],
-        ["evaluate", "--recipe", "best"],
-        ["nonsense"],
-    ],
+    "typed", ["shrink", "shrink --portion 0.4 --keep all", "evaluate --seeds 0", "evaluate --recipe best", "nonsense"]
 )
-def test_usage_errors_exit_with_2(arguments: list[str]) -> None:
-    assert runner.invoke(app, arguments).exit_code == 2
+def test_usage_errors_exit_with_2(typed: str) -> None:
+    assert runner.invoke(app, typed.split()).exit_code == 2
 
 
 def test_as_a_process_without_a_terminal(tiny_root: Path) -> None:
@@ -66,14 +42,14 @@ def test_as_a_process_without_a_terminal(tiny_root: Path) -> None:
     assert "\x1b" not in result.stderr
 
 
-def test_ctrl_c_before_the_command_is_there_shows_no_trace(tmp_path: Path) -> None:
+def test_ctrl_c_during_the_imports_shows_no_trace(tmp_path: Path) -> None:
     (tmp_path / "typer.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
-    places = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
-    environment = {**os.environ, "PYTHONPATH": places}
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
+    environment = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run([sys.executable, "-m", "reidaug"], capture_output=True, text=True, env=environment)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
-def test_a_number_in_a_package_version() -> None:
+def test_version() -> None:
     result = runner.invoke(app, ["--version"])
     assert result.exit_code == 0 and result.stdout.startswith("reidaug 0.")

@@ -1,4 +1,4 @@
-"""What a person sees while long work runs."""
+"""Messages and progress on a terminal."""
 
 import io
 import re
@@ -11,7 +11,7 @@ from rich.console import Console
 from reidaug.cli.console import progress, say
 
 
-def test_eighty_columns_show_how_far_how_fast_and_how_long_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_eighty_columns_show_progress_speed_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = io.StringIO()
 
     def narrow(**options: Any) -> Console:
@@ -30,6 +30,6 @@ def test_eighty_columns_show_how_far_how_fast_and_how_long_yet(monkeypatch: pyte
     assert re.search(r"  [1-6]\.\d/s, \d s left", shown.getvalue())
 
 
-def test_what_is_said_stays_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_message_is_printed_verbatim(capsys: pytest.CaptureFixture[str]) -> None:
     say("error: no folder a:dog:b [red]")
     assert capsys.readouterr().err == "error: no folder a:dog:b [red]\n"

@@ -1,4 +1,4 @@
-"""Doctor: it names what it sees, and what is broken becomes a check with a way to fix it."""
+"""reidaug doctor: what it reports, and that a broken part becomes a check with a fix."""
 
 import builtins
 import json
@@ -25,7 +25,7 @@ def checks_by_name() -> dict[str, Check]:
     return {check.name: check for check in examine()}
 
 
-def test_this_machine_is_fit() -> None:
+def test_this_machine_has_all_that_is_needed() -> None:
     checks = checks_by_name()
     assert list(checks)[:6] == ["Python", "torch", "torchvision", "GPU", "CPU", "mAP"]
     assert list(checks)[-2:] == ["memory", "disk"]
@@ -108,7 +108,7 @@ def test_folder_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch)
     assert not check.ok and "not writable" in check.detail and str(Path.cwd()) in check.detail
 
 
-def test_what_is_missing_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_check_is_one_line_and_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "LEAST_MEMORY", 1e6)
     assert error_of("doctor").startswith("error: memory must be fixed")
     result = runner.invoke(app, ["doctor", "--json"])

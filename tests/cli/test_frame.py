@@ -1,8 +1,9 @@
 """One line and exit code 1 for what the user can fix, 130 for Ctrl-C, and nothing but JSON under --json."""
 
 import errno
-import json
+import io
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -10,9 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from reidaug.cli.app import app
-from tests.cli.commands import error_of, runner
+from tests.cli.commands import error_of, runner, values_of
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 
@@ -23,29 +25,23 @@ def test_impossible_portions(portion: str, tiny_root: Path) -> None:
     assert not Path("study").exists()
 
 
-def test_no_data() -> None:
-    assert "--data" in error_of("shrink", "--portion", "0.4")
-    assert "nowhere" in error_of("shrink", "--portion", "0.4", "--data", "nowhere")
-    assert "nowhere" in error_of("inspect", "nowhere")
-
-
-def test_empty_folder() -> None:
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("shrink --portion 0.4", "--data"),
+        ("shrink --portion 0.4 --data nowhere", "nowhere"),
+        ("shrink --portion 0.4 --data empty", "bounding_box_train"),
+        ("inspect nowhere", "nowhere"),
+        ("inspect empty", "bounding_box_train"),
+        ("synthesize --ckpt x.pt", "reidaug shrink"),
+        ("evaluate", "reidaug shrink"),
+        ("evaluate --controls copies", "copies: expected all, or some of none-matched, duplicate"),
+        ("table", "reidaug evaluate"),
+    ],
+)
+def test_missing_or_unknown_input_is_named(typed: str, expected: str) -> None:
     Path("empty").mkdir()
-    assert "bounding_box_train" in error_of("shrink", "--portion", "0.4", "--data", "empty")
-    assert "bounding_box_train" in error_of("inspect", "empty")
-
-
-@pytest.mark.parametrize("command", [["synthesize", "--ckpt", "x.pt"], ["evaluate"]])
-def test_no_study(command: list[str]) -> None:
-    assert "reidaug shrink" in error_of(*command)
-
-
-def test_unknown_controls() -> None:
-    assert "copies: expected all, or some of none-matched, duplicate" in error_of("evaluate", "--controls", "copies")
-
-
-def test_no_results() -> None:
-    assert "reidaug evaluate" in error_of("table")
+    assert expected in error_of(*typed.split())
 
 
 def test_poisoned_path(tiny_root: Path) -> None:
@@ -55,7 +51,6 @@ def test_poisoned_path(tiny_root: Path) -> None:
 
 def bomb() -> bytes:
     """A pickle that would run a command when loaded."""
-    import pickle
 
     class Bomb:
         def __reduce__(self) -> tuple[object, tuple[str]]:
@@ -65,10 +60,7 @@ def bomb() -> bytes:
 
 
 def foreign() -> bytes:
-    import io
-
-    import torch
-
+    """A torch file that is no checkpoint."""
     content = io.BytesIO()
     torch.save({"weight": torch.zeros(3)}, content)
     return content.getvalue()
@@ -98,20 +90,14 @@ def test_broken_checkpoints(content: bytes | None, tiny_root: Path) -> None:
 )
 def test_broken_keypoint_rows_are_named_with_their_line(tiny_root: Path, row: str, expected: str) -> None:
     path = tiny_root / "market-annotation-train.csv"
-    text = path.read_text()
-    lines = text.splitlines()
-    try:
-        path.write_text("\n".join([*lines[:2], row, *lines[3:]]) + "\n")
-        assert expected in error_of("shrink", "--portion", "0.4", "--data", str(tiny_root))
-        assert not Path("study/p0.40").exists()
-    finally:
-        path.write_text(text)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:2], row, *lines[3:]]) + "\n")
+    assert expected in error_of("shrink", "--portion", "0.4", "--data", str(tiny_root))
+    assert not Path("study/p0.40").exists()
 
 
 def test_shrink_prints_json_and_nothing_else(tiny_root: Path) -> None:
-    result = runner.invoke(app, ["shrink", "--portion", "0.4", "--data", str(tiny_root), "--json"])
-    assert result.exit_code == 0, result.output
-    values = json.loads(result.stdout)
+    values = values_of("shrink", "--portion", "0.4", "--data", str(tiny_root))
     assert values["kept"] + values["missing"] == values["images"]
     assert values["kept"] == round(0.4 * values["images"])
 
@@ -135,10 +121,10 @@ def test_read_only_folder_leaves_nothing(tiny_root: Path) -> None:
 
 
 def test_full_disk_is_one_line_and_leaves_nothing(tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_room(*args: object) -> None:
+    def no_space(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("shutil.copyfile", no_room)
+    monkeypatch.setattr("shutil.copyfile", no_space)
     assert "No space left" in error_of("shrink", "--portion", "0.4", "--data", str(tiny_root))
     assert [path.name for path in Path("study").iterdir()] == [".p0.40.lock"]
 

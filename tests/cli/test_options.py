@@ -1,4 +1,4 @@
-"""Options from dataclasses: a toy request and its command, through the way that all commands take."""
+"""Options from dataclasses: a toy request and its command, built as all commands are."""
 
 import inspect
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ def parse_colours(text: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Paint:
+class Varnish:
     coats: Annotated[int, Option("How often.", min=1, max=3)] = 1
     gloss: Annotated[float | None, Option("Between 0 and 1.", min=0.0, max=1.0, panel="Finish")] = None
     seed: Seed = 0
@@ -34,12 +34,12 @@ class Paint:
 class ToyRequest:
     name: Annotated[str, Argument("Its name.")]
     wood: Annotated[Literal["oak", "beech"], Option("What it is made of.")] = "oak"
-    paint: Annotated[Paint, LeaveOut("seed")] = Paint(coats=2, seed=5)
+    varnish: Annotated[Varnish, LeaveOut("seed")] = Varnish(coats=2, seed=5)
     wheels: Annotated[tuple[int, ...], Option("Diameter; may be repeated.", flag="--wheel", min=1)] = (4, 4)
     colours: Annotated[tuple[str, ...], Option("Comma between.", parse=parse_colours)] = ("red", "blue")
     size: Annotated[str, Option("Of a table.", choices={"small": 1, "large": 2})] = "small"
     price: Annotated[float, Option("In a shop.", environment="TOY_PRICE")] = 9.5
-    horn: Annotated[bool | None, Option("Without either: as the wood has it.")] = None
+    horn: Annotated[bool | None, Option("Without either: depends on the wood.")] = None
     weight: float = 1.0  # for callers in Python
 
 
@@ -70,43 +70,34 @@ def built(*arguments: str, **environment: str) -> Any:
     return seen.pop()
 
 
-def test_what_is_not_typed_has_the_default() -> None:
+def test_an_option_that_is_not_typed_has_its_default() -> None:
     assert built("car") == (ToyRequest("car"), Path("toy"), False, False)
-    assert ToyRequest("car").paint.coats == 2  # the default of the request, not that of the paint alone
+    assert ToyRequest("car").varnish.coats == 2  # the default of the request, not that of `Varnish`
 
 
-def test_what_is_typed_comes_back_in_the_request() -> None:
+def test_typed_values_are_in_the_request() -> None:
     arguments = ["car", "--wood", "beech", "--coats", "3", "--gloss", "0.5", "--wheel", "7", "--wheel", "8"]
     arguments += ["--colours", "green", "--size", "large", "--no-horn", "--out", "x", "--force", "--json"]
-    paint = Paint(coats=3, gloss=0.5, seed=5)
-    wanted = ToyRequest("car", "beech", paint, wheels=(7, 8), colours=("green",), size="large", price=2.0, horn=False)
+    varnish = Varnish(coats=3, gloss=0.5, seed=5)
+    wanted = ToyRequest("car", "beech", varnish, wheels=(7, 8), colours=("green",), size="large", price=2.0, horn=False)
     assert built(*arguments, TOY_PRICE="2") == (wanted, Path("x"), True, True)
     assert built("car", "--price", "3", TOY_PRICE="2")[0].price == 3.0
 
 
 def test_help_shows_defaults_limits_panels_and_choices() -> None:
     shown = run("--help").stdout
-    for text in ("Build a toy.", "[default: 2]", "[1<=x<=3]", "Finish", "<oak|beech>", "<small|large>", "--no-horn"):
-        assert text in shown
-    for text in ("[default: red,blue]", "TOY_PRICE", "[default: toy]", "--debug"):
-        assert text in shown
-    assert not any(text in shown for text in ("--seed", "--weight", "--no-force", "--paint", "--wheels"))
+    texts = ["Build a toy.", "[default: 2]", "[1<=x<=3]", "Finish", "<oak|beech>", "<small|large>", "--no-horn"]
+    texts += ["[default: red,blue]", "TOY_PRICE", "[default: toy]", "--debug"]
+    assert all(text in shown for text in texts)
+    assert not any(text in shown for text in ("--seed", "--weight", "--no-force", "--varnish", "--wheels"))
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        [],
-        ["car", "--coats", "4"],
-        ["car", "--wood", "pine"],
-        ["car", "--wheel", "0"],
-        ["car", "--size", "huge"],
-        ["car", "--seed", "1"],
-        ["car", "--no-force"],
-    ],
-)
-def test_what_cannot_be_is_a_usage_error(arguments: list[str]) -> None:
-    assert run(*arguments).exit_code == 2 and not seen
+WRONG = ["", "car --coats 4", "car --wood pine", "car --wheel 0", "car --size huge", "car --seed 1", "car --no-force"]
+
+
+@pytest.mark.parametrize("typed", WRONG)
+def test_a_wrong_value_is_a_usage_error(typed: str) -> None:
+    assert run(*typed.split()).exit_code == 2 and not seen
 
 
 def test_a_text_that_does_not_parse_is_one_line() -> None:
@@ -120,10 +111,10 @@ def test_a_network_that_reid_baseline_gains_is_known(own_folder: Path, monkeypat
     assert "run `reidaug shrink" in error_of("evaluate", "--arch", "toynet")
 
 
-def test_what_can_neither_be_typed_nor_left_away_is_refused() -> None:
+def test_a_parameter_that_is_neither_an_option_nor_has_a_default_is_refused() -> None:
     def forgotten(*, wood: str) -> None: ...
 
-    def twice(*, first: Paint, second: Paint) -> None: ...
+    def twice(*, first: Varnish, second: Varnish) -> None: ...
 
     with pytest.raises(TypeError, match="wood is no option and has no default"):
         group_of(forgotten)

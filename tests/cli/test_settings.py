@@ -1,6 +1,7 @@
-"""study.toml: below flags and environment, above defaults; read by every command that has --study, written by none."""
+"""study.toml: it overrides defaults, flags and environment override it; every command with --study only reads it."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,15 @@ import typer
 
 from reidaug.cli.app import app
 from reidaug.cli.settings import APART, SHARED
-from tests.cli.commands import error_of, runner
+from tests.cli.commands import error_of, runner, values_of
 from tests.factories import write_checkpoint
 
 pytestmark = pytest.mark.usefixtures("own_folder")
+
+
+def write_settings(text: str) -> None:
+    Path("study").mkdir(exist_ok=True)
+    Path("study/study.toml").write_text(text)
 
 
 def test_the_environment_names_study_and_data(tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,40 +27,30 @@ def test_the_environment_names_study_and_data(tiny_root: Path, monkeypatch: pyte
     assert Path("elsewhere/p0.40/plan.csv").is_file()
 
 
-def test_study_toml_stands_below_flags_and_above_defaults(tiny_root: Path) -> None:
-    Path("study").mkdir()
-    Path("study/study.toml").write_text('seed = 7\nsource = "random"\n')
-    arguments = ["shrink", "--portion", "0.4", "--data", str(tiny_root), "--json"]
-    values = json.loads(runner.invoke(app, [*arguments, "--source", "nearest"]).stdout)
+def test_study_toml_overrides_defaults_and_flags_override_it(tiny_root: Path) -> None:
+    write_settings('seed = 7\nsource = "random"\n')
+    values = values_of("shrink", "--portion", "0.4", "--data", str(tiny_root), "--source", "nearest")
     assert (values["seed"], values["source"], values["keep"]) == (7, "nearest", "per-identity")
 
 
 def test_study_toml_takes_flags_as_they_are_typed_and_tables_of_commands(tiny_root: Path) -> None:
-    Path("study").mkdir()
-    Path("study/study.toml").write_text("validate-every = 3\nseed = 7\n[synthesize]\nseed = 8\n[shrink]\nseed = 9\n")
+    write_settings("validate-every = 3\nseed = 7\n[synthesize]\nseed = 8\n[shrink]\nseed = 9\n")
     assert "synthesize.seed" in error_of("shrink", "--portion", "0.4", "--data", str(tiny_root))
-    Path("study/study.toml").write_text("validate-every = 3\nseed = 7\n[shrink]\nseed = 9\n")
-    values = json.loads(runner.invoke(app, ["shrink", "--portion", "0.4", "--data", str(tiny_root), "--json"]).stdout)
-    assert values["seed"] == 9
-    assert (
-        runner.invoke(app, ["shrink", "--portion", "0.2"]).exit_code == 0
-    )  # the data set is that of the other portion
+    write_settings("validate-every = 3\nseed = 7\n[shrink]\nseed = 9\n")
+    assert values_of("shrink", "--portion", "0.4", "--data", str(tiny_root))["seed"] == 9
+    assert values_of("shrink", "--portion", "0.2")["data"] == str(tiny_root)  # as for the other portion
 
 
 @pytest.mark.parametrize("table", ["", "[shrink]\n"])
 def test_study_toml_may_name_the_data_of_all_commands_or_of_one(tiny_root: Path, table: str) -> None:
-    Path("study").mkdir()
-    Path("study/study.toml").write_text(f"{table}data = {json.dumps(str(tiny_root))}\n")
-    result = runner.invoke(app, ["shrink", "--portion", "0.4", "--json"])
-    assert result.exit_code == 0 and json.loads(result.stdout)["data"] == str(tiny_root)
+    write_settings(f"{table}data = {json.dumps(str(tiny_root))}\n")
+    assert values_of("shrink", "--portion", "0.4")["data"] == str(tiny_root)
 
 
 def test_one_value_and_a_list_of_one_are_the_same_in_study_toml(tiny_root: Path) -> None:
-    Path("study").mkdir()
-    Path("study/study.toml").write_text('ckpt = "nowhere.pt"\nseed = [7]\n')
+    write_settings('ckpt = "nowhere.pt"\nseed = [7]\n')
     assert "nowhere.pt" in error_of("sweep", "--data", str(tiny_root))  # the option is multiple
-    values = json.loads(runner.invoke(app, ["shrink", "--portion", "0.4", "--data", str(tiny_root), "--json"]).stdout)
-    assert values["seed"] == 7
+    assert values_of("shrink", "--portion", "0.4", "--data", str(tiny_root))["seed"] == 7
 
 
 @pytest.mark.parametrize(
@@ -67,8 +63,7 @@ def test_one_value_and_a_list_of_one_are_the_same_in_study_toml(tiny_root: Path)
     ],
 )
 def test_a_bad_value_names_study_toml(text: str, value: str) -> None:
-    Path("study").mkdir()
-    Path("study/study.toml").write_text(text)
+    write_settings(text)
     assert error_of("sweep", "--data", "nowhere").startswith(f"error: study/study.toml: {value}")
 
 
@@ -82,39 +77,36 @@ def test_a_bad_value_names_study_toml(text: str, value: str) -> None:
         ("[pose]\nthreshold = 0.9", "pose"),
     ],
 )
-def test_broken_study_toml_is_said(tiny_root: Path, text: str, expected: str) -> None:
-    Path("study").mkdir()
-    Path("study/study.toml").write_text(text)
+def test_broken_study_toml_is_an_error(tiny_root: Path, text: str, expected: str) -> None:
+    write_settings(text)
     assert expected in error_of("shrink", "--portion", "0.4", "--data", str(tiny_root))
 
 
-def test_study_toml_stays_as_its_user_wrote_it(tiny_root: Path, small_quick: None) -> None:
+def test_study_toml_stays_as_its_user_wrote_it(tiny_root: Path, small_quick: None, small_network: None) -> None:
     text = f"# mine\ndata   = {json.dumps(str(tiny_root))}  # ü\r\n[evaluate]\nseeds = 1\n\n# the end".encode()
     Path("study").mkdir()
     Path("study/study.toml").write_bytes(text)
     checkpoint = write_checkpoint(Path("tiny.pt"), seed=0)
     small = ["--recipe", "quick", "--arch", "resnet18", "--epochs", "1"]
     for command in (["shrink", "--portion", "0.4"], ["synthesize", "--ckpt", str(checkpoint)], ["evaluate", *small]):
-        result = runner.invoke(app, command)
-        assert result.exit_code == 0, result.output
+        values_of(*command)
         assert Path("study/study.toml").read_bytes() == text
 
 
-def test_an_option_that_stands_apart_is_reached_through_its_table() -> None:
-    Path("study").mkdir()
-    Path("study/study.toml").write_text('precision = "fp8"\n')
+def test_an_option_with_another_meaning_is_set_in_its_table_only() -> None:
+    write_settings('precision = "fp8"\n')
     assert "study.toml: precision = 'fp8'" in error_of("synthesize", "--ckpt", "shipped")
-    assert "run `reidaug shrink" in error_of("evaluate")  # its precision is another one
-    Path("study/study.toml").write_text('precision = "fp16"\n[evaluate]\nprecision = "fp16"\n')
+    assert "run `reidaug shrink" in error_of("evaluate")  # its precision is that of the baseline
+    write_settings('precision = "fp16"\n[evaluate]\nprecision = "fp16"\n')
     assert "run `reidaug shrink" in error_of("synthesize", "--ckpt", "shipped")
     assert "study.toml: precision = 'fp16'" in error_of("evaluate")
-    Path("study/study.toml").write_text('set = "pona"\n')
+    write_settings('set = "pona"\n')
     assert "study.toml holds set:" in error_of("ranks")
 
 
 def test_what_several_commands_have_is_shared() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    options = {name: {flag[2:] for option in each.params for flag in option.opts} for name, each in commands.items()}
-    having = [own - {"study"} for own in options.values() if "study" in own]
-    assert {key for own in having for key in own if sum(key in other for other in having) > 1} == SHARED
+    options = {name: {flag[2:] for o in command.params for flag in o.opts} for name, command in commands.items()}
+    counts = Counter(flag for flags in options.values() if "study" in flags for flag in flags - {"study"})
+    assert {flag for flag, count in counts.items() if count > 1} == SHARED
     assert all(set(keys) <= options[name] for name, keys in APART.items())

@@ -16,7 +16,7 @@ def test_running_out_of_memory_is_recognised_as_in_pona(words: str) -> None:
     assert OUT_OF_MEMORY == pona.errors.OUT_OF_MEMORY
 
 
-def test_what_is_ours_is_foreseen_and_anything_else_is_named() -> None:
+def test_errors_of_the_project_are_foreseen_and_others_are_unexpected() -> None:
     assert one_line(ReidAugError("two\n  lines")) == "two lines" and is_foreseen(ReidAugError(""))
     assert not is_foreseen(ValueError("out of range"))
     assert "unexpected ValueError: first (run again with --debug" in one_line(ValueError("first\nsecond"))

@@ -6,20 +6,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from reidaug.core import files
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import atomic_write, link_or_copy_files, locked
-from reidaug.study.plan import PlanRow
-
-A, B = "0002_c1s1_000451_03.jpg", "0002_c2s1_000451_03.jpg"
-PLAN = [
-    PlanRow(A, 2, 1, True, "", "keep"),
-    PlanRow(B, 2, 2, False, A, "generate"),
-    PlanRow("0003_c1s1_0_0.jpg", 3, 1, False, "", "drop"),
-]
 
 
 @pytest.mark.parametrize("data", ["ü\n", b"\x00\xff"])
@@ -37,11 +30,8 @@ def test_file_is_written_whole(tmp_path: Path, data: bytes | str) -> None:
 def test_full_disk_leaves_the_old_file_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
     atomic_write(tmp_path / "a", "old")
-    monkeypatch.setattr(files.os, failing, full)
+    monkeypatch.setattr(files.os, failing, Mock(side_effect=OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space"):
         atomic_write(tmp_path / "a", "new")
     assert [path.name for path in tmp_path.iterdir()] == ["a"] and (tmp_path / "a").read_text() == "old"
@@ -51,38 +41,34 @@ def files_in(folder: Path) -> dict[str, Path]:
     return {path.name: path for path in folder.iterdir()}
 
 
+def contents(files: dict[str, Path]) -> dict[str, bytes]:
+    return {name: path.read_bytes() for name, path in files.items()}
+
+
 def test_folder_is_linked_or_copied(tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tiny_root)
     link_or_copy_files(files_in(Path("query")), tmp_path / "link", copy=False)
     link_or_copy_files(files_in(Path("query")), tmp_path / "copy", copy=True)
     assert os.readlink(tmp_path / "link") == str(tiny_root / "query") and not (tmp_path / "copy").is_symlink()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "data", "link"]
-    contents = [{p.name: p.read_bytes() for p in (tmp_path / kind).iterdir()} for kind in ("link", "copy")]
-    assert contents[0] == contents[1] and len(contents[0]) == 8
+    copied = contents(files_in(tmp_path / "copy"))
+    assert copied == contents(files_in(tmp_path / "link")) and len(copied) == 8
 
 
-def test_files_of_several_folders_or_other_names_are_linked_or_copied_one_by_one(
-    tiny_root: Path, tmp_path: Path
-) -> None:
+def test_files_of_several_folders_are_linked_or_copied_one_by_one(tiny_root: Path, tmp_path: Path) -> None:
     some = {"a.jpg": next((tiny_root / "query").iterdir()), "b.jpg": next((tiny_root / "bounding_box_test").iterdir())}
     for copy in (False, True):
         target = tmp_path / str(copy)
         link_or_copy_files(some, target, copy)
-        assert {path.name: path.read_bytes() for path in target.iterdir()} == {
-            name: path.read_bytes() for name, path in some.items()
-        }
+        assert contents(files_in(target)) == contents(some)
         assert all(path.is_symlink() != copy for path in target.iterdir()) and not target.is_symlink()
 
 
-def test_copy_that_was_cut_is_not_taken_for_a_whole_one(
-    tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    copy = shutil.copyfile
-    monkeypatch.setattr(shutil, "copyfile", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
+def test_an_interrupted_copy_leaves_no_folder(tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(shutil, "copyfile", Mock(side_effect=KeyboardInterrupt))
         link_or_copy_files(files_in(tiny_root / "query"), tmp_path / "copy", copy=True)
     assert not (tmp_path / "copy").exists()
-    monkeypatch.setattr(shutil, "copyfile", copy)
     link_or_copy_files(files_in(tiny_root / "query"), tmp_path / "copy", copy=True)
     assert len(list((tmp_path / "copy").iterdir())) == 8
 

@@ -3,12 +3,12 @@
 import platform
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import pytest
-from typer.testing import CliRunner
 
-from reidaug.cli.app import app
 from reidaug.core.machine import keep_freed_memory
+from tests.cli.commands import error_of
 
 STEPS = """
 import resource, sys
@@ -26,26 +26,24 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone is told to keep memory")
-def test_freed_memory_is_taken_again_without_the_system():
-    def faults(how):
-        return int(
-            subprocess.run([sys.executable, "-c", STEPS, how], capture_output=True, check=True, text=True).stdout
-        )
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can keep freed memory")
+def test_freed_memory_is_reused_without_the_system() -> None:
+    def faults(how: str) -> int:
+        return int(subprocess.run([sys.executable, "-c", STEPS, how], capture_output=True, check=True).stdout)
 
     assert faults("kept") < 100 < faults("given back")
 
 
-def test_every_command_keeps_its_memory(monkeypatch):
-    called = []
-    monkeypatch.setattr("reidaug.cli.app.keep_freed_memory", lambda: called.append(1))
-    assert CliRunner().invoke(app, ["table", "--study", "nowhere"]).exit_code == 1
-    assert called
+def test_every_command_keeps_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    keep = Mock()
+    monkeypatch.setattr("reidaug.cli.app.keep_freed_memory", keep)
+    error_of("table", "--study", "nowhere")
+    keep.assert_called_once_with()
 
 
-def test_what_the_user_has_set_stays(monkeypatch):
-    called = []
-    monkeypatch.setattr("ctypes.CDLL", lambda _: called.append(1))
+def test_settings_of_the_user_are_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = Mock()
+    monkeypatch.setattr("ctypes.CDLL", library)
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "0")
     keep_freed_memory()
-    assert not called
+    library.assert_not_called()

@@ -1,4 +1,4 @@
-"""Dataclasses as JSON: what is written comes back, and what cannot be right is named."""
+"""Dataclasses as JSON: reading and writing, and errors that name the wrong field."""
 
 import json
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ class Outer:
 GOOD: dict[str, Any] = {"name": "a", "share": 1, "inner": {"count": 2}, "flag": True, "table": {"x": 0.5}, "new": 1}
 
 
-def test_what_was_written_comes_back(tmp_path: Path) -> None:
+def test_a_written_record_is_read_back(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps(GOOD))
     assert read_record(tmp_path / "a.json", Outer, "do") == Outer("a", 1, Inner(2), True, table={"x": 0.5})
 
@@ -53,13 +53,13 @@ def test_what_was_written_comes_back(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_field_is_named(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(ReidAugError, match=f"^place: {message}.*: do this$"):
-        record_of(Outer, {**GOOD, **change}, "place", "do this")
+    with pytest.raises(ReidAugError, match=f"^file: {message}.*: do this$"):
+        record_of(Outer, {**GOOD, **change}, "file", "do this")
 
 
-def test_a_file_that_is_none(tmp_path: Path) -> None:
+def test_a_file_that_is_not_json(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
-    for content, message in ((None, "no "), (b"", "no JSON"), (b"\xff", "no JSON"), (b"[" * 100_000, "no JSON")):
+    for content, message in ((None, "no "), (b"", "not a JSON"), (b"\xff", "not a JSON"), (b"[" * 10**5, "not a JSON")):
         if content is not None:
             path.write_bytes(content)
         with pytest.raises(ReidAugError, match=f"{message}.*: do this"):
@@ -69,8 +69,6 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
         read_record(path, Outer, "do this")
 
 
-def test_json_knows_no_infinity() -> None:
-    assert (
-        to_json({"a": [float("nan"), float("inf"), 1.5, True], "ü": None})
-        == '{"a": [null, null, 1.5, true], "ü": null}'
-    )
+def test_nan_and_infinity_become_null() -> None:
+    values = {"a": [float("nan"), float("inf"), 1.5, True], "ü": None}
+    assert to_json(values) == '{"a": [null, null, 1.5, true], "ü": null}'

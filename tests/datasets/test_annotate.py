@@ -29,23 +29,11 @@ runner = CliRunner()
 def save_model(folder: Path, experts: int = 1, labels: int = 17, seed: int = 0) -> Path:
     """A ViTPose with random weights that answers something other than noise around 0."""
     import torch
-    from transformers import (
-        VitPoseBackboneConfig,
-        VitPoseConfig,
-        VitPoseForPoseEstimation,
-        VitPoseImageProcessor,
-    )
+    from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation, VitPoseImageProcessor
 
     torch.manual_seed(seed)
-    backbone = VitPoseBackboneConfig(
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        mlp_ratio=2,
-        out_indices=[1],
-        num_experts=experts,
-        part_features=4,
-    )
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "mlp_ratio": 2, "part_features": 4}
+    backbone = VitPoseBackboneConfig(out_indices=[1], num_experts=experts, **sizes)
     model = VitPoseForPoseEstimation(VitPoseConfig(backbone_config=backbone, num_labels=labels))
     model.save_pretrained(folder)
     VitPoseImageProcessor().save_pretrained(folder)
@@ -66,13 +54,13 @@ def estimator(model: Path) -> PoseEstimator:
 def seen(monkeypatch: pytest.MonkeyPatch, estimator: PoseEstimator) -> Iterator[list[int]]:
     """Loads the tiny model from memory and notes how many images each call is given."""
     counts: list[int] = []
-    original = PoseEstimator._estimate
+    original = PoseEstimator.__call__
 
-    def counted(self: PoseEstimator, images: Any, threshold: float) -> np.ndarray:
+    def counted(self: PoseEstimator, images: Any, *settings: Any) -> np.ndarray:
         counts.append(len(images))
-        return original(self, images, threshold)
+        return original(self, images, *settings)
 
-    monkeypatch.setattr(PoseEstimator, "_estimate", counted)
+    monkeypatch.setattr(PoseEstimator, "__call__", counted)
     monkeypatch.setattr(PoseEstimator, "load", lambda *_: estimator)
     yield counts
 
@@ -110,15 +98,15 @@ class BrightnessNetwork:
 def test_a_bright_spot_is_found_where_it_is(size: tuple[int, int], estimator: PoseEstimator) -> None:
     """Independent of every formula: the spot goes through box, crop, normalisation and back."""
     height, width = size
-    places = [(0.5, 0.5), (0.1, 0.2), (0.9, 0.85), (0.3, 0.95), (0.75, 0.06)]
-    spots = np.array([[round(x * width), round(y * height)] for x, y in places])
+    positions = [(0.5, 0.5), (0.1, 0.2), (0.9, 0.85), (0.3, 0.95), (0.75, 0.06)]
+    spots = np.array([[round(x * width), round(y * height)] for x, y in positions])
     ys, xs = np.mgrid[:height, :width]
     sigma = 0.03 * max(size)
     images = np.stack([np.exp(-((xs - x) ** 2 + (ys - y) ** 2) / (2 * sigma**2)) for x, y in spots])
     images = np.repeat((images * 255).astype(np.uint8)[..., None], 3, axis=3)
-    found = PoseEstimator(BrightnessNetwork(), estimator.processor, "cpu")(images)
-    assert found.shape == (5, 18, 2) and found.dtype == np.float32
-    assert np.abs(found - spots[:, None]).max() < 0.6
+    joints = PoseEstimator(BrightnessNetwork(), estimator.processor, "cpu")(images)
+    assert joints.shape == (5, 18, 2) and joints.dtype == np.float32
+    assert np.abs(joints - spots[:, None]).max() < 0.6
 
 
 def test_mapping_by_hand() -> None:
@@ -126,10 +114,10 @@ def test_mapping_by_hand() -> None:
     joints = from_coco(coco)
     assert joints[:, 0].tolist() == [0, 5.5, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3]
     np.testing.assert_array_equal(joints[:, 1], joints[:, 0] * 10)
-    for shoulder, place in ((5, 5), (6, 2)):
+    for shoulder, joint in ((5, 5), (6, 2)):
         hidden = coco.copy()
         hidden[shoulder] = np.nan
-        assert np.flatnonzero(np.isnan(from_coco(hidden)).all(axis=1)).tolist() == sorted([1, place])
+        assert np.flatnonzero(np.isnan(from_coco(hidden)).all(axis=1)).tolist() == sorted([1, joint])
 
 
 def test_threshold_and_border(estimator: PoseEstimator) -> None:
@@ -190,15 +178,15 @@ def test_a_killed_run_goes_on(
     whole, out, part = tmp_path / "whole.csv", tmp_path / "a.csv", tmp_path / ".a.csv.part"
     arguments = ["--batch-size", 8, "--threshold", 0]
     run(tiny_root, "--out", whole, *arguments)
-    counted = PoseEstimator._estimate
+    counted = PoseEstimator.__call__
 
-    def killed(self: PoseEstimator, images: Any, threshold: float) -> np.ndarray:
+    def killed(self: PoseEstimator, images: Any, *settings: Any) -> np.ndarray:
         if len(part.read_bytes().splitlines()) > 16:
             raise KeyboardInterrupt
-        return counted(self, images, threshold)
+        return counted(self, images, *settings)
 
     with monkeypatch.context() as patch:
-        patch.setattr(PoseEstimator, "_estimate", killed)
+        patch.setattr(PoseEstimator, "__call__", killed)
         assert runner.invoke(app, ["pose", str(tiny_root), "--out", str(out), *map(str, arguments)]).exit_code == 130
     assert not out.exists()
     with open(part, "ab") as file:
@@ -216,7 +204,7 @@ def test_complete_file_is_left_alone_and_another_is_refused(tmp_path: Path, tiny
     assert result.exit_code == 0 and "nothing was done" in result.stderr and not seen
     assert run(tiny_root, "--out", out, "--force")["estimated"] == 36
     changed = sorted(split_folder(tiny_root, "train").iterdir())[0]
-    Image.new("RGB", (64, 128)).save(changed, "JPEG")  # as when another generator paints under the same names
+    Image.new("RGB", (64, 128)).save(changed, "JPEG")  # as when another generator writes under the same names
     assert "was not made of these images as they are now" in error_of(tiny_root, "--out", out)
     out.write_text("mine")
     assert "--force" in error_of(tiny_root, "--out", out) and out.read_text() == "mine"
@@ -239,7 +227,7 @@ def test_a_broken_image_is_named_and_the_rest_is_kept(tmp_path: Path, tiny_root:
     assert out.read_bytes() == whole.read_bytes()
 
 
-def test_force_starts_anew_with_other_settings(tmp_path: Path, tiny_root: Path, seen: list[int]) -> None:
+def test_force_starts_again_with_other_settings(tmp_path: Path, tiny_root: Path, seen: list[int]) -> None:
     out = tmp_path / "a.csv"
     (tmp_path / ".a.csv.part").write_text('{"threshold": 0.7}\n')
     assert "threshold 0.7, now 0.3" in error_of(tiny_root, "--out", out)
@@ -269,7 +257,7 @@ def test_broken_models(tmp_path: Path, tiny_root: Path, model: Path) -> None:
     shutil.copytree(model, folder)
     weights = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(weights[: len(weights) // 2])
-    assert "cannot be had" in message(folder)
+    assert "cannot be loaded" in message(folder)
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     assert "pytorch_model.bin is a pickle" in message(folder)
     assert "no config.json" in message(tmp_path)
@@ -292,7 +280,7 @@ def test_no_network(tmp_path: Path, tiny_root: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(transformers.VitPoseForPoseEstimation, "from_pretrained", refuse)
     message = error_of(tiny_root, "--out", tmp_path / "a.csv", "--device", "cpu")
-    assert "usyd-community/vitpose-base-simple cannot be had" in message and "model.safetensors" in message
+    assert "usyd-community/vitpose-base-simple cannot be loaded" in message and "model.safetensors" in message
 
 
 def test_without_transformers(tmp_path: Path, tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,9 +298,9 @@ def test_accuracy_on_rendered_people(tmp_path: Path) -> None:
     root = write_mannequins(tmp_path / "people", MannequinConfig(train_ids=8, test_ids=2, images=8), lambda *_: None)
     truth = read_annotations(root / "market-annotation-train.csv")
     run(root, "--out", tmp_path / "a.csv", "--model", weights)
-    found = read_annotations(tmp_path / "a.csv").select(truth.names)
+    estimated = read_annotations(tmp_path / "a.csv").select(truth.names)
     head = truth.keypoints[:, [0, 1, 14, 15, 16, 17]]
     measured = np.isfinite(head).all(axis=2).sum(axis=1) >= 2
     span = (np.nanmax(head[measured], axis=1) - np.nanmin(head[measured], axis=1))[:, None]
-    right = (np.abs(found - truth.keypoints)[measured] < 0.5 * span).all(axis=2)
+    right = (np.abs(estimated - truth.keypoints)[measured] < 0.5 * span).all(axis=2)
     assert right.sum() / np.isfinite(truth.keypoints[measured]).all(axis=2).sum() > 0.5

@@ -87,8 +87,8 @@ def test_images_and_pairs_are_those_of_the_files(root: Path) -> None:
     images, names, _ = read(root)
     assert images.images.shape == (6, 3, 256, 176)
     assert names == [person + view for person in PEOPLE for view in VIEWS]
-    found = [f"{names[a]},{names[b]}" for a, b in images.pairs.tolist()]
-    assert found == (root / PAIRS).read_text().splitlines()[1:]
+    pairs = [f"{names[a]},{names[b]}" for a, b in images.pairs.tolist()]
+    assert pairs == (root / PAIRS).read_text().splitlines()[1:]
     np.testing.assert_array_equal(images.keypoints.numpy(), read_annotations(root / KEYPOINTS).keypoints)
 
 
@@ -112,12 +112,12 @@ def test_keypoints_of_the_whole_images_give_the_same(root: Path) -> None:
     write_annotations(root / FULL_KEYPOINTS, annotations.names, whole)
     (root / KEYPOINTS).unlink()
     images, _, said = read(root)
-    found = images.keypoints.numpy()
-    assert np.isnan(found[0, 4]).all() and np.isnan(found[1, [4, 7]]).all()
-    assert found[2, [4, 7]].tolist() == [[0, 60], [175, 60]]
+    keypoints = images.keypoints.numpy()
+    assert np.isnan(keypoints[0, 4]).all() and np.isnan(keypoints[1, [4, 7]]).all()
+    assert keypoints[2, [4, 7]].tolist() == [[0, 60], [175, 60]]
     untouched = [joint for joint in range(18) if joint not in (4, 7)]
-    np.testing.assert_array_equal(found[:, untouched], expected[:, untouched])
-    assert f"2 joints in {FULL_KEYPOINTS} lie outside of the crop and count as missing" in said
+    np.testing.assert_array_equal(keypoints[:, untouched], expected[:, untouched])
+    assert f"2 joints in {FULL_KEYPOINTS} lie outside the crop and count as missing" in said
 
 
 def test_joints_that_the_crop_cuts_off_leave_no_heat_as_in_the_public_files() -> None:
@@ -127,8 +127,8 @@ def test_joints_that_the_crop_cuts_off_leave_no_heat_as_in_the_public_files() ->
     cropped, outside = crop_keypoints(Annotations(("a.jpg",), keypoints), Path("k.csv"), 0)
     assert outside == 2
     before, after = (
-        pona.render_heatmaps(torch.from_numpy(each), size=(256, 176), sigma=None)
-        for each in (keypoints, cropped.keypoints)
+        pona.render_heatmaps(torch.from_numpy(points), size=(256, 176), sigma=None)
+        for points in (keypoints, cropped.keypoints)
     )
     assert (before == after).all() and after.sum() == 16
 
@@ -213,12 +213,12 @@ def test_broken_pairs_are_refused(root: Path, rows: str, expected: str) -> None:
         read(root)
 
 
-@pytest.mark.parametrize("place", [(222, 60), (-46, 60), (60, 261), (60, -7)])
-def test_a_joint_outside_of_the_whole_image_is_named_with_its_line(root: Path, place: tuple[int, int]) -> None:
+@pytest.mark.parametrize("point", [(222, 60), (-46, 60), (60, 261), (60, -7)])
+def test_a_joint_outside_the_whole_image_is_named_with_its_line(root: Path, point: tuple[int, int]) -> None:
     annotations = read_annotations(root / KEYPOINTS)
-    annotations.keypoints[3, 4] = place
+    annotations.keypoints[3, 4] = point
     write_annotations(root / KEYPOINTS, annotations.names, annotations.keypoints)
-    where = f"line 5: the right wrist of {annotations.names[3]} lies at x = {place[0]}, y = {place[1]}"
+    where = f"line 5: the right wrist of {annotations.names[3]} lies at x = {point[0]}, y = {point[1]}"
     with pytest.raises(ReidAugError, match=rf"{where}, expected x -40 to 215 and y 0 to 255 \(1 such joints\)"):
         read(root)
 
@@ -230,8 +230,8 @@ def test_a_grid_of_pairs(root: Path) -> None:
         app, ["grid", "--ckpt", "pona.pt", "--data", str(root), "--layout", "pairs", "--json", "--device", "cpu"]
     )
     assert result.exit_code == 0, result.output
-    found = json.loads(result.stdout)
-    pairs = list(zip(found["persons"], found["poses"], strict=True))
+    values = json.loads(result.stdout)
+    pairs = list(zip(values["persons"], values["poses"], strict=True))
     assert sorted(person.rpartition("_")[0] + "_" for person, _ in pairs) == sorted(PEOPLE)
     assert all(a != b and a.rpartition("_")[0] == b.rpartition("_")[0] for a, b in pairs)
     with Image.open("grid.png") as picture:

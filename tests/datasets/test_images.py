@@ -24,9 +24,8 @@ def test_another_size_is_refused(tiny_root: Path) -> None:
     paths = sorted(split_folder(tiny_root, "query").iterdir())[:3]
     with Image.open(paths[1]) as image:
         image.resize((48, 96)).save(paths[1])
-    with pytest.raises(
-        ReidAugError, match=re.escape(f"{paths[1]} is 96 x 48 pixels (height x width), expected 128 x 64")
-    ):
+    one = f"{paths[1]} is 96 x 48 pixels (height x width), expected 128 x 64"
+    with pytest.raises(ReidAugError, match=re.escape(one)):
         read_images(paths, size=(128, 64))
     both = f"{paths[1]} is 96 x 48 pixels (height x width) but {paths[0]} is 128 x 64"
     with pytest.raises(ReidAugError, match=re.escape(both)):

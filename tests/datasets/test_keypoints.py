@@ -102,7 +102,7 @@ def test_published_file_goes_there_and_back(published: Path, tmp_path: Path, spl
         (f"a.jpg: {ONES}: {json.dumps([True] * 18)}", "other than pixel coordinates"),
         (f"a.jpg: {ONES}: {json.dumps(['1'] * 18)}", "other than pixel coordinates"),
         (f" : {ONES}: {ONES}", "name is empty"),
-        (ROW, "stands in line 2 already"),
+        (ROW, "is in line 2 already"),
     ],
 )
 def test_broken_row_is_named_with_its_line(tmp_path: Path, row: str, expected: str) -> None:

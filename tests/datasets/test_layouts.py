@@ -18,7 +18,9 @@ from tests.factories import write_checkpoint
 
 
 def test_what_is_no_data_set_says_what_is_expected(tmp_path: Path) -> None:
-    with pytest.raises(ReidAugError, match="no data set that can be read; expected a Market-1501 root with bounding_"):
+    with pytest.raises(
+        ReidAugError, match="not a data set that can be read; expected a Market-1501 root with bounding_"
+    ):
         open_dataset(tmp_path)
     with pytest.raises(ReidAugError, match="no such data folder"):
         open_dataset(tmp_path / "absent")
@@ -66,7 +68,9 @@ def people(tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_another_kind_of_data_set_does_the_main_job(people: Path, own_folder: Path, small_quick: None) -> None:
+def test_another_kind_of_data_set_does_the_main_job(
+    people: Path, own_folder: Path, small_quick: None, small_network: None
+) -> None:
     runner = CliRunner()
     result = runner.invoke(app, ["inspect", str(people), "--json"])
     assert result.exit_code == 0, result.output

@@ -7,13 +7,7 @@ import pytest
 
 from reidaug.core.errors import ReidAugError
 from reidaug.datasets.layouts import open_dataset
-from reidaug.datasets.market1501 import (
-    ROOT_NAME,
-    check_output_path,
-    find_root,
-    parse_name,
-    split_folder,
-)
+from reidaug.datasets.market1501 import ROOT_NAME, check_output_path, find_root, parse_name, split_folder
 
 READER = re.compile(r"([-\d]+)_c(\d)")  # torchreid and fast-reid, on the whole path
 
@@ -37,22 +31,10 @@ def test_names(name: str, pid: int, camid: int) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *[
-            "Thumbs.db",
-            "0002_c1s1_000451_03.JPG",
-            "0002_c1s1_000451_03.png",
-            "0002.jpg",
-            "_c1s1.jpg",
-            "-2_c1s1_0_0.jpg",
-        ],
-        *[
-            "../0002_c1s1_000451_03.jpg",
-            "0002_c1s1/x.jpg",
-            "0002_c1s1 (copy).jpg",
-            "0002_c1s1:x.jpg",
-            "0002_c1s1,x.jpg",
-        ],
-        *["x0002_c1s1_000451_03.jpg", "0002_c1s1_000451_03.jpg\n", '0002_c1s1"x.jpg', "0002_c1s1_\udcff.jpg", ""],
+        *["Thumbs.db", "0002_c1s1_000451_03.JPG", "0002_c1s1_000451_03.png", "0002.jpg", "_c1s1.jpg"],
+        *["-2_c1s1_0_0.jpg", "../0002_c1s1_000451_03.jpg", "0002_c1s1/x.jpg", "0002_c1s1 (copy).jpg"],
+        *["0002_c1s1:x.jpg", "0002_c1s1,x.jpg", "x0002_c1s1_000451_03.jpg", "0002_c1s1_000451_03.jpg\n"],
+        *['0002_c1s1"x.jpg', "0002_c1s1_\udcff.jpg", ""],
     ],
 )
 def test_other_names_are_refused(name: str) -> None:
@@ -62,11 +44,11 @@ def test_other_names_are_refused(name: str) -> None:
 
 def test_scan_is_sorted_and_passes_over_other_files(tiny_root: Path) -> None:
     (split_folder(tiny_root, "gallery") / "0101_c1s1_000451_03.JPG").touch()
-    records = open_dataset(tiny_root).images("gallery")
-    names = [record.name for record in records]
+    images = open_dataset(tiny_root).images("gallery")
+    names = [image.name for image in images]
     assert names == sorted(names) and "Thumbs.db" not in names and len(names) == 4 * 4 + 3 + 4
-    assert sum(record.pid == -1 for record in records) == 3
-    assert sum(record.pid == 0 for record in records) == 4  # one of them ends in .jpg.jpg
+    assert sum(image.pid == -1 for image in images) == 3
+    assert sum(image.pid == 0 for image in images) == 4  # one of them ends in .jpg.jpg
     assert len(open_dataset(tiny_root).images("train")) == 36 and len(open_dataset(tiny_root).images("query")) == 8
 
 

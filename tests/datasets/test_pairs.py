@@ -46,15 +46,8 @@ def test_only_shoulders_and_hips_matter(joint: int) -> None:
 
 
 def test_order_is_that_of_the_file_not_of_the_persons() -> None:
-    names = (
-        "0007_c1s1_1.jpg",
-        "0002_c1s1_1.jpg",
-        "0007_c1s1_0.jpg",
-        "-1_c1s1_0.jpg",
-        "-1_c1s1_1.jpg",
-        "0002_c1s1_0.jpg",
-    )
-    annotations = Annotations(names, np.ones((6, 18, 2), dtype=np.float32))
+    stems = ["0007_c1s1_1", "0002_c1s1_1", "0007_c1s1_0", "-1_c1s1_0", "-1_c1s1_1", "0002_c1s1_0"]
+    annotations = Annotations(tuple(f"{stem}.jpg" for stem in stems), np.ones((6, 18, 2), dtype=np.float32))
     assert all_pairs(annotations).tolist() == [[0, 2], [2, 0], [1, 5], [5, 1]]
 
 
@@ -105,10 +98,9 @@ def test_names_are_checked(tmp_path: Path) -> None:
 
 
 def test_pairs_file_takes_root_or_the_folder_around_it(tiny_root: Path, tmp_path: Path) -> None:
-    assert pairs_file(tiny_root, "train", tmp_path / "a.csv") == pairs_file(
-        tiny_root.parent, "train", tmp_path / "b.csv"
-    )
-    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    first, second = tmp_path / "a.csv", tmp_path / "b.csv"
+    assert pairs_file(tiny_root, "train", first) == pairs_file(tiny_root.parent, "train", second)
+    assert first.read_bytes() == second.read_bytes()
     with pytest.raises(ReidAugError, match="cannot draw"):
         pairs_file(tiny_root, "train", tmp_path / "c.csv", 10**6)
     assert not (tmp_path / "c.csv").exists()
@@ -120,10 +112,10 @@ def test_pairs_of_a_root_are_those_of_its_gallery_and_of_training_images_that_ar
     gone = sorted(split_folder(tiny_root, "train").glob("0002*"))
     for path in gone:
         path.unlink()
-    for split, place in (("test", "gallery"), ("train", "train")):
-        assert pairs_file(tiny_root, split, tmp_path / "pairs.csv")[0] > 10
+    for file, split in (("test", "gallery"), ("train", "train")):
+        assert pairs_file(tiny_root, file, tmp_path / "pairs.csv")[0] > 10
         named = {name for pair in read_pairs(tmp_path / "pairs.csv") for name in pair}
-        assert named <= {path.name for path in split_folder(tiny_root, place).iterdir()}
+        assert named <= {path.name for path in split_folder(tiny_root, split).iterdir()}
     (tmp_path / "bare").mkdir()
     for path in tiny_root.glob("*.csv"):
         (tmp_path / "bare" / path.name).write_bytes(path.read_bytes())

@@ -73,10 +73,10 @@ def test_every_format_gives_the_same_joints(
     hidden = hidden | {1} if hidden & {2, 5} else hidden - {1}
     pose = POSE.copy()
     pose[list(hidden)] = np.nan
-    found = read_keypoints(form(tmp_path_factory.mktemp("form"), pose))
-    assert found.names[0] == "a.jpg" and found.keypoints.dtype == np.float32
-    np.testing.assert_array_equal(found.keypoints[0], pose.astype(np.float32))
-    assert np.isnan(found.keypoints[1:]).all()
+    annotations = read_keypoints(form(tmp_path_factory.mktemp("form"), pose))
+    assert annotations.names[0] == "a.jpg" and annotations.keypoints.dtype == np.float32
+    np.testing.assert_array_equal(annotations.keypoints[0], pose.astype(np.float32))
+    assert np.isnan(annotations.keypoints[1:]).all()
 
 
 @pytest.mark.parametrize(
@@ -89,19 +89,19 @@ def test_every_format_gives_the_same_joints(
     ],
 )
 def test_several_people_in_coco(tmp_path: Path, people: list[dict[str, Any]], expected: int) -> None:
-    entries = [{"image_id": "a.jpg", "keypoints": flat(COCO, POSE + i)} | each for i, each in enumerate(people)]
-    found = read_keypoints(write(tmp_path / "a.json", entries)).keypoints
-    np.testing.assert_array_equal(found[0], (POSE + expected).astype(np.float32))
+    entries = [{"image_id": "a.jpg", "keypoints": flat(COCO, POSE + i)} | person for i, person in enumerate(people)]
+    keypoints = read_keypoints(write(tmp_path / "a.json", entries)).keypoints
+    np.testing.assert_array_equal(keypoints[0], (POSE + expected).astype(np.float32))
 
 
 def test_several_people_in_openpose(tmp_path: Path) -> None:
     people = [{"pose_keypoints_2d": flat(OPENPOSE, POSE + i, score)} for i, score in enumerate((0.3, 0.8, 0.5))]
     write(tmp_path / "a_keypoints.json", {"people": people})
     write(tmp_path / "b_keypoints.json", {"people": []})
-    found = read_keypoints(tmp_path, names=["b.png", "c.jpg"])
-    assert found.names == ("a.jpg", "b.png")
-    np.testing.assert_array_equal(found.keypoints[0], (POSE + 1).astype(np.float32))
-    assert np.isnan(found.keypoints[1]).all()
+    annotations = read_keypoints(tmp_path, names=["b.png", "c.jpg"])
+    assert annotations.names == ("a.jpg", "b.png")
+    np.testing.assert_array_equal(annotations.keypoints[0], (POSE + 1).astype(np.float32))
+    assert np.isnan(annotations.keypoints[1]).all()
 
 
 def test_uncertain_joints_and_those_left_of_the_image_are_missing(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ GOOD = {"image_id": "a.jpg", "keypoints": flat(COCO)}
     ("content", "expected"),
     [
         ("{", "line 1: not valid JSON"),
-        ("[" * 100_000, "no JSON file"),
+        ("[" * 100_000, "not a JSON file"),
         ("[]", "no images"),
         ("{}", "'images' and 'annotations'"),
         ([GOOD, 5], "entry 2: expected an object"),

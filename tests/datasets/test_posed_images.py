@@ -18,14 +18,14 @@ def test_images_and_poses_of_every_split(tiny_root: Path) -> None:
     assert {train.name, query.name} <= set(source.by_name)
     images = source.images([query.name, train.name])
     assert np.array_equal(images[0], read_image(query)) and np.array_equal(images[1], read_image(train))
-    known = read_annotations(tiny_root / FILES["test"])
-    assert np.array_equal(source.keypoints([query.name]), known.select([query.name]), equal_nan=True)
+    annotations = read_annotations(tiny_root / FILES["test"])
+    assert np.array_equal(source.keypoints([query.name]), annotations.select([query.name]), equal_nan=True)
 
 
 def test_test_pairs_are_those_of_the_gallery(tiny_root: Path) -> None:
     gallery = {path.name for path in (tiny_root / "bounding_box_test").iterdir()}
-    known = read_annotations(tiny_root / FILES["test"]).only(gallery)
-    expected = [(known.names[a], known.names[b]) for a, b in all_pairs(known).tolist()]
+    annotations = read_annotations(tiny_root / FILES["test"]).only(gallery)
+    expected = [(annotations.names[a], annotations.names[b]) for a, b in all_pairs(annotations).tolist()]
     assert posed_images_of(tiny_root).test_pairs() == expected and len(expected) > 10
 
 

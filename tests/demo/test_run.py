@@ -61,9 +61,9 @@ def test_shipped_generator_beats_both_guesses_on_people_it_has_not_seen(people: 
         torch.from_numpy(annotations.keypoints[target]),
     )
     truth = images[target].astype(float)
-    mine = np.abs(generated.permute(0, 2, 3, 1).numpy() - truth).mean()
-    assert mine < np.abs(images.mean(axis=0) - truth).mean()
-    assert mine < np.abs(images[condition] - truth).mean()
+    error = np.abs(generated.permute(0, 2, 3, 1).numpy() - truth).mean()
+    assert error < np.abs(images.mean(axis=0) - truth).mean()
+    assert error < np.abs(images[condition] - truth).mean()
 
 
 def test_demo_ends_in_a_table_and_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Saved features: what is written comes back; foreign, broken, outdated and not finite ones are one clear line."""
+"""Saved features: what is written is read; foreign, broken, outdated and non-finite files are one clear line."""
 
 import pickle
 from pathlib import Path
@@ -40,7 +40,7 @@ def test_what_is_written_comes_back(data: Dataset, tmp_path: Path) -> None:
     np.testing.assert_array_equal(read.gallery, features.gallery)
     assert read.query_images == tuple(data.images("query")) and read.gallery_images == tuple(data.images("gallery"))
     _, _, *ids = read.ranking_arguments()
-    assert [each.tolist() for each in ids] == [[1, 2], [-1, 1, 2], [1, 1], [1, 2, 3]]
+    assert [array.tolist() for array in ids] == [[1, 2], [-1, 1, 2], [1, 1], [1, 2, 3]]
     assert evaluate_ranking(*read.ranking_arguments()).queries == 2
 
 
@@ -69,7 +69,7 @@ def test_absent_features(data: Dataset, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["text", "pickle", "cut", "object", "npy", "foreign", "names", "empty"])
-def test_a_file_that_is_none(what: str, data: Dataset, tmp_path: Path) -> None:
+def test_a_file_that_holds_no_features(what: str, data: Dataset, tmp_path: Path) -> None:
     path = tmp_path / "key.npz"
     save_features(path, example(data))
     with np.load(path) as content:

@@ -1,6 +1,7 @@
-"""evaluate --rerank and --save-models: what is kept is used, and nothing is trained that need not be."""
+"""evaluate --rerank and --save-models: what is saved is used, and nothing is trained without need."""
 
 import json
+import shutil
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -14,7 +15,7 @@ from reidaug.study.folder import Study
 SMALL = ["--recipe", "quick", "--arch", "resnet18", "--epochs", "1", "--device", "cpu"]
 FIELDS = ("rerank_mean_ap", "rerank_mean_ap_trapezoid", "rerank_rank1")
 runner = CliRunner()
-pytestmark = pytest.mark.usefixtures("study", "small_quick")
+pytestmark = pytest.mark.usefixtures("study", "small_quick", "small_network")
 
 
 def evaluate(*arguments: str) -> Result:
@@ -62,8 +63,6 @@ def test_without_features_it_is_trained_again_and_said(study: Study) -> None:
 
 
 def test_equal_sets_share_features_and_re_ranked_scores(study: Study) -> None:
-    import shutil
-
     none = study.set_root(0.4, "none").parent
     shutil.copytree(none, none.with_name("twin"), symlinks=True)
     evaluate("--save-models")

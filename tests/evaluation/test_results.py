@@ -30,8 +30,8 @@ def test_missing_file_has_no_rows(tmp_path: Path) -> None:
 
 def test_round_trip_keeps_order_and_the_newest_of_a_key(tmp_path: Path) -> None:
     path = tmp_path / "study" / "results.jsonl"
-    for each in (result("a"), result("b"), result("a", 0.7)):
-        append_result(path, each)
+    for line in (result("a"), result("b"), result("a", 0.7)):
+        append_result(path, line)
     assert [(r.key, r.mean_ap) for r in read_results(path)] == [("b", 0.5), ("a", 0.7)]
     assert len(path.read_text().splitlines()) == 3
 
@@ -106,8 +106,8 @@ def test_every_field_comes_back(tmp_path: Path) -> None:
     origin = {"missing": 3, "copied": 1, "seen_missing": None, "protocol": "strict", "generator": {"sha256": "b"}}
     reranked = {"rerank_mean_ap": 0.4, "rerank_mean_ap_trapezoid": 0.3, "rerank_rank1": 0.5, "reranking": {"k1": 20}}
     whole = result("a", asked_precision="fp32", reduced_fingerprint="c", care={"synthetic_weight": 0.5}, **reranked)
-    for each in (whole, result("b", **origin)):
-        append_result(path, each)
+    for line in (whole, result("b", **origin)):
+        append_result(path, line)
     assert read_results(path) == [whole, result("b", **origin)]
     assert result("b", **origin).values().keys() >= origin.keys() and "provenance" not in result("b", **origin).values()
     assert "missing" not in whole.values() and "asked_precision" not in result("b").values()
@@ -116,9 +116,9 @@ def test_every_field_comes_back(tmp_path: Path) -> None:
 def test_care_does_not_keep_the_rows_of_older_images() -> None:
     old = result("a", set="pona", training_fingerprint="old")
     with_care = replace(old, key="b", care={"synthetic_weight": 0.5})
-    assert [each.key for each in current_results([old, with_care])] == ["a", "b"]
+    assert [r.key for r in current_results([old, with_care])] == ["a", "b"]
     new = replace(old, key="c", training_fingerprint="new")
-    assert [each.key for each in current_results([old, with_care, new])] == ["c"]
+    assert [r.key for r in current_results([old, with_care, new])] == ["c"]
 
 
 def test_key_depends_on_everything_and_not_on_order() -> None:
@@ -137,5 +137,5 @@ def test_a_row_written_again_is_the_newest(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     for key in ("a", "b", "a"):
         append_result(path, result(key))
-    assert [each.key for each in read_results(path)] == ["b", "a"]
-    assert [each.key for each in current_results(read_results(path))] == ["a"]
+    assert [r.key for r in read_results(path)] == ["b", "a"]
+    assert [r.key for r in current_results(read_results(path))] == ["a"]

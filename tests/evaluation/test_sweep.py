@@ -22,7 +22,7 @@ from tests.factories import write_checkpoint
 
 SMALL = ["--recipe", "quick", "--arch", "resnet18", "--epochs", "1", "--device", "cpu", "--seeds", "1"]
 runner = CliRunner()
-pytestmark = pytest.mark.usefixtures("small_quick")
+pytestmark = pytest.mark.usefixtures("small_quick", "small_network")
 
 
 @pytest.fixture(autouse=True)
@@ -48,11 +48,11 @@ def test_one_command_gives_the_whole_table_and_does_nothing_twice() -> None:
     assert cells(first) == {*((name, p) for p in (0.4, 0.6) for name in sets), ("full", 1.0)}
     assert (
         "sweep: none, source-copy, one, two at p = 0.40, 0.60, and full: 9 training sets x 1 seed = 9 baselines to "
-        "train, and 72 images to paint, on cpu: about" in first.stderr
+        "train, and 72 images to generate, on cpu: about" in first.stderr
     )
     again = sweep(*arguments)
     assert json.loads(again.stdout) == json.loads(first.stdout) and "nothing to train" in again.stderr
-    assert "= 9 baselines (9 are there already), and 0 images to paint (72 are there already), on cpu\n" in again.stderr
+    assert "= 9 baselines (9 exist already), and 0 images to generate (72 exist already), on cpu\n" in again.stderr
 
 
 def test_processes_share_the_sets_and_the_last_one_sees_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,10 +104,10 @@ def test_a_process_without_a_share_ends_quietly(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("RANK", "3")
     result = sweep("--portions", "0.4")
     assert cells(result) == set() and "this process's share: 0" in result.stderr
-    assert "are there already" not in result.stderr
+    assert "exist already" not in result.stderr
 
 
-def test_seeds_of_one_set_are_shared_and_its_images_painted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seeds_of_one_set_are_shared_and_its_images_generated_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "6")
     seeds = []
     for rank in range(6):
@@ -115,11 +115,11 @@ def test_seeds_of_one_set_are_shared_and_its_images_painted_once(monkeypatch: py
         result = sweep("--portions", "0.4", "--ckpt", "one.pt", "--seeds", "2")
         seeds.append(len(json.loads(result.stdout)["rows"]))
         assert f"{5 - rank} of 6 baselines" in result.stderr or rank == 5
-        assert ("painted (17 by this run)" in result.stderr) == (rank == 1), result.stderr
+        assert ("(17 by this run)" in result.stderr) == (rank == 1), result.stderr
     assert seeds == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_process_waits_for_the_one_that_paints_its_set(own_folder: Path) -> None:
+def test_a_process_waits_for_the_one_that_generates_its_set(own_folder: Path) -> None:
     cells(sweep("--portions", "0.4"))  # makes the plan
     folder = own_folder / "study" / "p0.40" / "one"
     folder.mkdir()
@@ -150,7 +150,7 @@ def test_the_shipped_generator_gives_a_set_of_that_name(monkeypatch: pytest.Monk
     assert ("shipped", 0.4) in cells(sweep("--portions", "0.4", "--ckpt", "shipped"))
 
 
-def test_what_cannot_be_evaluated_is_said_before_anything_is_made() -> None:
+def test_what_cannot_be_evaluated_is_an_error_before_anything_is_written() -> None:
     result = sweep("--portions", "0.4", "--weights", "nowhere.pth")
     assert result.exit_code == 1 and "nowhere.pth" in result.stderr
     assert not Path("study").exists()
@@ -167,9 +167,9 @@ def test_portions_and_names_that_cannot_be() -> None:
     Path("full.pt").write_bytes(Path("one.pt").read_bytes())
     for arguments, message in (
         (["--ckpt", "one.pt", "--ckpt", "./one.pt"], "name of another set"),
-        (["--ckpt", "full.pt"], "--ckpt full.pt: its name names the row; rename the file to letters"),
+        (["--ckpt", "full.pt"], "--ckpt full.pt: the file's name becomes the name of the set; rename the file to"),
         (["--ckpt", "full.pt"], "none of none, full"),
-        (["--ckpt", "my one.pt"], "--ckpt my one.pt: its name names the row; rename the file to letters, digits"),
+        (["--ckpt", "my one.pt"], "--ckpt my one.pt: the file's name becomes the name of the set; rename the file to"),
         (["--ckpt", "nowhere.pt"], "nowhere.pt does not exist"),
     ):
         result = sweep("--portions", "0.4", *arguments)
@@ -192,15 +192,15 @@ def test_each_generator_is_timed_once_and_the_recipe_said_once(monkeypatch: pyte
     assert timed == ["one.pt"] and result.stderr.count("recipe quick (no GPU") == 1
 
 
-def painted(checkpoint: str, name: str, portion: str) -> None:
+def make_set(checkpoint: str, name: str, portion: str) -> None:
     """A set that was made without the sweep."""
     for arguments in (["shrink"], ["synthesize", "--ckpt", checkpoint, "--name", name, "--device", "cpu"]):
         result = runner.invoke(app, [*arguments, "--portion", portion])
         assert result.exit_code == 0, result.output
 
 
-def test_a_set_of_another_generator_is_said_before_anything_is_painted() -> None:
-    painted("two.pt", "one", "0.5")
+def test_a_set_of_another_generator_is_said_before_anything_is_generated() -> None:
+    make_set("two.pt", "one", "0.5")
     result = sweep("--portions", "0.3,0.5", "--ckpt", "two.pt", "--ckpt", "one.pt")
     assert result.exit_code == 1 and "study/p0.50/one was made with two.pt (" in result.stderr
     assert "rename one.pt" in result.stderr and "--name, or" not in result.stderr
@@ -211,7 +211,7 @@ def test_a_set_of_another_generator_is_said_before_anything_is_painted() -> None
 
 
 def test_complete_sets_are_not_announced_as_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    painted("one.pt", "one", "0.4")
+    make_set("one.pt", "one", "0.4")
     monkeypatch.setattr(sweep_module, "evaluate_study", lambda *_, **__: [])
     result = sweep("--portions", "0.4,0.6", "--ckpt", "one.pt")
-    assert "5 baselines to train, and 14 images to paint (22 are there already), on cpu: about" in result.stderr
+    assert "5 baselines to train, and 14 images to generate (22 exist already), on cpu: about" in result.stderr

@@ -9,14 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pona import PoNAError, generator_from_author_weights
-from tests.factories import wake
-
-
-def inputs(batch: int = 2, height: int = 32, width: int = 16) -> tuple[Tensor, Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    image = torch.rand(batch, 3, height, width, generator=generator) * 2 - 1
-    heatmaps = torch.rand(2, batch, 18, height, width, generator=generator)
-    return image, heatmaps[0], heatmaps[1]
+from tests.factories import generator_inputs, wake
 
 
 def reference_conv(channels: int, out_channels: int, norm: type[nn.Module]) -> nn.Module:
@@ -101,7 +94,7 @@ def test_author_weights_give_the_same_images(prefix: str, norm: str, block_norm:
     assert not generator.training
     assert (generator.config.width, len(generator.blocks)) == (8, 2)
     with torch.no_grad():
-        expected, generated = reference(*inputs()), generator(*inputs())
+        expected, generated = reference(*generator_inputs()), generator(*generator_inputs())
     assert expected.std() > 0.1
     torch.testing.assert_close(generated, expected, rtol=1e-4, atol=1e-5)
 

@@ -43,11 +43,11 @@ def test_colors_change_alike_in_both_images_of_a_pair() -> None:
     colors = draw_colors(2, 0.3, torch.Generator().manual_seed(0))
     batch = make_batch(data, torch.tensor([[0, 3], [4, 1]]), sigma=3.0, colors=colors)
     for images, rows in ((batch.condition_image, (0, 4)), (batch.target_image, (3, 1))):
-        for place, row in enumerate(rows):
-            matrix, offset = colors[place, :, :3], colors[place, :, 3:]
+        for index, row in enumerate(rows):
+            matrix, offset = colors[index, :, :3], colors[index, :, 3:]
             expected = (matrix @ to_float(data.images[row]).flatten(1) + offset).clamp(-1, 1).view(3, 16, 8)
-            assert torch.allclose(images[place], expected, atol=1e-6)
-            assert not torch.allclose(images[place], to_float(data.images[row]), atol=0.1)
+            assert torch.allclose(images[index], expected, atol=1e-6)
+            assert not torch.allclose(images[index], to_float(data.images[row]), atol=0.1)
 
 
 def test_no_strength_changes_no_colour() -> None:

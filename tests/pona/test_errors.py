@@ -29,10 +29,7 @@ def test_out_of_memory_advises_what_is_possible(batch: int, devices: int, advice
         (MemoryError(), True),
         (RuntimeError("CUDA out of memory. Tried to allocate 20 GiB"), True),
         (RuntimeError("MPS backend out of memory (MPS allocated: 3 GB)"), True),
-        (
-            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
-            True,
-        ),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), True),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes"), True),
         (RuntimeError("could not create a memory object"), True),
         (RuntimeError("could not create a primitive"), False),

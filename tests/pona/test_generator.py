@@ -2,22 +2,15 @@
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from pona import PoNAError, PoNAGenerator
 from pona.generator import GeneratorConfig
-from tests.factories import wake
+from tests.factories import generator_inputs, wake
 
 
 def count(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
-
-
-def inputs(batch: int = 2, height: int = 32, width: int = 16) -> tuple[Tensor, Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    image = torch.rand(batch, 3, height, width, generator=generator) * 2 - 1
-    heatmaps = torch.rand(2, batch, 18, height, width, generator=generator)
-    return image, heatmaps[0], heatmaps[1]
 
 
 @pytest.mark.parametrize(
@@ -36,7 +29,7 @@ def test_number_of_parameters(blocks: int, norm: str, block_norm: str | None, ex
 
 
 def test_output_is_an_image_of_the_same_size() -> None:
-    generated = PoNAGenerator(width=4).eval()(*inputs(height=24, width=20))
+    generated = PoNAGenerator(width=4).eval()(*generator_inputs(height=24, width=20))
     assert generated.shape == (2, 3, 24, 20)
     assert generated.abs().max() <= 1
 
@@ -45,7 +38,7 @@ def test_output_is_an_image_of_the_same_size() -> None:
 @pytest.mark.parametrize("self_attention", [True, False])
 def test_every_ablation_follows_image_and_pose(fusion: str, self_attention: bool) -> None:
     generator = wake(PoNAGenerator(width=4, blocks=2, fusion=fusion, self_attention=self_attention))
-    image, condition, target = inputs()
+    image, condition, target = generator_inputs()
     base = generator(image, condition, target)
     assert not torch.equal(base, generator(-image, condition, target))
     assert not torch.equal(base, generator(image, condition, 1 - target))
@@ -54,7 +47,7 @@ def test_every_ablation_follows_image_and_pose(fusion: str, self_attention: bool
 
 def test_without_cross_attention_the_pose_is_not_heard() -> None:
     generator = wake(PoNAGenerator(width=4, cross_attention=False))
-    image, condition, target = inputs()
+    image, condition, target = generator_inputs()
     assert torch.equal(generator(image, condition, target), generator(image, condition, 1 - target))
 
 

@@ -16,8 +16,8 @@ from tests.factories import torchvision_layout
 def normalised_layout() -> dict[str, Tensor]:
     vgg = torchvision_layout()
     state = {"0.weight": 255 * torch.eye(3).flip(0)[:, :, None, None], "0.bias": torch.tensor([-103.9, -116.8, -123.7])}
-    for own, theirs in (("2", "features.0"), ("5", "features.2"), ("9", "features.5")):
-        state |= {f"{own}.{part}": vgg[f"{theirs}.{part}"] for part in ("weight", "bias")}
+    for ours, theirs in (("2", "features.0"), ("5", "features.2"), ("9", "features.5")):
+        state |= {f"{ours}.{part}": vgg[f"{theirs}.{part}"] for part in ("weight", "bias")}
     state["2.weight"] = state["2.weight"] / 100
     return state
 

@@ -98,9 +98,8 @@ def test_mask_ssim_sees_the_person_only() -> None:
 
 
 @pytest.mark.parametrize("metric", [l1, ssim])
-def test_what_is_no_pair_of_images_is_refused(metric: object) -> None:
+def test_what_is_no_pair_of_images_is_refused(metric: Metric) -> None:
     images = pictures(2)
-    assert callable(metric)
     with pytest.raises(PoNAError, match="float32"):
         metric(images.float(), images)
     with pytest.raises(PoNAError, match="not equal"):
@@ -169,5 +168,5 @@ def test_metrics_refuse_two_sizes(metric: Metric) -> None:
 def test_a_pose_without_joints_has_no_mask_ssim() -> None:
     a, b = pictures(2, 0), pictures(2, 1)
     poses = torch.from_numpy(np.stack([POSE, np.full_like(POSE, np.nan)]))
-    found = mask_ssim(a, b, poses)
-    assert found[0].isfinite() and found[1].isnan()
+    values = mask_ssim(a, b, poses)
+    assert values[0].isfinite() and values[1].isnan()

@@ -23,11 +23,11 @@ def test_half_the_head_box_each_way(shift: tuple[float, float], right: int) -> N
 
 
 def test_missing_joints() -> None:
-    found, target = POSE.copy(), POSE.copy()
-    found[0, 3] = np.nan  # not found: wrong
+    estimated, target = POSE.copy(), POSE.copy()
+    estimated[0, 3] = np.nan  # not found: wrong
     target[0, 4] = np.nan  # not in the target: does not count
-    found[0, 7] = target[0, 7] = np.nan
-    counts = count_right_joints(found, target)
+    estimated[0, 7] = target[0, 7] = np.nan
+    counts = count_right_joints(estimated, target)
     assert counts.right.tolist() == [15] and counts.visible.tolist() == [16]
     assert counts.pckh == 15 / 16
 
@@ -53,8 +53,8 @@ def test_an_image_with_one_head_joint_does_not_count() -> None:
 def test_shares_are_micro_averages_and_ignore_where_the_person_stands(missing: list[int], shift: float) -> None:
     target = np.repeat(POSE, 3, axis=0).astype(np.float64)
     target[1, missing] = np.nan
-    found = target + np.random.RandomState(0).uniform(-8, 8, target.shape)
-    counts, moved = count_right_joints(found, target), count_right_joints(found + shift, target + shift)
+    estimated = target + np.random.RandomState(0).uniform(-8, 8, target.shape)
+    counts, moved = count_right_joints(estimated, target), count_right_joints(estimated + shift, target + shift)
     assert counts.pckh == pytest.approx(sum(counts.right) / sum(counts.visible))
     assert abs(counts.right - moved.right).sum() <= 1  # rounding at the very edge
 

@@ -1,6 +1,5 @@
-"""Which recorded run is the very run that is asked for."""
+"""Which recorded run is the same as the one that is asked for."""
 
-import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,7 @@ from tests.factories import RECORD, TINY, equal, interrupted, small_data, torchv
 
 
 def test_state_of_another_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        train_tiny(tmp_path / "g.pt", progress=lambda _: signal.raise_signal(signal.SIGINT))
+    interrupted(tmp_path / "g.pt")
     with pytest.raises(PoNAError, match=r"width 4 -> 8.*delete g.pt.last"):
         train_tiny(tmp_path / "g.pt", replace(TINY, width=8))
     with pytest.raises(PoNAError, match="other training images"):
@@ -73,7 +71,7 @@ def test_other_keypoints_are_another_run(tmp_path: Path) -> None:
         train_tiny(tmp_path / "g.pt", data=moved)
 
 
-def test_how_often_is_looked_makes_no_other_run(tmp_path: Path) -> None:
+def test_how_often_a_run_reports_makes_no_other_run(tmp_path: Path) -> None:
     other = replace(TINY, log_every=3, validate_every=6)
     train_tiny(tmp_path / "whole.pt")
     interrupted(tmp_path / "cut.pt")

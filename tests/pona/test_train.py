@@ -11,7 +11,7 @@ import torch
 
 from pona import PoNAError, PoseImages, load_checkpoint
 from pona.train import PRESETS, TrainConfig, TrainProgress
-from tests.factories import RECORD, TINY, equal, torchvision_layout, train_tiny, weights
+from tests.factories import RECORD, TINY, equal, kill_at, torchvision_layout, train_tiny, weights
 
 
 def blobs(seed: int, persons: int) -> PoseImages:
@@ -47,9 +47,8 @@ def test_learns_beyond_both_guesses_on_persons_never_seen(tmp_path: Path) -> Non
 def test_record_of_a_run(tmp_path: Path) -> None:
     torch.save(torchvision_layout(), tmp_path / "vgg.pth")
     config = replace(TINY, perceptual="required")
-    assert (
-        train_tiny(tmp_path / "g.pt", config, vgg_weights=tmp_path / "vgg.pth", protocol="strict") == tmp_path / "g.pt"
-    )
+    out = train_tiny(tmp_path / "g.pt", config, vgg_weights=tmp_path / "vgg.pth", protocol="strict")
+    assert out == tmp_path / "g.pt"
     checkpoint = load_checkpoint(tmp_path / "g.pt")
     training = checkpoint.training
     assert checkpoint.config == config.generator_config()
@@ -71,13 +70,8 @@ def test_record_of_a_run(tmp_path: Path) -> None:
 def test_killed_and_resumed_gives_the_weights_of_one_never_killed(tmp_path: Path, change: dict[str, Any]) -> None:
     config = replace(TINY, color_jitter=0.3, **change)
     train_tiny(tmp_path / "whole.pt", config)
-
-    def kill(progress: TrainProgress) -> None:
-        if progress.iteration == 5:
-            raise OSError("killed")
-
     with pytest.raises(OSError, match="killed"):
-        train_tiny(tmp_path / "cut.pt", config, progress=kill)
+        train_tiny(tmp_path / "cut.pt", config, progress=kill_at(5))
     torch.manual_seed(99)  # what the process draws elsewhere does not matter
     assert load_checkpoint(tmp_path / "cut.pt").training["iteration"] == 4
     seen: list[int] = []

@@ -26,8 +26,8 @@ def make_inputs(batch: int = 2) -> tuple[Tensor, Tensor, Tensor]:
     return images, keypoints[0], keypoints[1]
 
 
-def every_place(batch: int = 2) -> Tensor:
-    """The pixels on which the places of a code lie, row by row."""
+def every_position(batch: int = 2) -> Tensor:
+    """The pixels of the positions of a code, row by row."""
     y, x = torch.meshgrid(torch.arange(0, SIZE[0], STRIDE), torch.arange(0, SIZE[1], STRIDE), indexing="ij")
     return torch.stack([x.flatten(), y.flatten()], dim=1).expand(batch, -1, -1)
 
@@ -35,17 +35,17 @@ def every_place(batch: int = 2) -> Tensor:
 def codes(generator: pona.PoNAGenerator) -> list[tuple[Tensor, Tensor]]:
     """The (image, pose) code before each block and after the last, by the forward pass written out."""
     images, conditions, targets = make_inputs()
-    heat = [pona.render_heatmaps(each, SIZE, generator.config.sigma) for each in (conditions, targets)]
-    found = [(generator.image_encoder(images / 127.5 - 1), generator.pose_encoder(torch.cat(heat, dim=1)))]
+    heat = [pona.render_heatmaps(keypoints, SIZE, generator.config.sigma) for keypoints in (conditions, targets)]
+    passed = [(generator.image_encoder(images / 127.5 - 1), generator.pose_encoder(torch.cat(heat, dim=1)))]
     for block in generator.blocks:
-        found.append(block(*found[-1]))
-    return found
+        passed.append(block(*passed[-1]))
+    return passed
 
 
 @torch.no_grad()
 def test_attention_is_softmax_of_query_and_key_and_moves_the_values() -> None:
     generator = make_generator()
-    view = look_inside(generator, *make_inputs(), every_place())
+    view = look_inside(generator, *make_inputs(), every_position())
     for block, seen, before, after in zip(
         generator.blocks, view.blocks, codes(generator)[:-1], codes(generator)[1:], strict=True
     ):
@@ -74,23 +74,23 @@ def test_features_are_mean_strengths_of_the_codes(fusion: str, cross_attention: 
     generator = make_generator(fusion=fusion, cross_attention=cross_attention)
     view = look_inside(generator, *make_inputs())
     passed = codes(generator)
-    shown = [(view.image, view.pose), *((each.moved_image, each.pose) for each in view.blocks)]
-    for own, expected in zip(shown, passed, strict=True):
-        for mine, code in zip(own, expected, strict=True):
-            assert mine.shape == (2, 8, 4)
-            torch.testing.assert_close(mine, code.abs().mean(dim=1), rtol=1e-4, atol=1e-5)
-    for each in view.blocks:
-        assert (each.attention is None) == (each.gamma is None) == (not cross_attention)
-        assert (each.change > 0).all() == cross_attention
+    shown = [(view.image, view.pose), *((block.moved_image, block.pose) for block in view.blocks)]
+    for features, expected in zip(shown, passed, strict=True):
+        for feature, code in zip(features, expected, strict=True):
+            assert feature.shape == (2, 8, 4)
+            torch.testing.assert_close(feature, code.abs().mean(dim=1), rtol=1e-4, atol=1e-5)
+    for block in view.blocks:
+        assert (block.attention is None) == (block.gamma is None) == (not cross_attention)
+        assert (block.change > 0).all() == cross_attention
 
 
-def test_a_point_asks_for_the_nearest_place() -> None:
+def test_a_point_asks_for_the_nearest_position() -> None:
     generator, inputs = make_generator(), make_inputs()
-    everywhere = look_inside(generator, *inputs, every_place()).blocks[0].attention
+    everywhere = look_inside(generator, *inputs, every_position()).blocks[0].attention
     points = torch.tensor([[[0, 0], [1, 1], [2, 0], [5, 6], [15, 31]]]).expand(2, -1, -1)
     maps = look_inside(generator, *inputs, points).blocks[0].attention
-    for number, place in enumerate([0, 0, 1, 2 * 4 + 1, 7 * 4 + 3]):
-        torch.testing.assert_close(maps[:, number], everywhere[:, place])
+    for number, position in enumerate([0, 0, 1, 2 * 4 + 1, 7 * 4 + 3]):
+        torch.testing.assert_close(maps[:, number], everywhere[:, position])
 
 
 def test_the_generator_does_not_notice() -> None:
@@ -101,7 +101,7 @@ def test_the_generator_does_not_notice() -> None:
     hook.remove()
     before = pona.generate_images(generator, *inputs, precision="fp32")
     state = {name: weight.clone() for name, weight in generator.state_dict().items()}
-    view = look_inside(generator, *inputs, every_place())
+    view = look_inside(generator, *inputs, every_position())
     assert torch.equal(view.generated_images, before)
     assert torch.equal(pona.generate_images(generator, *inputs, precision="fp32"), before)
     assert all(torch.equal(weight, state[name]) for name, weight in generator.state_dict().items())
@@ -124,4 +124,4 @@ def test_a_point_outside(point: tuple[int, int]) -> None:
 
 def test_points_need_cross_attention() -> None:
     with pytest.raises(PoNAError, match="no cross attention"):
-        look_inside(make_generator(cross_attention=False), *make_inputs(), every_place())
+        look_inside(make_generator(cross_attention=False), *make_inputs(), every_position())

@@ -19,7 +19,7 @@ from pona.processes import Processes
 from pona.run import Run
 from pona.train import TrainConfig, TrainProgress, train
 from pona.trainer import Trainer
-from tests.factories import RECORD, TINY, small_data
+from tests.factories import RECORD, TINY, kill_at, small_data
 
 # Nothing in it is drawn per process or depends on how a batch is split, except for the pairs.
 PLAIN = replace(TINY, norm="instance", discriminator_norm="none", pool_size=0, precision="fp32", self_attention=True)
@@ -34,8 +34,8 @@ def one_step(processes: Processes, config: TrainConfig) -> dict[str, torch.Tenso
         trainer.step(1e-4)
     networks = {"generator": trainer.generator, **trainer.discriminators}
     return {
-        f"{place}.{name}": parameter.grad
-        for place, network in networks.items()
+        f"{prefix}.{name}": parameter.grad
+        for prefix, network in networks.items()
         for name, parameter in network.module.named_parameters()
     }
 
@@ -68,7 +68,7 @@ def main(folder: Path) -> None:
     connected = folder / f"connected{os.environ['RANK']}.json"
     atexit.register(lambda: connected.write_text(json.dumps(dist.is_initialized())))  # runs after what launch registers
     processes = launch(TINY, "cpu")
-    found: dict[str, Any] = {"rank": processes.rank, "count": processes.count}
+    results: dict[str, Any] = {"rank": processes.rank, "count": processes.count}
     gradients = one_step(launch(PLAIN, "cpu"), PLAIN)
     if processes.is_first:
         torch.save(gradients, folder / "gradients.pt")
@@ -86,22 +86,18 @@ def main(folder: Path) -> None:
         options: dict[str, Any] = {"trained_on": RECORD, "processes": processes, "validation": DATA}
         return outcome(lambda: train(DATA, config, folder / name, progress=progress, **options))
 
-    found["whole"] = run("whole.pt")
-    found["weights"] = same_everywhere(trainers[-1].generator.state_dict())
-    found["average"] = same_everywhere(trainers[-1].average.state_dict())
-    found["discriminators"] = all(
+    results["whole"] = run("whole.pt")
+    results["weights"] = same_everywhere(trainers[-1].generator.state_dict())
+    results["average"] = same_everywhere(trainers[-1].average.state_dict())
+    results["discriminators"] = all(
         same_everywhere(dict(network.module.named_parameters())) for network in trainers[-1].discriminators.values()
     )
-    found["own dropout"] = not same_everywhere(
+    results["own dropout"] = not same_everywhere(
         {"random": trainers[-1].pools["pose"].state_dict()["kept"].flatten()[:8]}  # type: ignore[union-attr]
     )
 
-    def kill(progress: TrainProgress) -> None:
-        if progress.iteration == 5:
-            raise OSError("killed")
-
-    found["cut"] = run("cut.pt", progress=kill)
-    found["resumed"] = run("cut.pt")
+    results["cut"] = run("cut.pt", progress=kill_at(5))
+    results["resumed"] = run("cut.pt")
 
     def interrupt(progress: TrainProgress) -> None:
         if progress.iteration == 2:
@@ -109,15 +105,15 @@ def main(folder: Path) -> None:
 
     if not processes.is_first:
         (folder / "pid1").write_text(str(os.getpid()))
-    found["interrupted"] = run("interrupted.pt", progress=interrupt)
-    found["no folder"] = run("nowhere/g.pt")
-    found["other input"] = outcome(lambda: processes.every(lambda: 1 // (1 - processes.rank)))
-    found["timed"] = run("timed.pt", replace(TINY, iterations=None, minutes=0.01))
-    found["iterations"] = trainers[-1].iteration
+    results["interrupted"] = run("interrupted.pt", progress=interrupt)
+    results["no folder"] = run("nowhere/g.pt")
+    results["other input"] = outcome(lambda: processes.every(lambda: 1 // (1 - processes.rank)))
+    results["timed"] = run("timed.pt", replace(TINY, iterations=None, minutes=0.01))
+    results["iterations"] = trainers[-1].iteration
     config = replace(TINY, cross_attention=False, discriminator_norm="batch", iterations=2)
     processes = launch(config, "cpu")
-    found["no cross-attention, BN"] = run("plain.pt", config)
-    (folder / f"found{processes.rank}.json").write_text(json.dumps(found))
+    results["no cross-attention, BN"] = run("plain.pt", config)
+    (folder / f"results{processes.rank}.json").write_text(json.dumps(results))
 
 
 if __name__ == "__main__":

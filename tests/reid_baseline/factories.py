@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from reid_baseline import RECIPES, train_baseline
+from reid_baseline import RECIPES, evaluate_ranking, extract_features, train_baseline
 from reid_baseline.augmentation import normalise
 from reid_baseline.convolution import WIDE
 
@@ -54,6 +54,14 @@ def train(recipe=TINY, **options):
     images, labels = coloured_people()
     images = F.interpolate(images, recipe.size)
     return train_baseline(images, labels, recipe, **({"arch": "resnet18", "device": "cpu"} | options))
+
+
+def mean_ap_of(model, recipe, **options):
+    """The mAP on other images of the people, and their features."""
+    images, labels = coloured_people(seed=1)
+    cameras = torch.arange(len(labels)) % 2 + 1
+    features = extract_features(model, images, recipe, "cpu", **options)
+    return evaluate_ranking(features, features, labels, labels, cameras, cameras).mean_ap, features
 
 
 def same_weights(one, other):

@@ -32,10 +32,7 @@ def test_gives_the_result_and_the_gradients_of_a_convolution(kernel_and_padding,
     matrix = as_matrices(usual)
     images = torch.randn(2, 8, *size)
     if last:
-        images, matrix = (
-            images.contiguous(memory_format=torch.channels_last),
-            matrix.to(memory_format=torch.channels_last),
-        )
+        images, matrix = (x.to(memory_format=torch.channels_last) for x in (images, matrix))
     results = []
     for layer, precision in ((usual, "fp32"), (matrix, "bf16")):
         inputs = images.clone().requires_grad_()

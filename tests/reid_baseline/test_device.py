@@ -21,7 +21,6 @@ def test_a_named_device_is_taken_and_auto_is_one_that_works():
 def test_precision_is_what_is_asked_for():
     cpu = torch.device("cpu")
     assert [choose_precision(cpu, name) for name in ("fp32", "bf16")] == ["fp32", "bf16"]
-    assert choose_precision(cpu) in ("fp32", "bf16")
     with pytest.raises(ReIDError, match="fp7"):
         choose_precision(cpu, "fp7")
 

@@ -106,10 +106,7 @@ def test_one_neighbour_by_hand():
         np.array([[math.cos(a), math.sin(a)] for a in map(math.radians, row)]) for row in ([0], [10, 100])
     )
     squared = {angle: 2 - 2 * math.cos(math.radians(angle)) for angle in (10, 90, 100)}
-    a, b = (
-        math.exp(-squared[10] / squared[100]),
-        math.exp(-squared[10] / squared[90]),
-    )  # of the query; of the first item
+    a, b = (math.exp(-squared[10] / squared[angle]) for angle in (100, 90))  # of the query; of the first item
     one, other = np.array([1, a]) / (1 + a), np.array([b, 1]) / (1 + b)
     jaccard = 1 - np.minimum(one, other).sum() / np.maximum(one, other).sum()
     expected = [0.7 * jaccard + 0.3 * squared[10] / squared[100], 0.7 + 0.3]

@@ -14,16 +14,16 @@ class Killed(Exception):
     pass
 
 
+def kill_in_epoch_three(report):
+    if report.epoch == 3:
+        raise Killed
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_resume_gives_the_same_network_as_no_interruption(tmp_path, monkeypatch, precision):
     options = {"recipe": replace(TINY, size=(64, 32)), "precision": precision}  # oneDNN convolves no map one pixel wide
     whole = train(**options)
     monkeypatch.setattr(train_module, "SAVE_SECONDS", -1.0)
-
-    def kill_in_epoch_three(report):
-        if report.epoch == 3:
-            raise Killed
-
     checkpoint = tmp_path / "training.pt"
     with pytest.raises(Killed):
         train(**options, checkpoint=checkpoint, progress=kill_in_epoch_three)
@@ -42,11 +42,6 @@ def test_resume_gives_the_same_network_as_no_interruption(tmp_path, monkeypatch,
 def test_the_strong_recipe_resumes_exactly(tmp_path, monkeypatch):
     whole = train(STRONG_TINY)
     monkeypatch.setattr(train_module, "SAVE_SECONDS", -1.0)
-
-    def kill_in_epoch_three(report):
-        if report.epoch == 3:
-            raise Killed
-
     with pytest.raises(Killed):
         train(STRONG_TINY, checkpoint=tmp_path / "t.pt", progress=kill_in_epoch_three)
     assert same_weights(whole, train(STRONG_TINY, checkpoint=tmp_path / "t.pt"))

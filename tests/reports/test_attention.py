@@ -1,23 +1,22 @@
-"""reidaug attention: heat maps and marks where they should be, and what it says where it cannot."""
+"""reidaug attention: heat maps and marks at their positions, and error messages."""
 
-import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-from typer.testing import CliRunner
 
 import pona
 from pona.visualise import look_inside
-from reidaug.cli.app import app
 from reidaug.datasets.posed_images import PosedImages
 from reidaug.reports.attention import HEAT, enlarge, feature_image, heat_map, mark, overlay
 from reidaug.reports.tiles import GAP, HEADING, pose_image
+from tests.cli import commands
+from tests.cli.commands import picture_of
 from tests.factories import posed_images_of, wake
 
-runner = CliRunner()
+attention, error_of = partial(picture_of, "attention"), partial(commands.error_of, "attention")
 WIDTH, HEIGHT = 128, 256  # of a tile: twice the image
 SIZE = (128, 64)
 
@@ -34,33 +33,18 @@ def source(own_folder: Path, tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -
     return posed_images_of(tiny_root)
 
 
-def attention(*arguments: str) -> tuple[dict, np.ndarray]:
-    result = runner.invoke(app, ["attention", "--json", *arguments])
-    assert result.exit_code == 0, result.output
-    found = json.loads(result.stdout)
-    with Image.open(found["out"]) as image:
-        return found, np.asarray(image.convert("RGB"))
-
-
-def error_of(*arguments: str) -> str:
-    result = runner.invoke(app, ["attention", *arguments])
-    lines = [line for line in result.stderr.splitlines() if line.strip()]
-    assert result.exit_code == 1 and len(lines) == 1 and lines[0].startswith("error: "), result.output
-    return lines[0]
-
-
 def tile(picture: np.ndarray, column: int, row: int, rows: int = 4) -> np.ndarray:
-    """A tile in its own size; rows are counted from the end, as headings above may take several lines."""
+    """A tile at the size of the image; rows count from the end, as headings above may take several lines."""
     bottom = len(picture) - 2 * GAP - (rows - 1 - row) * (HEADING + HEIGHT + GAP)
     left = GAP + column * (WIDTH + GAP)
     return picture[bottom - HEIGHT : bottom : 2, left : left + WIDTH : 2]
 
 
 def test_every_tile_is_what_it_says(source: PosedImages) -> None:
-    found, picture = attention("--ckpt", "pona.pt", "--point", "10,20", "--point", "60, 127")
-    condition, target = found["condition"], found["target"]
+    report, picture = attention("--ckpt", "pona.pt", "--point", "10,20", "--point", "60, 127")
+    condition, target = report["condition"], report["target"]
     assert condition[:4] == target[:4] in ("0101", "0102", "0103", "0104") and condition != target
-    assert [(each["x"], each["y"], each["joint"]) for each in found["points"]] == [(10, 20, None), (60, 127, None)]
+    assert [tuple(point.values()) for point in report["points"]] == [(10, 20, None), (60, 127, None)]
     image = source.images([condition])
     view = look_inside(
         pona.load_checkpoint("pona.pt").generator,
@@ -69,16 +53,16 @@ def test_every_tile_is_what_it_says(source: PosedImages) -> None:
         torch.from_numpy(source.keypoints([target])),
         torch.tensor([[[10, 20], [60, 127]]]),
     )
-    painted = view.generated_images[0].permute(1, 2, 0).numpy()
+    generated = view.generated_images[0].permute(1, 2, 0).numpy()
     pose = pose_image(source.keypoints([target])[0], SIZE)
-    first = [pose, image[0], painted, mark(painted, (10, 20)), mark(painted, (60, 127))]
+    first = [pose, image[0], generated, mark(generated, (10, 20)), mark(generated, (60, 127))]
     rows = [first, [feature_image(code[0].numpy(), SIZE) for code in (view.pose, view.image)]]
-    for block, values in zip(view.blocks, found["blocks"], strict=True):
+    for block, values in zip(view.blocks, report["blocks"], strict=True):
         features = [feature_image(code[0].numpy(), SIZE) for code in (block.pose, block.image, block.moved_image)]
-        rows.append([*features, *(overlay(image[0], each) for each in block.attention[0].numpy())])
+        rows.append([*features, *(overlay(image[0], share) for share in block.attention[0].numpy())])
         assert values["gamma"] == pytest.approx(block.gamma) and values["change"] == pytest.approx(float(block.change))
         assert values["peaks"] == pytest.approx(block.attention[0].amax(dim=(1, 2)).tolist())
-        assert max(values["peaks"]) > 2 * found["even"] == 2 / (32 * 16)
+        assert max(values["peaks"]) > 2 * report["even"] == 2 / (32 * 16)
     for row, images in enumerate(rows):
         for column, expected in enumerate(images):
             assert np.array_equal(tile(picture, column, row), expected), (row, column)
@@ -88,20 +72,20 @@ def test_every_tile_is_what_it_says(source: PosedImages) -> None:
 def test_points_are_joints_that_are_seen(source: PosedImages) -> None:
     condition, target = [name for name in source.usable() if name.startswith("0102")][:2]
     named = ["--ckpt", "pona.pt", "--condition", condition, "--target", target]
-    found, _ = attention(*named)
-    assert (found["condition"], found["target"]) == (condition, target)
-    joints = {each["joint"]: (each["x"], each["y"]) for each in found["points"]}
+    report, _ = attention(*named)
+    assert (report["condition"], report["target"]) == (condition, target)
+    joints = {point["joint"]: (point["x"], point["y"]) for point in report["points"]}
     kinds = [name.split()[-1] for name in joints]
     assert kinds == [kind for kind in ("nose", "wrist", "hip", "ankle") if kind in kinds] and "hip" in kinds
     keypoints = source.keypoints([target])[0]
-    for name, place in joints.items():
-        assert place == tuple(np.rint(keypoints[pona.keypoints.JOINTS.index(name)]))
+    for name, point in joints.items():
+        assert point == tuple(np.rint(keypoints[pona.keypoints.JOINTS.index(name)]))
 
 
 def test_no_cross_attention_shows_features_and_refuses_points(source: PosedImages) -> None:
     save_generator("blind.pt", cross_attention=False)
-    found, picture = attention("--ckpt", "blind.pt", "--seed", "3")
-    assert found["points"] == [] and [each["gamma"] for each in found["blocks"]] == [None, None]
+    report, picture = attention("--ckpt", "blind.pt", "--seed", "3")
+    assert report["points"] == [] and [block["gamma"] for block in report["blocks"]] == [None, None]
     assert np.array_equal(tile(picture, 1, 3), tile(picture, 2, 3)) and np.ptp(tile(picture, 0, 3)) > 100
     assert "no cross attention" in error_of("--ckpt", "blind.pt", "--point", "1,1")
 
@@ -116,14 +100,11 @@ def test_what_cannot_be_drawn_is_one_clear_line(source: PosedImages) -> None:
     hidden = next(name for name in source.by_name if name not in source.usable())
     assert "no image 'nobody.jpg' with keypoints" in error_of("--ckpt", "pona.pt", "--target", "nobody.jpg")
     assert f"{hidden} has no usable pose" in error_of("--ckpt", "pona.pt", "--condition", hidden)
-    assert "point 64,3 is outside of the image; expected x from 0 to 63" in error_of(
-        "--ckpt", "pona.pt", "--point=64,3"
-    )
+    outside = error_of("--ckpt", "pona.pt", "--point=64,3")
+    assert "point 64,3 is outside of the image; expected x from 0 to 63" in outside
     assert "point -1,3 is outside" in error_of("--ckpt", "pona.pt", "--point=-1,3")
     for text in ("here", "3", "1,2,3", "1.5,2", ""):
-        assert f"--point {text!r} is no point; expected whole pixels X,Y" in error_of(
-            "--ckpt", "pona.pt", f"--point={text}"
-        )
+        assert f"--point {text!r}: expected whole pixels X,Y" in error_of("--ckpt", "pona.pt", f"--point={text}")
     assert "no folder" in error_of("--ckpt", "pona.pt", "--out", "nowhere/attention.png")
     Path("text.pt").write_text("no checkpoint")
     assert "text.pt is no checkpoint" in error_of("--ckpt", "text.pt")
@@ -137,15 +118,15 @@ def test_heat_rises_from_dark_to_bright() -> None:
     assert np.array_equal(heat_map(np.array([-1.0, 2.0])), HEAT[[0, -1]])
 
 
-def test_a_place_lies_on_every_fourth_pixel() -> None:
+def test_a_position_of_a_code_lies_on_every_fourth_pixel() -> None:
     code = np.arange(12.0).reshape(3, 4) ** 2
     wide = enlarge(code, (12, 16))
     assert np.array_equal(wide[::4, ::4], code)
     assert wide[2, 0] == (code[0, 0] + code[1, 0]) / 2 and wide[11, 15] == code[-1, -1]
 
 
-def test_the_place_that_a_code_looks_at_is_the_place_of_its_pixels() -> None:
-    """Place i of the image encoder's code answers to pixels around 4 i: what `enlarge` and points take for granted."""
+def test_a_position_of_a_code_depends_on_the_pixels_around_it() -> None:
+    """Position i of the image encoder's code depends on pixels around 4 i, as `enlarge` and points assume."""
     torch.manual_seed(0)
     encoder = pona.PoNAGenerator(width=8, blocks=1).eval().image_encoder
     image = torch.zeros(1, 3, 64, 64, requires_grad=True)

@@ -1,6 +1,5 @@
 """The picture of mAP over the portion."""
 
-import json
 import statistics
 import sys
 from dataclasses import replace
@@ -9,31 +8,27 @@ from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from reidaug.cli.app import app
-from reidaug.evaluation.results import Result, append_result
+from reidaug.evaluation.results import append_result
 from reidaug.reports.plot import draw_group, lines_of
+from tests.cli.commands import error_of, values_of
 from tests.factories import make_result
 
 Figure = pytest.importorskip("matplotlib.figure").Figure
+TWICE = (("none", 0.2, 0.3), ("pona", 0.2, 0.4), ("none", 0.4, 0.5))
 ROWS = [
-    *(
-        make_result(name, p, ap, seed=seed)
-        for name, p, ap in (("none", 0.2, 0.3), ("pona", 0.2, 0.4))
-        for seed in (0, 1)
-    ),
-    *(make_result("none", 0.4, 0.5, seed=seed) for seed in (0, 1)),
+    *(make_result(name, p, ap, seed=seed) for name, p, ap in TWICE for seed in (0, 1)),
     make_result("duplicate", 0.2, 0.35),
     make_result("duplicate", 0.2, 0.36, care={"synthetic_weight": 0.5}),
     make_result("full", 1.0, 0.7),
 ]
 
 
-def study(folder: Path, results: list[Result]) -> Path:
-    for number, result in enumerate(results):
+def of_rows(folder: Path) -> list[str]:
+    """The options for a study with the results `ROWS`."""
+    for number, result in enumerate(ROWS):
         append_result(folder / "results.jsonl", replace(result, key=str(number)))
-    return folder
+    return ["--study", str(folder)]
 
 
 def test_points_are_the_results() -> None:
@@ -43,18 +38,16 @@ def test_points_are_the_results() -> None:
 
 
 def test_png_and_svg_name_every_set(tmp_path: Path) -> None:
-    arguments = ["plot", "--study", str(study(tmp_path, ROWS)), "--out", str(tmp_path / "map.png"), "--json"]
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 0, result.output
+    arguments = ["plot", *of_rows(tmp_path), "--out", str(tmp_path / "map.png")]
     files = [str(tmp_path / f"map{ending}") for ending in (".png", ".svg")]
-    assert json.loads(result.stdout)["files"] == files
+    assert values_of(*arguments)["files"] == files
     with Image.open(files[0]) as picture:
         assert picture.width == 960 and len(picture.convert("RGB").getcolors(1 << 24)) > 20
     comments = Path(files[1]).read_text()
     ElementTree.fromstring(comments)
     assert all(f"<!-- {name} -->" in comments for name in ("none", "pona", "duplicate (n = 1)", "full"))
     first = Path(files[1]).read_bytes()
-    CliRunner().invoke(app, arguments)
+    values_of(*arguments)
     assert len(Path(files[1]).read_bytes()) == len(first)
 
 
@@ -70,45 +63,40 @@ def test_controls_are_dotted_however_they_are_treated() -> None:
 
 def test_one_portion_shows_its_spread_as_a_bar() -> None:
     axes = Figure().subplots()
-    draw_group(axes, [each for each in ROWS if each.set == "pona"] + [make_result("pona", 0.2, 0.6, seed=2)])
+    draw_group(axes, [row for row in ROWS if row.set == "pona"] + [make_result("pona", 0.2, 0.6, seed=2)])
     low, high = axes.containers[0].lines[2][0].get_segments()[0][:, 1]
     assert (low + high) / 2 == pytest.approx(140 / 3)
     assert (high - low) / 2 == pytest.approx(statistics.stdev([40, 40, 60]))
 
 
 def test_a_picture_without_a_folder_is_refused(tmp_path: Path) -> None:
-    arguments = ["plot", "--study", str(study(tmp_path, ROWS)), "--out", str(tmp_path / "none" / "map.png")]
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 1 and f"no folder {tmp_path / 'none'} for map.png" in result.stderr
+    message = error_of("plot", *of_rows(tmp_path), "--out", str(tmp_path / "none" / "map.png"))
+    assert f"no folder {tmp_path / 'none'} for map.png" in message
 
 
 def test_no_results_and_no_matplotlib_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    result = CliRunner().invoke(app, ["plot", "--study", str(tmp_path)])
-    assert result.exit_code == 1 and "run `reidaug evaluate` first" in result.stderr
+    assert "run `reidaug evaluate` first" in error_of("plot", "--study", str(tmp_path))
     for name in ("matplotlib.figure", "matplotlib.backends.backend_agg"):
         monkeypatch.setitem(sys.modules, name, None)
-    result = CliRunner().invoke(app, ["plot", "--study", str(study(tmp_path, ROWS))])
-    assert result.exit_code == 1 and "pip install 'reidaug[plot]'" in result.stderr
+    assert "pip install 'reidaug[plot]'" in error_of("plot", *of_rows(tmp_path))
 
 
-def test_nothing_is_written_where_one_of_the_two_has_no_place(tmp_path: Path) -> None:
+def test_nothing_is_written_if_one_of_the_two_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "m.svg").mkdir()
-    arguments = ["plot", "--study", str(study(tmp_path, ROWS)), "--out", str(tmp_path / "m.png")]
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 1 and f"{tmp_path / 'm.svg'} is a folder, expected a file" in result.stderr
+    message = error_of("plot", *of_rows(tmp_path), "--out", str(tmp_path / "m.png"))
+    assert f"{tmp_path / 'm.svg'} is a folder, expected a file" in message
     assert not (tmp_path / "m.png").exists()
 
 
 def test_an_ending_in_capitals_is_an_ending(tmp_path: Path) -> None:
-    arguments = ["plot", "--study", str(study(tmp_path, ROWS)), "--out", str(tmp_path / "Map.v1.PNG")]
-    assert CliRunner().invoke(app, arguments).exit_code == 0
+    values_of("plot", *of_rows(tmp_path), "--out", str(tmp_path / "Map.v1.PNG"))
     assert {path.name for path in tmp_path.glob("Map*")} == {"Map.v1.png", "Map.v1.svg"}
 
 
-def test_bars_of_one_portion_stand_side_by_side() -> None:
+def test_bars_of_one_portion_are_side_by_side() -> None:
     axes = Figure().subplots()
-    draw_group(axes, [each for each in ROWS if each.portion == 0.2 and each.set in ("none", "pona")])
-    places = [container.lines[2][0].get_segments()[0][0, 0] for container in axes.containers]
-    assert places == pytest.approx([0.195, 0.205]) and list(axes.get_xticks()) == [0.2]
+    draw_group(axes, [row for row in ROWS if row.portion == 0.2 and row.set in ("none", "pona")])
+    bars = [container.lines[2][0].get_segments()[0][0, 0] for container in axes.containers]
+    assert bars == pytest.approx([0.195, 0.205]) and list(axes.get_xticks()) == [0.2]
     points = [line.get_xdata()[0] for line in axes.get_lines() if line.get_marker() == "o"]
-    assert points == pytest.approx(places)
+    assert points == pytest.approx(bars)

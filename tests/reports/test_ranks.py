@@ -1,13 +1,12 @@
-"""reidaug ranks: which queries, in which order, in which frame; and what it says where it cannot."""
+"""reidaug ranks: which queries, in which order, in which frame; error messages."""
 
-import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from typer.testing import CliRunner
 
 from reid_baseline import best_matches, evaluate_ranking
 from reidaug.cli.app import app
@@ -17,9 +16,11 @@ from reidaug.evaluation.features import SavedFeatures, make_features, save_featu
 from reidaug.evaluation.results import append_result
 from reidaug.reports.tiles import FRAME, GAP, GREEN, GREY, HEADING, RED, TILE
 from reidaug.study.folder import Study
+from tests.cli import commands
+from tests.cli.commands import picture_of, runner, values_of
 from tests.factories import make_result
 
-runner = CliRunner()
+ranks, error_of = partial(values_of, "ranks"), partial(commands.error_of, "ranks")
 pytestmark = pytest.mark.usefixtures("study")
 WIDTH, HEIGHT = TILE[1] + 2 * FRAME, TILE[0] + 2 * FRAME
 
@@ -44,51 +45,38 @@ def add_result(study: Study, data: Path, name: str, portion: float, seed: int = 
     return features
 
 
-def ranks(*arguments: str) -> dict:
-    result = runner.invoke(app, ["ranks", "--json", *arguments])
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
-
-
-def error_of(*arguments: str) -> str:
-    result = runner.invoke(app, ["ranks", *arguments])
-    lines = [line for line in result.stderr.splitlines() if line.strip()]
-    assert result.exit_code == 1 and len(lines) == 1 and lines[0].startswith("error: "), result.output
-    return lines[0]
-
-
 def test_order_and_scores_are_those_of_the_evaluation(study: Study, tiny_root: Path) -> None:
     features = add_result(study, tiny_root, "none", 0.4)
     arguments = features.ranking_arguments()
     ranking = evaluate_ranking(*arguments)
-    found = ranks("--worst", "100")
+    report = ranks("--worst", "100")
     names = [image.name for image in features.query_images]
-    scores = [query["ap_trapezoid"] for query in found["queries"]]
-    assert sorted(query["name"] for query in found["queries"]) == sorted(names) and scores == sorted(scores)
-    for query in found["queries"]:
-        place = names.index(query["name"])
-        assert query["ap"] == ranking.average_precision[place]
-        assert query["ap_trapezoid"] == ranking.average_precision_trapezoid[place]
-        (matches,) = best_matches(*arguments, queries=[place])
-        assert [each["name"] for each in query["matches"]] == [features.gallery_images[i].name for i in matches.gallery]
+    scores = [query["ap_trapezoid"] for query in report["queries"]]
+    assert sorted(query["name"] for query in report["queries"]) == sorted(names) and scores == sorted(scores)
+    for query in report["queries"]:
+        index = names.index(query["name"])
+        assert query["ap"] == ranking.average_precision[index]
+        assert query["ap_trapezoid"] == ranking.average_precision_trapezoid[index]
+        (matches,) = best_matches(*arguments, queries=[index])
+        assert [match["name"] for match in query["matches"]] == [
+            features.gallery_images[i].name for i in matches.gallery
+        ]
         pid, camera = query["name"][:4], query["name"][5:7]
         assert len(query["matches"]) == 10
-        for each in query["matches"]:
-            assert each["right"] == each["name"].startswith(pid)
-            assert not each["name"].startswith("-1") and not each["name"].startswith(f"{pid}_{camera}")
+        for match in query["matches"]:
+            assert match["right"] == match["name"].startswith(pid)
+            assert not match["name"].startswith(("-1", f"{pid}_{camera}"))
 
 
-def test_frames_and_images_stand_where_they_should(study: Study, tiny_root: Path) -> None:
+def test_positions_of_frames_and_images(study: Study, tiny_root: Path) -> None:
     add_result(study, tiny_root, "none", 0.4)
-    found = ranks("--worst", "3", "--out", "picture.png")
-    assert found["out"] == "picture.png" and (found["set"], found["portion"], found["seed"]) == ("none", 0.4, 0)
-    with Image.open("picture.png") as image:
-        picture = np.asarray(image.convert("RGB"))
-    assert len({each["right"] for query in found["queries"] for each in query["matches"]}) == 2
-    for number, query in enumerate(found["queries"]):
+    report, picture = picture_of("ranks", "--worst", "3", "--out", "picture.png")
+    assert report["out"] == "picture.png" and (report["set"], report["portion"], report["seed"]) == ("none", 0.4, 0)
+    assert len({match["right"] for query in report["queries"] for match in query["matches"]}) == 2
+    for number, query in enumerate(report["queries"]):
         top = HEADING + number * (HEADING + HEIGHT + GAP) + HEADING
         tiles = [("query", query["name"], GREY)]
-        tiles += [("gallery", each["name"], GREEN if each["right"] else RED) for each in query["matches"]]
+        tiles += [("gallery", match["name"], GREEN if match["right"] else RED) for match in query["matches"]]
         for column, (split, name, colour) in enumerate(tiles):
             left = GAP + column * (WIDTH + GAP) + (2 * GAP if column else 0)
             corners = picture[[top, top, top + HEIGHT - 1], [left, left + WIDTH - 1, left + FRAME - 1]]
@@ -120,7 +108,7 @@ def test_a_query_without_right_image_is_neither_best_nor_worst(study: Study, tin
     alone = next(image.name for image in features.query_images if image.pid == 101)
     assert not any(query["name"].startswith("0101") for query in ranks("--worst", "50", "--best", "50")["queries"])
     (query,) = ranks("--query", alone)["queries"]
-    assert query["ap"] is None and not any(each["right"] for each in query["matches"])
+    assert query["ap"] is None and not any(match["right"] for match in query["matches"])
 
 
 def test_several_results_are_named_and_singled_out(study: Study, tiny_root: Path) -> None:
@@ -143,14 +131,13 @@ def test_what_cannot_be_drawn_is_one_clear_line(study: Study, tiny_root: Path) -
     add_result(study, tiny_root, "full", 1.0, saved=False)
     assert "were not saved: run `reidaug evaluate` with --save-models" in error_of()
     add_result(study, tiny_root, "none", 0.4)
-    assert "no query 'nobody.jpg' in the data set: expected a file name such as 0101_c" in error_of(
-        *("--set", "none", "--query", "nobody.jpg")
-    )
+    unknown = error_of("--set", "none", "--query", "nobody.jpg")
+    assert "no query 'nobody.jpg' in the data set: expected a file name such as 0101_c" in unknown
     assert "no folder" in error_of("--set", "none", "--out", "nowhere/ranks.png")
     assert "portion" in error_of("--portion", "abc")
     image = next(split_folder(tiny_root, "query").glob("*.jpg"))
     image.write_bytes(next(split_folder(tiny_root, "train").glob("*.jpg")).read_bytes())
-    assert "they have changed since" in error_of("--set", "none")
+    assert "changed since" in error_of("--set", "none")
     assert not Path("ranks.png").exists()
 
 

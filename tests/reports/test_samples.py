@@ -1,24 +1,25 @@
-"""reidaug grid: each tile is what its generator paints of its pair; what is drawn, and what is said where none can."""
+"""reidaug grid: each tile is what its generator generates for its pair; which images are drawn; error messages."""
 
-import json
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageFont
-from typer.testing import CliRunner
+from PIL import ImageFont
 
 import pona
 from reidaug.cli.app import app
-from reidaug.datasets.keypoints import FILES, Annotations, write_annotations
+from reidaug.datasets.keypoints import FILES, write_annotations
 from reidaug.datasets.posed_images import PosedImages
 from reidaug.reports.tiles import GAP, HEADING, break_lines, fit_screen, pose_image
 from reidaug.synthesis.painter import shipped_checkpoint
+from tests.cli import commands
+from tests.cli.commands import picture_of, runner
 from tests.factories import posed_images_of, wake
 
-runner = CliRunner()
+error_of = partial(commands.error_of, "grid")
 WIDTH, HEIGHT = 128, 256  # of a tile: twice the image
 
 
@@ -36,24 +37,11 @@ def source(own_folder: Path, tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def grid(*arguments: str, ckpt: tuple[str, ...] = ("a.pt",)) -> tuple[dict, np.ndarray]:
-    """The names that --json prints, and the picture."""
-    named = [part for name in ckpt for part in ("--ckpt", name)]
-    result = runner.invoke(app, ["grid", *named, "--json", *arguments])
-    assert result.exit_code == 0, result.output
-    found = json.loads(result.stdout)
-    with Image.open(found["out"]) as image:
-        return found, np.asarray(image.convert("RGB"))
-
-
-def error_of(*arguments: str) -> str:
-    result = runner.invoke(app, ["grid", *arguments])
-    lines = [line for line in result.stderr.splitlines() if line.strip()]
-    assert result.exit_code == 1 and len(lines) == 1 and lines[0].startswith("error: "), result.output
-    return lines[0]
+    return picture_of("grid", *(part for name in ckpt for part in ("--ckpt", name)), *arguments)
 
 
 def tile(picture: np.ndarray, column: int, bottom: int, group: int = 0, columns: int = 0) -> np.ndarray:
-    """The tile whose last line of pixels stands so far from the picture's end; back in its own size."""
+    """The tile whose lower edge is at row `bottom` of the picture; at the size of the image."""
     block = GAP + columns * (WIDTH + GAP) + 2 * GAP
     left = group * block + GAP + column * (WIDTH + GAP) + (2 * GAP if column else 0)
     doubled = picture[bottom - HEIGHT : bottom, left : left + WIDTH]
@@ -69,7 +57,7 @@ def bottoms(picture: np.ndarray, count: int, heading: int = HEADING) -> list[int
     return [last - step * (count - 1 - row) for row in range(count)]
 
 
-def painted(source: PosedImages, ckpt: str, person: str, pose: str) -> np.ndarray:
+def generated(source: PosedImages, ckpt: str, person: str, pose: str) -> np.ndarray:
     images = pona.generate_images(
         pona.load_checkpoint(ckpt).generator,
         torch.from_numpy(source.images([person])).permute(0, 3, 1, 2),
@@ -80,9 +68,9 @@ def painted(source: PosedImages, ckpt: str, person: str, pose: str) -> np.ndarra
     return images[0].permute(1, 2, 0).numpy()
 
 
-def assert_same(found: np.ndarray, expected: np.ndarray) -> None:
+def assert_same(actual: np.ndarray, expected: np.ndarray) -> None:
     """Up to rounding: another batch size takes another kernel."""
-    assert np.abs(found.astype(int) - expected).max() <= 1
+    assert np.abs(actual.astype(int) - expected).max() <= 1
 
 
 def pid(name: str) -> str:
@@ -90,13 +78,13 @@ def pid(name: str) -> str:
 
 
 def test_one_person_in_many_poses_for_two_generators(source: PosedImages) -> None:
-    found, picture = grid("--count", "3", ckpt=("a.pt", "b.pt"))
-    (person,), poses = found["persons"], found["poses"]
+    chosen, picture = grid("--count", "3", ckpt=("a.pt", "b.pt"))
+    (person,), poses = chosen["persons"], chosen["poses"]
     assert len(set(poses)) == 3 and person not in poses
     for row, (ckpt, bottom) in enumerate(zip(("a.pt", "b.pt"), bottoms(picture, 2), strict=True)):
         assert np.array_equal(tile(picture, 0, bottom), source.images([person])[0]), row
         for column, pose in enumerate(poses, start=1):
-            assert_same(tile(picture, column, bottom), painted(source, ckpt, person, pose))
+            assert_same(tile(picture, column, bottom), generated(source, ckpt, person, pose))
             drawn = tile(picture, column, bottoms(picture, 2)[0] - HEIGHT - GAP - HEADING)
             assert np.array_equal(drawn, pose_image(source.keypoints([pose])[0], (128, 64)))
     shown = [tile(picture, column, bottom).astype(int) for column in (1, 2) for bottom in bottoms(picture, 2)]
@@ -104,64 +92,63 @@ def test_one_person_in_many_poses_for_two_generators(source: PosedImages) -> Non
 
 
 def test_many_persons_in_one_pose(source: PosedImages) -> None:
-    found, picture = grid("--layout", "persons", ckpt=("a.pt", "b.pt"))
-    (pose,) = found["poses"]
-    assert sorted(map(pid, found["persons"])) == ["0101", "0102", "0103", "0104"]  # the test people, each once
-    assert pose not in found["persons"] and pose in source.usable()
-    for person, bottom in zip(found["persons"], bottoms(picture, 4), strict=True):
+    chosen, picture = grid("--layout", "persons", ckpt=("a.pt", "b.pt"))
+    (pose,) = chosen["poses"]
+    assert sorted(map(pid, chosen["persons"])) == ["0101", "0102", "0103", "0104"]  # the test people, each once
+    assert pose not in chosen["persons"] and pose in source.usable()
+    for person, bottom in zip(chosen["persons"], bottoms(picture, 4), strict=True):
         assert np.array_equal(tile(picture, 0, bottom), source.images([person])[0])
         for column, ckpt in enumerate(("a.pt", "b.pt"), start=1):
-            assert_same(tile(picture, column, bottom), painted(source, ckpt, person, pose))
+            assert_same(tile(picture, column, bottom), generated(source, ckpt, person, pose))
 
 
 def test_pairs_show_the_real_image(source: PosedImages) -> None:
-    found, picture = grid("--layout", "pairs")
-    pairs = list(zip(found["persons"], found["poses"], strict=True))
+    chosen, picture = grid("--layout", "pairs")
+    pairs = list(zip(chosen["persons"], chosen["poses"], strict=True))
     assert len({pid(person) for person, _ in pairs}) == len(pairs) == 4
     for (person, pose), bottom in zip(pairs, bottoms(picture, 4), strict=True):
         assert pid(person) == pid(pose) and person != pose
-        assert_same(tile(picture, 2, bottom), painted(source, "a.pt", person, pose))
+        assert_same(tile(picture, 2, bottom), generated(source, "a.pt", person, pose))
         assert np.array_equal(tile(picture, 3, bottom), source.images([pose])[0])
 
 
-def test_pairs_of_two_people_have_no_real_image_and_stand_in_two_groups(source: PosedImages) -> None:
+def test_pairs_of_two_people_have_no_real_image_and_form_two_groups(source: PosedImages) -> None:
     names = [name for name in source.usable() if pid(name) in ("0101", "0102")]
     first, second = ([name for name in names if pid(name) == who] for who in ("0101", "0102"))
     asked = [part for a, b in zip(first[:5], second[:5], strict=True) for part in ("--person", a, "--pose", b)]
-    found, picture = grid("--layout", "pairs", *asked)
-    assert found["persons"] == first[:5] and found["poses"] == second[:5]
+    chosen, picture = grid("--layout", "pairs", *asked)
+    assert chosen["persons"] == first[:5] and chosen["poses"] == second[:5]
     rows = bottoms(picture, 3)
-    for place in range(5):
-        group, row = divmod(place, 3)
+    for index in range(5):
+        group, row = divmod(index, 3)
         shown = tile(picture, 2, rows[row], group, columns=4)
-        assert_same(shown, painted(source, "a.pt", first[place], second[place]))
+        assert_same(shown, generated(source, "a.pt", first[index], second[index]))
         assert (tile(picture, 3, rows[row], group, columns=4) == 255).all()
 
 
-def test_named_images_are_taken_in_their_order_and_partners_are_found(source: PosedImages) -> None:
+def test_named_images_are_taken_in_their_order_and_partners_are_drawn(source: PosedImages) -> None:
     train = [name for name in source.usable() if 0 < int(pid(name)) < 100]
-    found, _ = grid("--person", train[3], "--person", train[0], "--pose", train[5], "--pose", train[1])
-    assert (found["persons"], found["poses"]) == ([train[3], train[0]], [train[5], train[1]])
-    found, _ = grid("--layout", "pairs", "--pose", train[4], "--pose", train[9])
-    assert found["poses"] == [train[4], train[9]]
-    for person, pose in zip(found["persons"], found["poses"], strict=True):
+    chosen, _ = grid("--person", train[3], "--person", train[0], "--pose", train[5], "--pose", train[1])
+    assert (chosen["persons"], chosen["poses"]) == ([train[3], train[0]], [train[5], train[1]])
+    chosen, _ = grid("--layout", "pairs", "--pose", train[4], "--pose", train[9])
+    assert chosen["poses"] == [train[4], train[9]]
+    for person, pose in zip(chosen["persons"], chosen["poses"], strict=True):
         assert pid(person) == pid(pose) and person != pose
-    found, _ = grid("--layout", "pairs", "--person", train[4])
-    assert found["persons"] == [train[4]] and pid(found["poses"][0]) == pid(train[4])
+    chosen, _ = grid("--layout", "pairs", "--person", train[4])
+    assert chosen["persons"] == [train[4]] and pid(chosen["poses"][0]) == pid(train[4])
 
 
 def test_same_seed_same_bytes(source: PosedImages) -> None:
-    names = [
-        grid("--out", f"{out}.png", "--count", "2", "--seed", seed)[0] for out, seed in zip("xyz", "112", strict=True)
-    ]
+    drawn = (("x.png", "1"), ("y.png", "1"), ("z.png", "2"))
+    poses = [grid("--out", out, "--count", "2", "--seed", seed)[0]["poses"] for out, seed in drawn]
     assert Path("x.png").read_bytes() == Path("y.png").read_bytes() != Path("z.png").read_bytes()
-    assert names[0]["poses"] == names[1]["poses"] != names[2]["poses"]
+    assert poses[0] == poses[1] != poses[2]
 
 
 def test_people_of_the_training_set_where_there_are_no_others(source: PosedImages) -> None:
     (source.root / FILES["test"]).unlink()
-    found, _ = grid("--layout", "persons")
-    assert sorted(map(pid, found["persons"])) == [f"000{i}" for i in range(1, 7)]
+    chosen, _ = grid("--layout", "persons")
+    assert sorted(map(pid, chosen["persons"])) == [f"000{i}" for i in range(1, 7)]
 
 
 def test_the_data_set_that_a_study_remembers(source: PosedImages, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,9 +167,9 @@ def test_two_files_of_one_name_are_told_apart(source: PosedImages) -> None:
 
 
 def test_shipped_is_the_generator_of_the_package(source: PosedImages) -> None:
-    found, picture = grid("--count", "1", ckpt=("shipped",))
+    chosen, picture = grid("--count", "1", ckpt=("shipped",))
     shown = tile(picture, 1, *bottoms(picture, 1))
-    assert_same(shown, painted(source, str(shipped_checkpoint()), found["persons"][0], found["poses"][0]))
+    assert_same(shown, generated(source, str(shipped_checkpoint()), chosen["persons"][0], chosen["poses"][0]))
     assert runner.invoke(app, ["shrink", "--portion", "0.9"]).exit_code == 0
     assert runner.invoke(app, ["synthesize", "--ckpt", "shipped"]).exit_code == 0
 
@@ -212,9 +199,8 @@ def test_what_cannot_be_drawn_is_one_clear_line(source: PosedImages) -> None:
     Path("text.pt").write_text("no checkpoint")
     assert "text.pt is no checkpoint" in error_of("--ckpt", "a.pt", "--ckpt", "text.pt")
     name = source.usable()[0]
-    assert "1 condition and 2 target images are named" in error_of(
-        *("--ckpt", "a.pt", "--layout", "pairs", "--person", name, "--pose", name, "--pose", name)
-    )
+    unequal = error_of("--ckpt", "a.pt", "--layout", "pairs", "--person", name, "--pose", name, "--pose", name)
+    assert "1 condition and 2 target images are named" in unequal
     assert "device 'abc' is unknown" in error_of("--ckpt", "a.pt", "--device", "abc")
     assert not Path("grid.png").exists()
     assert runner.invoke(app, ["grid", "--ckpt", "a.pt", "--count", "0"]).exit_code == 2
@@ -222,17 +208,15 @@ def test_what_cannot_be_drawn_is_one_clear_line(source: PosedImages) -> None:
 
 
 def test_nobody_to_draw(source: PosedImages) -> None:
-    known = posed_images_of(source.root).annotations
+    annotations = posed_images_of(source.root).annotations
     alone = {pid(name): name for name in source.usable()}
     for file in FILES.values():
-        names = [name for name in known.names if name in alone.values()]
-        write_annotations(source.root / file, names, known.select(names))
+        names = [name for name in annotations.names if name in alone.values()]
+        write_annotations(source.root / file, names, annotations.select(names))
     assert "nobody in" in error_of("--ckpt", "a.pt", "--layout", "pairs")
     name = next(iter(alone.values()))
-    assert f"no other image of the person of {name}" in error_of(
-        "--ckpt", "a.pt", "--layout", "pairs", "--person", name
-    )
-    nothing = Annotations(known.names, np.full_like(known.keypoints, np.nan))
+    message = error_of("--ckpt", "a.pt", "--layout", "pairs", "--person", name)
+    assert f"no other image of the person of {name}" in message
     for file in FILES.values():
-        write_annotations(source.root / file, nothing.names, nothing.keypoints)
+        write_annotations(source.root / file, annotations.names, np.full_like(annotations.keypoints, np.nan))
     assert "shows a person with both shoulders and both hips" in error_of("--ckpt", "a.pt")

@@ -8,15 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from typer.testing import CliRunner
 
-from reidaug.cli.app import app
 from reidaug.evaluation.results import Result, current_results
 from reidaug.reports.formats import FORMATS
 from reidaug.reports.grids import detail_grid, rerank_grid, summary_grid
 from reidaug.reports.notes import notes
 from reidaug.reports.table import make_tables, table_values
+from tests.cli.commands import values_of
 from tests.factories import make_result
+
+
+def seeds_of(name: str, portion: float, *values: float) -> list[Result]:
+    """Results with the seeds 0, 1, ..."""
+    return [make_result(name, portion, value, seed) for seed, value in enumerate(values)]
 
 
 def written(results: list[Result], format: str) -> str:
@@ -35,50 +39,38 @@ PAPER = [
 
 def test_summary_has_the_papers_layout_and_gap() -> None:
     grid = summary_grid(PAPER)
-    title, lines = grid.title, grid.lines
     assert grid.header == ["augmentation", "p = 0.20", "p = 0.40", "p = 1.00"]
-    assert lines == [
+    assert grid.lines == [
         ["none", "42.3", "58.9", "71.8"],
         ["pona", "58.8", "63.8", "71.8"],
         ["gap recovered by pona", "56 %", "38 %", ""],  # (58.8 - 42.3) / (71.8 - 42.3), as PoNA's 56 %
     ]
-    assert "trapezoid" in title and "paper" in title and "1 seed" in title
+    assert all(word in grid.title for word in ("trapezoid", "paper", "1 seed"))
 
 
 def test_seeds_give_mean_and_spread_and_cells_of_fewer_say_so() -> None:
-    seeds = [make_result("none", 0.2, value, seed) for seed, value in enumerate((0.40, 0.42, 0.44))]
-    full = [make_result("full", 1.0, 0.7), make_result("full", 1.0, 0.72, 1)]
-    grid = summary_grid([*seeds, make_result("none", 0.4, 0.5), *full])
-    title, lines = grid.title, grid.lines
-    assert lines[0] == ["none", "42.0 ± 2.0", "50.0 (n = 1)", "71.0 ± 1.4 (n = 2)"]
-    assert title.endswith("over 3 seeds, or over n")
-    assert summary_grid(seeds).title.endswith("over 3 seeds")
+    none = seeds_of("none", 0.2, 0.40, 0.42, 0.44)
+    grid = summary_grid([*none, make_result("none", 0.4, 0.5), *seeds_of("full", 1.0, 0.7, 0.72)])
+    assert grid.lines[0] == ["none", "42.0 ± 2.0", "50.0 (n = 1)", "71.0 ± 1.4 (n = 2)"]
+    assert grid.title.endswith("over 3 seeds, or over n")
+    assert summary_grid(none).title.endswith("over 3 seeds")
 
 
 def test_gap_s_deviation_is_propagated_from_those_of_its_three_means() -> None:
-    values = {"none": (0.40, 0.44), "pona": (0.50, 0.58), "full": (0.70, 0.72)}
-    rows = [
-        make_result(name, 1.0 if name == "full" else 0.4, value, seed)
-        for name, each in values.items()
-        for seed, value in enumerate(each)
-    ]
-    lines = summary_grid([*rows, make_result("none", 0.4, 0.42, 2)]).lines  # a seed more of one set
+    values = {"none": (0.40, 0.44, 0.42), "pona": (0.50, 0.58), "full": (0.70, 0.72)}
+    rows = [row for name in values for row in seeds_of(name, 1.0 if name == "full" else 0.4, *values[name])]
+    lines = summary_grid(rows).lines
     random = np.random.RandomState(0)
-    none, pona, full = (
-        np.mean(each) + np.std(each, ddof=1) * random.randn(100_000)
-        for each in ((*values["none"], 0.42), values["pona"], values["full"])
-    )
+    draws = (np.mean(seeds) + np.std(seeds, ddof=1) * random.randn(100_000) for seeds in values.values())
+    none, pona, full = draws
     gap, spread = (float(part) for part in lines[-1][1].removesuffix(" %").split(" ± "))
     assert gap == pytest.approx(100 * (0.54 - 0.42) / (0.71 - 0.42), abs=0.5)
     assert spread == pytest.approx(100 * ((pona - none) / (full - none)).std(), abs=1.0)
 
 
-def test_people_without_an_image_and_copies_among_the_painted_are_named() -> None:
-    rows = [
-        make_result("none", 0.2, 0.4, identities=686),
-        make_result("none", 0.4, 0.5, identities=751),
-        make_result("full", 1.0, 0.7, identities=751),
-    ]
+def test_people_without_an_image_and_copies_among_the_generated_are_named() -> None:
+    rows = [make_result("none", 0.2, 0.4, identities=686), make_result("none", 0.4, 0.5, identities=751)]
+    rows.append(make_result("full", 1.0, 0.7, identities=751))
     rows.append(make_result("pona", 0.2, 0.5, synthetic=80, copied=3, missing=80, seen_missing=0, identities=686))
     text = "\n".join(notes(rows))
     assert "p = 0.20: 65 of 751 people have no image left and are in no set but full" in text
@@ -88,8 +80,7 @@ def test_people_without_an_image_and_copies_among_the_painted_are_named() -> Non
 
 def test_a_gap_that_may_be_chance_is_named() -> None:
     def said(full: tuple[float, ...]) -> str:
-        rows = [make_result("none", 0.4, value, seed) for seed, value in enumerate((0.4, 0.44))]
-        return "\n".join(notes([*rows, *(make_result("full", 1.0, value, seed) for seed, value in enumerate(full))]))
+        return "\n".join(notes([*seeds_of("none", 0.4, 0.4, 0.44), *seeds_of("full", 1.0, *full)]))
 
     # Welch: sqrt(2) x 2.0 points, t(0.975; 2 degrees of freedom) = 4.303
     assert "p = 0.40: full is not above none by more than the spread of seeds (± 12.2)" in said((0.50, 0.54))
@@ -97,11 +88,7 @@ def test_a_gap_that_may_be_chance_is_named() -> None:
 
 
 def test_gap_of_one_seed_says_so_where_other_cells_have_several() -> None:
-    rows = [
-        *(make_result("none", 0.4, value, seed) for seed, value in enumerate((0.4, 0.44))),
-        make_result("pona", 0.4, 0.6),
-    ]
-    rows += [make_result("full", 1.0, value, seed) for seed, value in enumerate((0.7, 0.74))]
+    rows = [*seeds_of("none", 0.4, 0.4, 0.44), make_result("pona", 0.4, 0.6), *seeds_of("full", 1.0, 0.7, 0.74)]
     assert summary_grid(rows).lines[-1][:2] == ["gap recovered by pona", "60 % (n = 1)"]
 
 
@@ -112,19 +99,18 @@ def test_gap_is_not_given_where_full_is_not_above_none() -> None:
 
 def test_detail_prints_both_conventions() -> None:
     grid = detail_grid(PAPER)
-    header, lines = grid.header, grid.lines
-    first = dict(zip(header, lines[0], strict=True))
+    first, second = (dict(zip(grid.header, line, strict=True)) for line in grid.lines[:2])
     assert (first["set"], first["p"], first["mAP trapezoid"], first["mAP plain"]) == ("none", "0.20", "42.3", "43.1")
-    assert [line[0] for line in lines] == ["none", "pona", "none", "pona", "full"]
-    assert dict(zip(header, lines[1], strict=True))["seen"] == "80 of 80"
+    assert [line[0] for line in grid.lines] == ["none", "pona", "none", "pona", "full"]
+    assert second["seen"] == "80 of 80"
 
 
 def test_notes_say_what_the_generator_saw_and_that_one_seed_is_no_result() -> None:
     text = "\n".join(notes(PAPER))
-    assert "trained on 80 of them: its training saw what it paints (protocol paper)" in text
+    assert "trained on 80 of them: its training saw what it generates (protocol paper)" in text
     assert "trained on none of them (protocol strict)" in text
     assert "one seed" in text
-    assert "one seed" not in "\n".join(notes([make_result("none", 0.4, 0.5), make_result("none", 0.4, 0.5, seed=1)]))
+    assert "one seed" not in "\n".join(notes(seeds_of("none", 0.4, 0.5, 0.5)))
 
 
 def test_unknown_origin_and_unequal_iterations_are_said() -> None:
@@ -132,26 +118,21 @@ def test_unknown_origin_and_unequal_iterations_are_said() -> None:
     text = "\n".join(notes(rows))
     assert "does not say what it was trained on" in text and "not equal iterations" in text
     grid = detail_grid(rows)
-    header, lines = grid.header, grid.lines
-    assert dict(zip(header, lines[1], strict=True))["seen"] == "unknown"
+    assert grid.lines[1][grid.header.index("seen")] == "unknown"
 
 
-def test_a_set_made_anew_replaces_its_old_row() -> None:
+def test_a_set_made_again_replaces_its_old_row() -> None:
     old, new = make_result("none", 0.4, 0.2), make_result("none", 0.4, 0.4, key="another")
-    assert current_results([old, new, make_result("none", 0.4, 0.3, seed=1)]) == [
-        new,
-        make_result("none", 0.4, 0.3, seed=1),
-    ]
+    other = make_result("none", 0.4, 0.3, seed=1)
+    assert current_results([old, new, other]) == [new, other]
 
 
 def test_old_images_leave_with_all_their_seeds() -> None:
     old = [make_result("none", 0.4, 0.2, seed, training_fingerprint="a", reduced_fingerprint="a") for seed in (0, 1)]
     old += [make_result("pona", 0.4, 0.3, seed, training_fingerprint="b", reduced_fingerprint="a") for seed in (0, 1)]
     new = [make_result("none", 0.4, 0.4, training_fingerprint="c", reduced_fingerprint="c")]
-    elsewhere = [
-        make_result("none", 0.2, 0.1, training_fingerprint="d", reduced_fingerprint="d"),
-        make_result("full", 1.0, 0.7),
-    ]
+    elsewhere = [make_result("none", 0.2, 0.1, training_fingerprint="d", reduced_fingerprint="d")]
+    elsewhere.append(make_result("full", 1.0, 0.7))
     assert current_results([*elsewhere, *old, *new]) == [*elsewhere, *new]
     assert current_results([*elsewhere, *new, *old]) == [*elsewhere, *old]
 
@@ -197,31 +178,27 @@ def test_csv_reads_back() -> None:
 
 
 def test_values_for_programs_hold_means_and_gaps(tmp_path: Path) -> None:
-    rows = [
-        *PAPER,
-        make_result("pona", 0.2, 0.6, 1),
-        make_result("none", 0.2, 0.4, 1),
-        make_result("full", 1.0, 0.7, 1),
-    ]
+    more = (("pona", 0.2, 0.6), ("none", 0.2, 0.4), ("full", 1.0, 0.7))
+    rows = [*PAPER, *(make_result(*row, seed=1) for row in more)]
     values = table_values(make_tables(rows, tmp_path))
-    assert values["rows"] == [each.values() for each in rows]
-    found = {(each["name"], each["portion"]): each for each in values["summary"]}
-    assert found["pona", 0.2]["recipe"] == "paper" and found["pona", 0.2]["seeds"] == 2
-    assert found["pona", 0.2]["mean"] == pytest.approx(59.4)
-    assert found["pona", 0.2]["deviation"] == pytest.approx(1.2 / 2**0.5)
-    assert found["pona", 0.2]["gap_recovered"] == pytest.approx((59.4 - 41.15) / (70.9 - 41.15))
-    assert found["pona", 0.2]["gap_recovered_deviation"] > 0
-    assert found["pona", 0.4]["gap_recovered_deviation"] is None and found["none", 0.4]["gap_recovered"] is None
-    assert {(each["name"], each["reference"]) for each in values["comparisons"]} == {("pona", "none")}
+    assert values["rows"] == [row.values() for row in rows]
+    summaries = {(summary["name"], summary["portion"]): summary for summary in values["summary"]}
+    pona = summaries["pona", 0.2]
+    assert (pona["recipe"], pona["seeds"]) == ("paper", 2) and pona["mean"] == pytest.approx(59.4)
+    assert pona["deviation"] == pytest.approx(1.2 / 2**0.5)
+    assert pona["gap_recovered"] == pytest.approx((59.4 - 41.15) / (70.9 - 41.15))
+    assert pona["gap_recovered_deviation"] > 0
+    assert summaries["pona", 0.4]["gap_recovered_deviation"] is None
+    assert summaries["none", 0.4]["gap_recovered"] is None
+    assert {(pair["name"], pair["reference"]) for pair in values["comparisons"]} == {("pona", "none")}
 
 
 def test_latex_escapes_and_closes() -> None:
-    text = written(
-        [make_result("my_gan", 0.4, 0.5), make_result("none", 0.4, 0.4), make_result("full", 1.0, 0.7)], "latex"
-    )
+    rows = [make_result("my_gan", 0.4, 0.5), make_result("none", 0.4, 0.4), make_result("full", 1.0, 0.7)]
+    text = written(rows, "latex")
     assert r"my\_gan & 50.0 & 70.0 \\" in text and r"\end{table}" in text
     assert "%" not in text.replace(r"\%", "")
-    assert "plain:" not in text  # of what only the other styles show
+    assert "plain:" not in text  # only for the details in the other formats
     text = written([make_result("none", 0.4, 0.4, weights="a&b#_$.pth")], "latex")
     assert r"weights a\&b\#\_\$.pth" in text
 
@@ -239,26 +216,24 @@ def test_re_ranked_scores_have_a_table_of_their_own() -> None:
     assert "re-ranking" not in written(PAPER, "markdown")
     text = written(rows, "markdown")
     grid = rerank_grid(rows[1:])
-    title, header, lines = grid.title, grid.header, grid.lines
-    assert title in text and "k1 = 20, k2 = 6, lambda = 0.3" in title
-    assert header[3:] == ["mAP without", "mAP trapezoid", "mAP plain", "rank-1"]
-    assert lines == [["full", "1.00", "0", "70.0", "79.0", "80.0", "90.0"]]
-    assert f"| {' | '.join(lines[0])} |" in text and text.count("| none | 0.40 | 0 |") == 1
-    read = list(csv.DictReader(io.StringIO(written(rows, "csv"))))
-    assert [each["rerank_mean_ap"] for each in read] == ["", "0.8"]
+    assert grid.title in text and "k1 = 20, k2 = 6, lambda = 0.3" in grid.title
+    assert grid.header[3:] == ["mAP without", "mAP trapezoid", "mAP plain", "rank-1"]
+    assert grid.lines == [["full", "1.00", "0", "70.0", "79.0", "80.0", "90.0"]]
+    assert f"| {' | '.join(grid.lines[0])} |" in text and text.count("| none | 0.40 | 0 |") == 1
+    lines = csv.DictReader(io.StringIO(written(rows, "csv")))
+    assert [line["rerank_mean_ap"] for line in lines] == ["", "0.8"]
 
 
 def test_results_that_are_kept_print_what_the_page_quotes() -> None:
     docs = Path(__file__).parents[2] / "docs"
     page = (docs / "results.md").read_text()
     (kept,) = docs.glob("results-*")
-    result = CliRunner().invoke(app, ["table", "--study", str(kept), "--json"])
-    assert result.exit_code == 0 and f"table --study docs/{kept.name}`" in page
-    values = json.loads(result.stdout)
+    assert f"table --study docs/{kept.name}`" in page
+    values = values_of("table", "--study", str(kept))
     assert len(values["rows"]) == 33 and values["comparisons"]
-    for each in values["summary"]:
-        assert f"| {each['mean']:.1f} ± {each['deviation']:.1f} |" in page
-    for each in values["comparisons"]:
-        low, high = each["interval"]
-        quoted = f"| {each['gain']:+.1f} | ± {each['spread']:.1f} | {low:+.1f} to {high:+.1f} | {each['verdict']} |"
+    for row in values["summary"]:
+        assert f"| {row['mean']:.1f} ± {row['deviation']:.1f} |" in page
+    for row in values["comparisons"]:
+        low, high = row["interval"]
+        quoted = f"| {row['gain']:+.1f} | ± {row['spread']:.1f} | {low:+.1f} to {high:+.1f} | {row['verdict']} |"
         assert quoted in page

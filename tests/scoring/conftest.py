@@ -1,4 +1,4 @@
-"""What the tests of metrics share: an empty place for weights."""
+"""What the tests of metrics share: an empty folder for weights."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def weights_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where torch keeps the weights that it fetches; empty."""
+    """An empty folder in which torch looks for weights."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     folder = tmp_path / "torch" / "hub" / "checkpoints"
     folder.mkdir(parents=True)

@@ -9,6 +9,7 @@ from PIL import Image
 from reidaug.core.errors import ReidAugError
 from reidaug.scoring.generated import ImageFiles, generated_pairs, manifest_of
 from reidaug.study.plan import ManifestRow, write_manifest
+from reidaug.study.records import SynthesisRecord, write_record
 
 PAIR = ("0001_c1s1_000007_00.jpg", "0001_c2s1_001007_01.jpg")
 A, B = (name.removesuffix(".jpg") for name in PAIR)
@@ -31,11 +32,11 @@ def picture(path: Path, seed: int, width: int = SIZE[1]) -> np.ndarray:
         f"{B}.png",
     ],
 )
-def test_names_of_the_field(name: str, tmp_path: Path) -> None:
+def test_file_names_of_published_code(name: str, tmp_path: Path) -> None:
     image = picture(tmp_path / name, 0)
     picture(tmp_path / f"{B}___{A}.png", 1)  # the other way round
-    found = ImageFiles(tmp_path, SIZE)
-    assert found.file_name(PAIR) == name and np.array_equal(found.images([PAIR])[0], image)
+    files = ImageFiles(tmp_path, SIZE)
+    assert files.file_name(PAIR) == name and np.array_equal(files.images([PAIR])[0], image)
 
 
 def test_the_last_of_a_strip_is_taken(tmp_path: Path) -> None:
@@ -59,10 +60,10 @@ def test_what_is_no_image_of_a_pair(tmp_path: Path) -> None:
 def test_one_file_stands_for_one_pair(tmp_path: Path) -> None:
     picture(tmp_path / f"{B}.png", 0)
     other = ("0001_c3s1_002007_02.jpg", PAIR[1])
-    found = ImageFiles(tmp_path, SIZE)
-    found.check([PAIR])
+    files = ImageFiles(tmp_path, SIZE)
+    files.check([PAIR])
     with pytest.raises(ReidAugError, match=rf"{B}.png would stand for {A}.jpg and for 0001_c3s1_002007_02.jpg as {B}"):
-        found.check([PAIR, other])
+        files.check([PAIR, other])
 
 
 def test_generated_pairs_of_a_set(tmp_path: Path) -> None:
@@ -87,3 +88,17 @@ def test_two_files_of_one_pair_are_refused(tmp_path: Path) -> None:
     picture(tmp_path / f"{A}___{B}_vis.png", 1)
     with pytest.raises(ReidAugError, match=r"holds .*\.png and .*_vis\.png, which name one pair"):
         ImageFiles(tmp_path, SIZE)
+
+
+def test_seen_images_of_a_whole_set(tmp_path: Path) -> None:
+    folder = tmp_path / "pona" / "root" / "bounding_box_train"
+    folder.mkdir(parents=True)
+    picture(folder / PAIR[1], 0)
+    write_manifest(folder.parent / "manifest.csv", [ManifestRow(PAIR[1], 1, 2, True, PAIR[0], "generate")])
+    files, record = ImageFiles(folder.parent, SIZE), tmp_path / "pona" / "synthesis.json"
+    assert files.label == "pona" and files.pairs == [PAIR] and files.count_seen([PAIR]) is None
+    write_record(record, SynthesisRecord("pona.pt", "0", "auto", 95, seen_missing=1))
+    assert files.count_seen([PAIR]) == 1 and files.count_seen([]) is None
+    record.write_text("{")
+    with pytest.raises(ReidAugError, match=r"synthesis\.json .*JSON file"):
+        files.count_seen([PAIR])

@@ -1,4 +1,4 @@
-"""The table and the files of `score`, from figures made by hand."""
+"""The table and the files of `score`, from given figures."""
 
 import csv
 from pathlib import Path
@@ -22,7 +22,7 @@ CELLS = "0.313 3.500 ± 0.250 0.813 3.750 ± 0.125 14.26 94.5 12.34 0.200 31.2 -
 
 
 def score_of(root: Path, pairs: int = 3) -> Score:
-    """Of training images that are held to be generated; the further down the list, the worse by L1."""
+    """Of training images in the role of generated ones; the L1 rises from first to last."""
     source = posed_images_of(root)
     names = [path.name for path in source.train[-pairs - 1 :]]
     per_image = {"ssim": np.linspace(1, 0, pairs), "l1": np.linspace(0, 1, pairs) / 3}
@@ -31,8 +31,8 @@ def score_of(root: Path, pairs: int = 3) -> Score:
         SetScore("real", per_image, {"ssim": 1.0, "psnr": float("inf"), "mask_ssim": float("nan")}),
     ]
     generated = ImageFiles(root / "bounding_box_train", (128, 64))
-    made_of = [(names[0], name) for name in names[1:]]
-    return Score(sets, made_of, generated, None, ["lpips: no weights"], {"data": "DATA", "seed": 3})
+    pairs_of = [(names[0], name) for name in names[1:]]
+    return Score(sets, pairs_of, generated, None, ["lpips: no weights"], {"data": "DATA", "seed": 3})
 
 
 def printed(score: Score) -> list[list[str]]:
@@ -65,8 +65,8 @@ def test_plain_values(tiny_root: Path) -> None:
 
 
 def test_files_of_details(tiny_root: Path, tmp_path: Path) -> None:
-    found = score_of(tiny_root)
-    files = write_details(posed_images_of(tiny_root), found, tmp_path / "details")
+    score = score_of(tiny_root)
+    files = write_details(posed_images_of(tiny_root), score, tmp_path / "details")
     assert [path.name for path in files] == ["per-image.csv", "worst.png", "best.png"]
     rows = list(csv.DictReader(files[0].open()))
     assert list(rows[0]) == ["set", "condition", "target", "ssim", "l1", "joints_right"]

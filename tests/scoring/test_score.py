@@ -1,4 +1,4 @@
-"""`reidaug score`: the same figures by another way, from a checkpoint and from a folder, beside the guesses."""
+"""`reidaug score`: its figures against a second computation, from a checkpoint and from a folder."""
 
 import csv
 import json
@@ -29,7 +29,7 @@ SIZE = (128, 64)
 
 @pytest.fixture(autouse=True)
 def no_weights(weights_folder: Path) -> None:
-    """None are found on this machine."""
+    """The weights of this machine are not used."""
 
 
 @pytest.fixture
@@ -55,20 +55,22 @@ def tensor(images: np.ndarray) -> torch.Tensor:
 
 
 def test_figures_are_those_of_the_metrics_on_the_whole(source: PosedImages, checkpoint: Path) -> None:
-    found = run(source, checkpoint=checkpoint, count=9)
-    conditions, targets = zip(*found.pairs, strict=True)
+    result = run(source, checkpoint=checkpoint, count=9)
+    conditions, targets = zip(*result.pairs, strict=True)
     true, given = tensor(source.images(targets)), tensor(source.images(conditions))
     poses = torch.from_numpy(source.keypoints(targets))
-    painted = generate_images(
+    generated = generate_images(
         load_checkpoint(checkpoint).generator, given, torch.from_numpy(source.keypoints(conditions)), poses
     )
     train = np.stack([np.asarray(Image.open(path)) for path in source.train])
     mean = tensor(np.repeat(train.mean(axis=0).round().astype(np.uint8)[None], 9, axis=0))
-    for each, images, close in zip(found.sets, (painted, given, mean, true), (2e-3, 1e-9, 1e-9, 1e-9), strict=True):
+    for scores, images, close in zip(
+        result.sets, (generated, given, mean, true), (2e-3, 1e-9, 1e-9, 1e-9), strict=True
+    ):
         for name in ("ssim", "ssim_win51", "psnr", "l1"):
             expected = getattr(metrics, name)(images, true).mean().item()
-            assert each.overall[name] == pytest.approx(expected, rel=close, abs=close), (each.name, name)
-        assert each.overall["mask_ssim"] == pytest.approx(
+            assert scores.overall[name] == pytest.approx(expected, rel=close, abs=close), (scores.name, name)
+        assert scores.overall["mask_ssim"] == pytest.approx(
             metrics.mask_ssim(images, true, poses).mean().item(), abs=close
         )
 
@@ -92,11 +94,11 @@ def test_figures_do_not_depend_on_the_batch(
 
 
 def test_saved_images_score_as_the_checkpoint(source: PosedImages, checkpoint: Path, tmp_path: Path) -> None:
-    painted = run(source, checkpoint=checkpoint, count=6, save_images=tmp_path / "painted")
-    write_pairs(tmp_path / "pairs.csv", *named(painted.pairs))
-    found = run(source, images=tmp_path / "painted", pairs=tmp_path / "pairs.csv")
-    assert found.sets[0].overall == painted.sets[0].overall and found.sets[0].name == "painted"
-    assert found.seen is None and painted.record["checkpoint_sha256"]
+    measured = run(source, checkpoint=checkpoint, count=6, save_images=tmp_path / "images")
+    write_pairs(tmp_path / "pairs.csv", *named(measured.pairs))
+    result = run(source, images=tmp_path / "images", pairs=tmp_path / "pairs.csv")
+    assert result.sets[0].overall == measured.sets[0].overall and result.sets[0].name == "images"
+    assert result.seen is None and measured.record["checkpoint_sha256"]
 
 
 def named(pairs: list[tuple[str, str]]) -> tuple[list[str], np.ndarray]:
@@ -104,7 +106,7 @@ def named(pairs: list[tuple[str, str]]) -> tuple[list[str], np.ndarray]:
     return names, np.array([[names.index(a), names.index(b)] for a, b in pairs])
 
 
-def test_the_painted_images_of_a_set(source: PosedImages, tiny_root: Path, tmp_path: Path) -> None:
+def test_the_generated_images_of_a_set(source: PosedImages, tiny_root: Path, tmp_path: Path) -> None:
     a, b, c = (path.name for path in source.train[-3:])
     folder = tmp_path / "pona" / "root" / "bounding_box_train"
     folder.mkdir(parents=True)
@@ -112,12 +114,12 @@ def test_the_painted_images_of_a_set(source: PosedImages, tiny_root: Path, tmp_p
         (folder / name).write_bytes((tiny_root / "bounding_box_train" / name).read_bytes())
     people = [image_named(name) for name in (b, c)]
     rows = [
-        ManifestRow(each.name, each.pid, each.camid, True, a, action)
-        for each, action in zip(people, ("generate", "copy"), strict=True)
+        ManifestRow(image.name, image.pid, image.camid, True, a, action)
+        for image, action in zip(people, ("generate", "copy"), strict=True)
     ]
     write_manifest(folder.parent / "manifest.csv", rows)
-    found = run(source, images=folder.parent)
-    assert found.pairs == [(a, b)] and found.sets[0].name == "pona" and found.sets[0].overall["ssim"] == 1
+    result = run(source, images=folder.parent)
+    assert result.pairs == [(a, b)] and result.sets[0].name == "pona" and result.sets[0].overall["ssim"] == 1
 
 
 def test_seen_images_are_counted(source: PosedImages, checkpoint: Path, tiny_root: Path, tmp_path: Path) -> None:
@@ -136,10 +138,10 @@ def test_pckh_of_keypoints_in_a_file(source: PosedImages, checkpoint: Path, tmp_
     keypoints[0] += 40
     files = [f"{condition}___{target}.png" for condition, target in pairs]
     write_annotations(tmp_path / "poses.csv", files, keypoints)
-    found = run(source, checkpoint=checkpoint, count=6, poses=tmp_path / "poses.csv")
+    result = run(source, checkpoint=checkpoint, count=6, poses=tmp_path / "poses.csv")
     visible = np.isfinite(keypoints).all(axis=2).sum(axis=1)
-    assert found.sets[0].overall["pckh"] == pytest.approx(visible[1:].sum() / visible.sum())
-    assert "pckh" not in found.sets[1].overall
+    assert result.sets[0].overall["pckh"] == pytest.approx(visible[1:].sum() / visible.sum())
+    assert "pckh" not in result.sets[1].overall
     write_annotations(tmp_path / "poses.csv", files[1:], keypoints[1:])
     with pytest.raises(ReidAugError, match=r"poses.csv has no row for .*___.*\(1 of 6 images\)"):
         run(source, checkpoint=checkpoint, count=6, poses=tmp_path / "poses.csv")
@@ -151,14 +153,13 @@ def test_the_command(tiny_root: Path, checkpoint: Path, tmp_path: Path) -> None:
     assert shown.exit_code == 0, shown.output
     assert "4 pairs of" in shown.stdout and "mask-SSIM ↑" in shown.stdout and "copy" in shown.stdout
     assert "not computed: lpips: needs https://download.pytorch.org/models/alexnet" in shown.stdout.replace("\n", " ")
-    result = command(*arguments, "--json", "--out", tmp_path / "details")
-    found = json.loads(result.stdout)
-    assert [row["set"] for row in found["rows"]] == ["pona.pt", "copy", "mean", "real"]
-    assert found["rows"][-1]["psnr"] is None and found["pairs"] == 4  # infinite
+    result = json.loads(command(*arguments, "--json", "--out", tmp_path / "details").stdout)
+    assert [row["set"] for row in result["rows"]] == ["pona.pt", "copy", "mean", "real"]
+    assert result["rows"][-1]["psnr"] is None and result["pairs"] == 4  # infinite
     rows = list(csv.DictReader((tmp_path / "details" / "per-image.csv").open()))
     assert len(rows) == 16 and {row["set"] for row in rows} == {"pona.pt", "copy", "mean", "real"}
     mean = np.mean([float(row["ssim"]) for row in rows if row["set"] == "pona.pt"])
-    assert found["rows"][0]["ssim"] == pytest.approx(mean, rel=1e-4)
+    assert result["rows"][0]["ssim"] == pytest.approx(mean, rel=1e-4)
     for name in ("worst.png", "best.png"):
         assert Image.open(tmp_path / "details" / name).size[0] > 4 * SIZE[1]
 
@@ -171,10 +172,7 @@ def test_bad_input_is_one_line(tiny_root: Path, checkpoint: Path, tmp_path: Path
         (("--ckpt", checkpoint, "--images", tmp_path), "one of the two"),
         (("--images", tmp_path / "empty"), "no .png or .jpg image in"),
         (("--ckpt", checkpoint, "--count", 100_000), "--count 100000: there are"),
-        (
-            ("--ckpt", checkpoint, "--pairs", tmp_path / "pairs.csv"),
-            "pairs.csv line 2: no image 'x.jpg'",
-        ),
+        (("--ckpt", checkpoint, "--pairs", tmp_path / "pairs.csv"), "pairs.csv line 2: no image 'x.jpg'"),
         (("--ckpt", checkpoint, "--reid", checkpoint), "pona.pt is no trained baseline"),
         (("--ckpt", tmp_path / "nothing.pt"), "nothing.pt does not exist"),
         (("--ckpt", checkpoint, "--out", tmp_path / "no" / "where"), "no folder"),
@@ -206,9 +204,9 @@ def test_kept_photographs_of_a_set_are_no_generated_images(
 def test_without_training_images_there_is_no_mean_image(checkpoint: Path, tiny_root: Path) -> None:
     for path in (tiny_root / "bounding_box_train").iterdir():
         path.unlink()
-    found = run(posed_images_of(tiny_root), checkpoint=checkpoint, count=3)
-    assert [each.name for each in found.sets] == ["pona.pt", "copy", "real"]
-    assert any("the row of the mean image" in line for line in found.missing)
+    result = run(posed_images_of(tiny_root), checkpoint=checkpoint, count=3)
+    assert [scores.name for scores in result.sets] == ["pona.pt", "copy", "real"]
+    assert any("the row of the mean image" in line for line in result.missing)
 
 
 def test_measured_images_are_not_overwritten(source: PosedImages, tmp_path: Path) -> None:
@@ -218,13 +216,13 @@ def test_measured_images_are_not_overwritten(source: PosedImages, tmp_path: Path
 
 
 def test_strips_are_cut_for_a_pose_estimator(source: PosedImages, checkpoint: Path, tmp_path: Path) -> None:
-    painted, strips, cut = (tmp_path / name for name in ("painted", "strips", "cut"))
-    run(source, checkpoint=checkpoint, count=3, save_images=painted)
+    images, strips, cut = (tmp_path / name for name in ("images", "strips", "cut"))
+    run(source, checkpoint=checkpoint, count=3, save_images=images)
     strips.mkdir()
-    for path in painted.iterdir():
+    for path in images.iterdir():
         image = np.asarray(Image.open(path))
         Image.fromarray(np.concatenate([255 - image] * 4 + [image], axis=1)).save(strips / f"{path.stem}_vis.png")
-    pairs = [tuple(path.stem.split("___")) for path in sorted(painted.iterdir())]
+    pairs = [tuple(path.stem.split("___")) for path in sorted(images.iterdir())]
     whole = source.keypoints([target for _, target in pairs])
     whole[..., 0] += 4 * source.images([pairs[0][0]]).shape[2]
     write_annotations(tmp_path / "poses.csv", [f"{a}___{b}_vis.png" for a, b in pairs], whole)
@@ -232,5 +230,5 @@ def test_strips_are_cut_for_a_pose_estimator(source: PosedImages, checkpoint: Pa
         run(source, images=strips, count=3, poses=tmp_path / "poses.csv")
     run(source, images=strips, count=3, save_images=cut)
     assert {path.name: path.read_bytes() for path in cut.iterdir()} == {
-        path.name: path.read_bytes() for path in painted.iterdir()
+        path.name: path.read_bytes() for path in images.iterdir()
     }

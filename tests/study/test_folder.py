@@ -65,7 +65,7 @@ def test_data_is_named_that_of_the_portions_or_at_hand(
     shrunk(study, 0.2, study.path / ".." / "other")
     assert resolve_data(None, study).root.resolve() == other  # the same one, by another path
     shrunk(study, 0.6, tiny_root)
-    with pytest.raises(ReidAugError, match=rf"p = 0.40 of {other}, p = 0.60 of {tiny_root}\): name one with --data"):
+    with pytest.raises(ReidAugError, match=rf"p = 0.40 of {other}, p = 0.60 of {tiny_root}\): give one with --data"):
         resolve_data(None, study)
     assert resolve_data(tiny_root, study).root == tiny_root
     study.shrink_path(0.6).write_text("{")  # broken: `shrink --force` must be able to replace it

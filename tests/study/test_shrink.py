@@ -34,26 +34,26 @@ def people(draw: st.DrawFn) -> tuple[list[Image], Annotations]:
     """A few persons with a few images; coarse poses, so that ties are common, and many unseen joints."""
     counts = draw(st.lists(st.integers(1, 7), min_size=1, max_size=8))
     random = np.random.RandomState(draw(st.integers(0, 2**31)))
-    records = []
+    images = []
     for pid, count in enumerate(counts, start=1):
         for i in range(count):
             camid = random.randint(1, 4)
-            records.append(image_named(f"{pid:04d}_c{camid}s1_{i:06d}_00.jpg"))
-    keypoints = random.randint(0, 3, (len(records), 18, 2)).astype(np.float32) * 8
-    keypoints[random.random_sample((len(records), 18)) < draw(st.sampled_from([0.0, 0.1, 0.9]))] = np.nan
-    keypoints[random.random_sample(len(records)) < 0.2] = np.nan
-    names = tuple(record.name for record in records)
+            images.append(image_named(f"{pid:04d}_c{camid}s1_{i:06d}_00.jpg"))
+    keypoints = random.randint(0, 3, (len(images), 18, 2)).astype(np.float32) * 8
+    keypoints[random.random_sample((len(images), 18)) < draw(st.sampled_from([0.0, 0.1, 0.9]))] = np.nan
+    keypoints[random.random_sample(len(images)) < 0.2] = np.nan
+    names = tuple(image.name for image in images)
     absent = random.random_sample(len(names)) < 0.1
-    return records, Annotations(tuple(np.array(names)[~absent].tolist()), keypoints[~absent])
+    return images, Annotations(tuple(np.array(names)[~absent].tolist()), keypoints[~absent])
 
 
 portions = st.integers(1, 99).map(lambda hundredths: hundredths / 100)
 seeds = st.integers(0, 2**32 - 1)
 
 
-def possible(records: list[Image], portion: float, keep: str) -> bool:
-    least = len({record.pid for record in records}) if keep == "per-identity" else 1
-    return round(portion * len(records)) >= least
+def possible(images: list[Image], portion: float, keep: str) -> bool:
+    least = len({image.pid for image in images}) if keep == "per-identity" else 1
+    return round(portion * len(images)) >= least
 
 
 @settings(max_examples=80, deadline=None)
@@ -61,17 +61,17 @@ def possible(records: list[Image], portion: float, keep: str) -> bool:
 def test_plan_keeps_its_promises(
     data: tuple[list[Image], Annotations], portion: float, seed: int, keep: str, source: str
 ) -> None:
-    records, annotations = data
-    assume(possible(records, portion, keep))
+    images, annotations = data
+    assume(possible(images, portion, keep))
     config = ShrinkConfig(portion, keep, source, seed)
-    plan = make_plan(records, annotations, config)
-    assert plan == make_plan(records, annotations, config)
-    assert [(row.name, row.pid, row.camid) for row in plan] == [(r.name, r.pid, r.camid) for r in records]
+    plan = make_plan(images, annotations, config)
+    assert plan == make_plan(images, annotations, config)
+    assert [(row.name, row.pid, row.camid) for row in plan] == [(r.name, r.pid, r.camid) for r in images]
     kept = {row.name: row for row in plan if row.kept}
-    assert len(kept) == round(portion * len(records))
+    assert len(kept) == round(portion * len(images))
     present = {row.pid for row in kept.values()}
     if keep == "per-identity":
-        assert present == {record.pid for record in records}
+        assert present == {image.pid for image in images}
     poses = dict(zip((row.name for row in plan), annotations.select([row.name for row in plan]), strict=True))
     for row in plan:
         if row.kept:
@@ -110,11 +110,11 @@ def plain_distance(first: np.ndarray, second: np.ndarray) -> float:
 def test_kept_sets_are_nested(
     data: tuple[list[Image], Annotations], first: float, second: float, seed: int, keep: str
 ) -> None:
-    records, annotations = data
+    images, annotations = data
     small, large = sorted((first, second))
-    assume(possible(records, small, keep))
+    assume(possible(images, small, keep))
     kept = [
-        {row.name for row in make_plan(records, annotations, ShrinkConfig(portion, keep, seed=seed)) if row.kept}
+        {row.name for row in make_plan(images, annotations, ShrinkConfig(portion, keep, seed=seed)) if row.kept}
         for portion in (small, large)
     ]
     assert kept[0] <= kept[1]
@@ -125,30 +125,30 @@ def test_kept_sets_are_nested(
 def test_too_small_a_portion_names_the_smallest_possible_one(
     data: tuple[list[Image], Annotations], portion: float
 ) -> None:
-    records, annotations = data
-    assume(not possible(records, portion, "per-identity"))
+    images, annotations = data
+    assume(not possible(images, portion, "per-identity"))
     with pytest.raises(ReidAugError, match="too few") as caught:
-        make_plan(records, annotations, ShrinkConfig(portion))
+        make_plan(images, annotations, ShrinkConfig(portion))
     named = re.search(r"smallest possible portion is (0\.\d\d)$", str(caught.value))
-    enough = [p / 100 for p in range(1, 100) if possible(records, p / 100, "per-identity")]
+    enough = [p / 100 for p in range(1, 100) if possible(images, p / 100, "per-identity")]
     assert (float(named[1]) if named else None) == (enough[0] if enough else None)
 
 
 @pytest.mark.parametrize("portion", [0.2, 0.4])
 def test_seeds_differ_and_every_image_has_its_chance(portion: float) -> None:
-    records = [image_named(f"{1 + i // 5:04d}_c1s1_{i:06d}_00.jpg") for i in range(20)]
+    images = [image_named(f"{1 + i // 5:04d}_c1s1_{i:06d}_00.jpg") for i in range(20)]
     annotations = Annotations((), np.empty((0, 18, 2), dtype=np.float32))
     kept: Counter[str] = Counter()
     for seed in range(400):
-        kept.update(row.name for row in make_plan(records, annotations, ShrinkConfig(portion, seed=seed)) if row.kept)
+        kept.update(row.name for row in make_plan(images, annotations, ShrinkConfig(portion, seed=seed)) if row.kept)
     # Binomial, 400 trials: mean 80 or 160, standard deviation at most 10; five of them either way.
     assert len(kept) == 20 and all(abs(count - 400 * portion) < 50 for count in kept.values())
 
 
 def test_random_source_draws_evenly() -> None:
-    records = [image_named(f"0001_c1s1_{i:06d}_00.jpg") for i in range(1000)]
-    annotations = Annotations(tuple(r.name for r in records), np.ones((1000, 18, 2), dtype=np.float32))
-    plan = make_plan(records, annotations, ShrinkConfig(0.01, source="random"))
+    images = [image_named(f"0001_c1s1_{i:06d}_00.jpg") for i in range(1000)]
+    annotations = Annotations(tuple(r.name for r in images), np.ones((1000, 18, 2), dtype=np.float32))
+    plan = make_plan(images, annotations, ShrinkConfig(0.01, source="random"))
     conditions = Counter(row.condition for row in plan if row.condition)
     # 990 draws among 10: mean 99, standard deviation 9.4; five of them either way.
     assert len(conditions) == 10 and all(52 < count < 146 for count in conditions.values())
@@ -182,8 +182,8 @@ def test_impossible_settings(settings_: dict[str, object], expected: str) -> Non
 def test_published_names_keep_all_identities(published: Path, portion: float) -> None:
     """12,936 images of 751 persons; 11 pixels to the nearest kept image at 0.2, 17 to a random one (measured)."""
     annotations = read_annotations(find_annotations(published, "train"))
-    records = list(map(image_named, sorted(annotations.names)))
-    plan = make_plan(records, annotations, ShrinkConfig(portion))
+    images = list(map(image_named, sorted(annotations.names)))
+    plan = make_plan(images, annotations, ShrinkConfig(portion))
     kept = [row for row in plan if row.kept]
     assert len(plan) == 12936 and len(kept) == {0.2: 2587, 0.4: 5174}[portion] and len({row.pid for row in kept}) == 751
     actions = Counter(row.action for row in plan)
@@ -191,15 +191,15 @@ def test_published_names_keep_all_identities(published: Path, portion: float) ->
     assert actions["copy"] == 820 - sum(not has_torso(pose) for pose in annotations.select([row.name for row in kept]))
     poses = dict(zip(annotations.names, annotations.keypoints, strict=True))
     for source, least, most in (("nearest", 8, 12), ("random", 16, 18)):
-        plan = make_plan(records, annotations, ShrinkConfig(portion, source=source))
-        painted = [row for row in plan if row.action == "generate"][::50]
-        assert least < np.mean([plain_distance(poses[row.name], poses[row.condition]) for row in painted]) < most
+        plan = make_plan(images, annotations, ShrinkConfig(portion, source=source))
+        generated = [row for row in plan if row.action == "generate"][::50]
+        assert least < np.mean([plain_distance(poses[row.name], poses[row.condition]) for row in generated]) < most
 
 
 def test_plain_draw_loses_identities(published: Path) -> None:
     annotations = read_annotations(find_annotations(published, "train"))
-    records = list(map(image_named, sorted(annotations.names)))
-    plan = make_plan(records, annotations, ShrinkConfig(0.2, keep="uniform"))
+    images = list(map(image_named, sorted(annotations.names)))
+    plan = make_plan(images, annotations, ShrinkConfig(0.2, keep="uniform"))
     assert 55 < 751 - len({row.pid for row in plan if row.kept}) < 80  # 65-70 on average
 
 
@@ -209,14 +209,12 @@ def test_reduced_set_is_a_whole_root(tiny_root: Path, tmp_path: Path) -> None:
     assert (report.images, report.kept, report.missing, report.identities, report.vanished) == (36, 14, 22, 6, 0)
     assert report.generate + report.copy == 22 and report.copy > 0 and report.drop == 0 and not report.existed
     plan = read_plan(study.plan_path(0.4))
-    assert [row.name for row in plan] == [record.name for record in open_dataset(tiny_root).images("train")]
+    assert [row.name for row in plan] == [image.name for image in open_dataset(tiny_root).images("train")]
     kept = [row.name for row in plan if row.kept]
     root = study.set_root(0.4, "none")
     assert report.root == root and sorted(os.listdir(split_folder(root, "train"))) == kept
-    for name in kept:
-        assert (split_folder(root, "train") / name).read_bytes() == (
-            split_folder(tiny_root, "train") / name
-        ).read_bytes()
+    copied, source = split_folder(root, "train"), split_folder(tiny_root, "train")
+    assert all((copied / name).read_bytes() == (source / name).read_bytes() for name in kept)
     for split in ("query", "gallery"):
         assert split_folder(root, split).is_symlink()
         assert names_in(root, split) == names_in(tiny_root, split)
@@ -246,10 +244,8 @@ def names_in(root: Path, split: str) -> list[str]:
     return [image.name for image in open_dataset(root).images(split)]
 
 
-def plan_for(root: Path, tmp_path: Path) -> list[PlanRow]:
-    study = Study(tmp_path / "study")
-    shrink(open_dataset(root), study, ShrinkConfig(0.4))
-    return read_plan(study.plan_path(0.4))
+def plan_for(root: Path, folder: Path) -> list[PlanRow]:
+    return read_plan(shrink(open_dataset(root), Study(folder), ShrinkConfig(0.4)).plan)
 
 
 def test_copy_is_independent_of_the_data_set(tiny_root: Path, tmp_path: Path) -> None:
@@ -269,11 +265,8 @@ def test_uniform_says_how_many_vanish(tiny_root: Path, tmp_path: Path) -> None:
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.name.endswith(".lock"):
-            found[str(path)] = (path.stat().st_mtime_ns, path.read_bytes())
-    return found
+    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
 
 
 def test_again_does_nothing_and_reports_the_same(tiny_root: Path, tmp_path: Path) -> None:
@@ -288,9 +281,7 @@ def test_again_does_nothing_and_reports_the_same(tiny_root: Path, tmp_path: Path
     assert other.plan_path(0.4).read_bytes() == study.plan_path(0.4).read_bytes()
 
 
-def test_other_settings_are_refused_unless_forced(tiny_root: Path, tmp_path: Path) -> None:
-    study = Study(tmp_path / "study")
-    shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
+def test_other_settings_are_refused_unless_forced(study: Study, tiny_root: Path) -> None:
     stale = study.set_root(0.4, "pona")
     stale.mkdir(parents=True)
     before = snapshot(study.path)
@@ -301,10 +292,8 @@ def test_other_settings_are_refused_unless_forced(tiny_root: Path, tmp_path: Pat
         shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4), copy=True)
     assert snapshot(study.path) == before
     shrink(open_dataset(tiny_root), study, ShrinkConfig(0.2))  # another portion is another matter
-    with (
-        locked(stale.parent / ".lock-0-of-1", "it"),
-        pytest.raises(ReidAugError, match=r"the set pona of portion 0\.40"),
-    ):
+    lock = stale.parent / ".lock-0-of-1"
+    with locked(lock, "it"), pytest.raises(ReidAugError, match=r"the set pona of portion 0\.40"):
         shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4, seed=1), force=True)
     assert stale.exists()
     shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4, seed=1), force=True)
@@ -312,18 +301,14 @@ def test_other_settings_are_refused_unless_forced(tiny_root: Path, tmp_path: Pat
     assert not shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4, seed=1), force=True).existed
 
 
-def test_changed_data_are_noticed(tiny_root: Path, tmp_path: Path) -> None:
-    study = Study(tmp_path / "study")
-    shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
+def test_changed_data_are_noticed(study: Study, tiny_root: Path) -> None:
     first, second, *_ = sorted(split_folder(tiny_root, "train").iterdir())
     first.write_bytes(second.read_bytes())
     with pytest.raises(ReidAugError, match="was made with images"):
         shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
 
 
-def test_moved_keypoints_are_noticed(tiny_root: Path, tmp_path: Path) -> None:
-    study = Study(tmp_path / "study")
-    shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
+def test_moved_keypoints_are_noticed(study: Study, tiny_root: Path) -> None:
     path = find_annotations(tiny_root, "train")
     annotations = read_annotations(path)
     write_annotations(path, annotations.names, annotations.keypoints * 0.5)  # all distances halve: the plan stays
@@ -332,9 +317,7 @@ def test_moved_keypoints_are_noticed(tiny_root: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["plan.csv", "shrink.json", "none/Market-1501-v15.09.15/manifest.csv"])
-def test_damaged_portion_is_named(tiny_root: Path, tmp_path: Path, damage: str) -> None:
-    study = Study(tmp_path / "study")
-    shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
+def test_damaged_portion_is_named(study: Study, tiny_root: Path, damage: str) -> None:
     (study.portion_dir(0.4) / damage).unlink()
     with pytest.raises(ReidAugError, match="incomplete or changed"):
         shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
@@ -411,10 +394,10 @@ def test_other_tools_read_the_reduced_set(tiny_root: Path, tmp_path: Path) -> No
     """torchreid and fast-reid glob `*.jpg` and search `([-\\d]+)_c(\\d)` in the whole path."""
     report = shrink(open_dataset(tiny_root), Study(tmp_path / "study"), ShrinkConfig(0.4))
     for split in ("train", "query", "gallery"):
-        expected = {record.name: (record.pid, record.camid) for record in open_dataset(report.root).images(split)}
-        found = {}
+        expected = {image.name: (image.pid, image.camid) for image in open_dataset(report.root).images(split)}
+        read = {}
         for path in split_folder(report.root, split).glob("*.jpg"):
             pid, camid = map(int, re.search(r"([-\d]+)_c(\d)", str(path)).groups())  # type: ignore[union-attr]
             assert -1 <= pid <= 1501 and 1 <= camid <= 6
-            found[path.name] = (pid, camid)
-        assert found == expected
+            read[path.name] = (pid, camid)
+        assert read == expected

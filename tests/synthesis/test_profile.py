@@ -28,8 +28,8 @@ def test_multiply_adds_are_those_of_convolutions_and_attention() -> None:
 
     def count(layer: nn.Conv2d | nn.ConvTranspose2d, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
         nonlocal macs
-        places = inputs[0] if isinstance(layer, nn.ConvTranspose2d) else output
-        macs += layer.weight.numel() * places.shape[2] * places.shape[3]
+        grid = inputs[0] if isinstance(layer, nn.ConvTranspose2d) else output
+        macs += layer.weight.numel() * grid.shape[2] * grid.shape[3]
 
     for layer in generator.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
@@ -37,8 +37,8 @@ def test_multiply_adds_are_those_of_convolutions_and_attention() -> None:
     maps = torch.zeros(1, 18, 32, 16)
     generator.eval()(torch.zeros(1, 3, 32, 16), maps, maps)
     expected = macs
-    places = 8 * 4  # of a code; self-attention is over 64 channels, cross attention over 32, queries over an eighth
-    expected += 2 * places * places * (64 // 8 + 64 + 32 // 8 + 32)
+    positions = 8 * 4  # of a code; self-attention is over 64 channels, cross attention over 32, queries over an eighth
+    expected += 2 * positions * positions * (64 // 8 + 64 + 32 // 8 + 32)
     assert count_macs(generator, (32, 16)) == expected
 
 
@@ -63,10 +63,10 @@ def test_the_command(tmp_path: Path) -> None:
     arguments = ("--ckpt", tmp_path / "pona.pt", "--size", "32x16", "--size", "64x32", "--batch-size", 2)
     shown = command(*arguments)
     assert shown.exit_code == 0 and "M parameters" in shown.stdout and "fast, one person" in shown.stdout
-    found = json.loads(command(*arguments, "--json").stdout)
-    assert found["parameters"] == count_parameters(generator) and len(found["rows"]) == 6
-    assert {tuple(row["size"]) for row in found["rows"]} == {(32, 16), (64, 32)}
-    assert found["rows"][0]["macs"] == count_macs(generator, (32, 16))
+    values = json.loads(command(*arguments, "--json").stdout)
+    assert values["parameters"] == count_parameters(generator) and len(values["rows"]) == 6
+    assert {tuple(row["size"]) for row in values["rows"]} == {(32, 16), (64, 32)}
+    assert values["rows"][0]["macs"] == count_macs(generator, (32, 16))
     for bad, message in (("32", "--size '32': expected HEIGHTxWIDTH"), ("30x16", "expected multiples of 4")):
         result = command("--ckpt", tmp_path / "pona.pt", "--size", bad)
         assert result.exit_code == 1 and message in " ".join(result.stderr.split())

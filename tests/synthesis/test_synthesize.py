@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from reidaug.study.request import ShrinkConfig
 from reidaug.study.shrink import shrink
 from reidaug.synthesis.provenance import count_seen, describe_training_images
 from reidaug.synthesis.request import SynthesisOptions
-from reidaug.synthesis.synthesize import synthesize
+from reidaug.synthesis.synthesize import SynthesisReport, synthesize
 from tests.factories import images_in, write_checkpoint
 
 PORTION = 0.4
@@ -36,15 +37,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_checkpoint(tmp_path_factory.mktemp("ckpt") / "tiny.pt", seed=0)
 
 
-@pytest.fixture
-def study(tiny_root: Path, tmp_path: Path) -> Study:
-    study = Study(tmp_path / "study")
-    shrink(open_dataset(tiny_root), study, ShrinkConfig(PORTION))
-    return study
-
-
-def run(study: Study, checkpoint: Path, **options: object) -> object:
-    return synthesize(study, PORTION, checkpoint, SynthesisOptions(device="cpu", **options), lambda done, total: None)  # type: ignore[arg-type]
+def run(study: Study, checkpoint: Path, **options: Any) -> SynthesisReport:
+    return synthesize(study, PORTION, checkpoint, SynthesisOptions(device="cpu", **options), lambda done, total: None)
 
 
 def test_completed_set_has_the_identical_structure(study: Study, tiny_root: Path, checkpoint: Path) -> None:
@@ -56,18 +50,18 @@ def test_completed_set_has_the_identical_structure(study: Study, tiny_root: Path
     manifest = read_manifest(root / "manifest.csv")
     assert {row.name for row in manifest} == original
     for row in manifest:
-        painted = split_folder(root, "train") / row.name
+        written = split_folder(root, "train") / row.name
         source = split_folder(tiny_root, "train") / (row.condition or row.name)
         assert row.synthetic == (row.action != "keep") == (not plan[row.name].kept)
         if row.action == "generate":
-            assert Image.open(painted).size == (64, 128)
-            assert painted.read_bytes() != (split_folder(tiny_root, "train") / row.name).read_bytes()
+            assert Image.open(written).size == (64, 128)
+            assert written.read_bytes() != (split_folder(tiny_root, "train") / row.name).read_bytes()
         else:
-            assert painted.read_bytes() == source.read_bytes()
+            assert written.read_bytes() == source.read_bytes()
     for split in ("query", "gallery"):
         assert sorted(os.listdir(split_folder(root, split))) == sorted(os.listdir(split_folder(tiny_root, split)))
     counts = [sum(row.action == action for row in manifest) for action in ("keep", "generate", "copy")]
-    assert [report.kept, report.generated, report.copied] == counts  # type: ignore[attr-defined]
+    assert [report.kept, report.generated, report.copied] == counts
     assert counts[1] > 0
 
 
@@ -93,20 +87,20 @@ def test_images_follow_the_reading_rules_of_torchreid_and_fast_reid(study: Study
             assert -1 <= pid <= 1501 and 1 <= camid <= 6
 
 
-def test_second_run_paints_nothing_and_changes_no_byte(study: Study, checkpoint: Path) -> None:
+def test_second_run_generates_nothing_and_changes_no_byte(study: Study, checkpoint: Path) -> None:
     run(study, checkpoint)
     folder = split_folder(study.set_root(PORTION, "pona"), "train")
     before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
-    assert run(study, checkpoint).painted_now == 0  # type: ignore[attr-defined]
+    assert run(study, checkpoint).painted_now == 0
     assert before == {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
 
 
-def test_a_generator_paints_the_size_that_it_was_trained_on(study: Study, tmp_path: Path) -> None:
+def test_a_generator_generates_the_size_that_it_was_trained_on(study: Study, tmp_path: Path) -> None:
     other = write_checkpoint(tmp_path / "large.pt", seed=0, training={"image_size": [256, 128]})
     with pytest.raises(ReidAugError, match=r"trained on images of \[256, 128\] pixels .* these have \[128, 64\]"):
         run(study, other)
     assert study.unfinished_sets(PORTION) == []
-    assert run(study, write_checkpoint(other, seed=0, training={"image_size": [128, 64]})).complete  # type: ignore[attr-defined]
+    assert run(study, write_checkpoint(other, seed=0, training={"image_size": [128, 64]})).complete
 
 
 def test_images_of_another_size_are_refused_at_any_batch_size(
@@ -149,12 +143,16 @@ def test_shares_of_two_processes_make_the_same_set(
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")
     first = run(study, checkpoint, name="shared")
-    assert not first.complete and study.sets(PORTION) == ["none", "alone"]  # type: ignore[attr-defined]
+    assert not first.complete and study.sets(PORTION) == ["none", "alone"]
     monkeypatch.setenv("RANK", "0")
-    assert run(study, checkpoint, name="shared").complete  # type: ignore[attr-defined]
+    assert run(study, checkpoint, name="shared").complete
     alone, shared = (split_folder(study.set_root(PORTION, name), "train") for name in ("alone", "shared"))
     assert {p.name for p in alone.iterdir()} == {p.name for p in shared.iterdir()}
     assert study.sets(PORTION) == ["none", "alone", "shared"]
+
+
+def array_task(**values: int) -> dict[str, str]:
+    return {f"SLURM_ARRAY_TASK_{name}": str(value) for name, value in values.items()}
 
 
 @pytest.mark.parametrize(
@@ -164,21 +162,9 @@ def test_shares_of_two_processes_make_the_same_set(
         ({"RANK": "2", "WORLD_SIZE": "4"}, (2, 4)),
         ({"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "3"}, (1, 3)),
         ({"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}, (0, 1)),  # sbatch --ntasks=4, and no srun starts the others
-        ({"SLURM_ARRAY_TASK_ID": "12", "SLURM_ARRAY_TASK_MIN": "10", "SLURM_ARRAY_TASK_COUNT": "4"}, (2, 4)),
-        (
-            {
-                **{"SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_COUNT": "2"},
-                **{"SLURM_PROCID": "2", "SLURM_STEP_NUM_TASKS": "3"},
-            },
-            (5, 6),
-        ),
-        (
-            {
-                **{"SLURM_ARRAY_TASK_ID": "4", "SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_COUNT": "4"},
-                **{"SLURM_ARRAY_TASK_STEP": "2", "SLURM_ARRAY_TASK_MAX": "6"},
-            },
-            (2, 4),
-        ),
+        (array_task(ID=12, MIN=10, COUNT=4), (2, 4)),
+        (array_task(ID=1, MIN=0, COUNT=2) | {"SLURM_PROCID": "2", "SLURM_STEP_NUM_TASKS": "3"}, (5, 6)),
+        (array_task(ID=4, MIN=0, COUNT=4, STEP=2, MAX=6), (2, 4)),
     ],
 )
 def test_shard_from_environment(environment: dict[str, str], expected: tuple[int, int]) -> None:
@@ -192,12 +178,9 @@ def test_impossible_shard_is_refused(environment: dict[str, str]) -> None:
 
 
 def test_an_array_with_gaps_is_to_be_sent_whole() -> None:
-    names = ("ID", "MIN", "MAX", "COUNT", "STEP")
-    for task in ("2", "5"):  # sbatch --array=2,5
-        values = (task, "2", "5", "2", "1")
-        environment = {f"SLURM_ARRAY_TASK_{name}": value for name, value in zip(names, values, strict=True)}
+    for task in (2, 5):  # sbatch --array=2,5
         with pytest.raises(ReidAugError, match="send the whole array again"):
-            shard_from_environment(environment)
+            shard_from_environment(array_task(ID=task, MIN=2, MAX=5, COUNT=2, STEP=1))
 
 
 def test_two_generators_never_mix_under_one_name(study: Study, checkpoint: Path, tmp_path: Path) -> None:
@@ -205,7 +188,7 @@ def test_two_generators_never_mix_under_one_name(study: Study, checkpoint: Path,
     other = write_checkpoint(tmp_path / "other.pt", seed=1)
     with pytest.raises(ReidAugError, match="--name"):
         run(study, other)
-    assert run(study, other, force=True).painted_now > 0  # type: ignore[attr-defined]
+    assert run(study, other, force=True).painted_now > 0
 
 
 def test_another_precision_is_named_as_such(study: Study, checkpoint: Path) -> None:
@@ -214,7 +197,7 @@ def test_another_precision_is_named_as_such(study: Study, checkpoint: Path) -> N
         run(study, checkpoint, precision="bf16")
 
 
-def test_moved_keypoints_are_not_painted_by_an_old_plan(study: Study, tiny_root: Path, checkpoint: Path) -> None:
+def test_moved_keypoints_are_not_generated_by_an_old_plan(study: Study, tiny_root: Path, checkpoint: Path) -> None:
     run(study, checkpoint)
     path = find_annotations(tiny_root, "train")
     annotations = read_annotations(path)
@@ -238,7 +221,7 @@ def test_shares_that_are_cut_otherwise_hold_the_same_images_and_are_refused(
         run(study, checkpoint)
     monkeypatch.setenv("WORLD_SIZE", "2")
     with locked(folder / ".lock-1-of-2", "a share"), locked(folder / ".lock-0-of-1", "a look at it", shared=True):
-        assert not run(study, checkpoint).complete  # type: ignore[attr-defined]
+        assert not run(study, checkpoint).complete
 
 
 @pytest.mark.parametrize("name", ["none", "full", "", "a/b", "..", "a b", "gen5_c3"])
@@ -275,7 +258,7 @@ def test_a_finished_set_keeps_its_record_when_synthesize_runs_again(study: Study
     assert record.read_bytes() == before
 
 
-def test_a_set_is_not_replaced_while_a_share_of_it_is_painted(study: Study, checkpoint: Path, tmp_path: Path) -> None:
+def test_a_set_is_not_replaced_while_a_share_of_it_is_generated(study: Study, checkpoint: Path, tmp_path: Path) -> None:
     run(study, checkpoint)
     lock = study.set_root(PORTION, "pona").parent / ".lock-1-of-2"
     other = write_checkpoint(tmp_path / "other.pt", seed=1)
@@ -296,7 +279,7 @@ def test_seen_images_are_known_by_content(study: Study, tiny_root: Path, tmp_pat
     assert count_seen(images_in(folder, missing[3:]), training) == 0
     assert count_seen(images_in(folder, missing), {}) is None
     report = run(study, write_checkpoint(tmp_path / "leaky.pt", 0, training))
-    assert report.seen_missing == 3  # type: ignore[attr-defined]
+    assert report.seen_missing == 3
 
 
 def test_killed_run_leaves_only_whole_files_and_goes_on(study: Study, tiny_root: Path, checkpoint: Path) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 import pona
 from reidaug.cli.app import app
@@ -20,15 +19,11 @@ from reidaug.reports.monitor import validation_line
 from reidaug.study.folder import Study
 from reidaug.study.plan import read_plan
 from reidaug.synthesis.provenance import add_training_images, count_seen, describe_training_images
-from tests.factories import images_in
+from tests.cli.commands import runner
+from tests.factories import TORCHRUN, images_in, plain_environment
+from tests.synthesis.commands import SMALL_TRAINING, train
 
-SMALL = ["--preset", "mini", "--width", "8", "--iterations", "2", "--batch-size", "2", "--device", "cpu"]
-runner = CliRunner()
 pytestmark = pytest.mark.usefixtures("own_folder")
-
-
-def train(*arguments: str) -> Result:
-    return runner.invoke(app, ["train", *SMALL, "--out", "pona.pt", *arguments])
 
 
 def test_paper_protocol_trains_on_all_and_says_so(tiny_root: Path) -> None:
@@ -58,9 +53,12 @@ def test_strict_protocol_sees_no_missing_image(tiny_root: Path) -> None:
 
 
 def test_process_killed_at_any_moment_goes_on_to_the_same_weights(tiny_root: Path) -> None:
-    options = [*SMALL, "--iterations", "8", "--validate-every", "2", "--ema", "0.9", "--data", str(tiny_root)]
-    command = [sys.executable, "-m", "reidaug", "train", *options]
-    process = subprocess.Popen([*command, "--out", "cut.pt"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    options = ["--iterations", "6", "--validate-every", "2", "--ema", "0.9", "--data", str(tiny_root)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "reidaug", "train", *SMALL_TRAINING, *options, "--out", "cut.pt"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline and process.poll() is None and not Path("cut.pt").exists():
         time.sleep(0.02)
@@ -68,9 +66,10 @@ def test_process_killed_at_any_moment_goes_on_to_the_same_weights(tiny_root: Pat
     process.wait()
     assert Path("cut.pt.last").exists(), "it was to be killed midway"
     for out in ("cut.pt", "whole.pt"):
-        subprocess.run([*command, "--out", out], check=True, capture_output=True)
+        result = train(*options, "--out", out)
+        assert result.exit_code == 0, result.output
     cut, whole = (pona.load_checkpoint(name) for name in ("cut.pt", "whole.pt"))
-    assert cut.training["iteration"] == whole.training["iteration"] == 8 and not Path("cut.pt.last").exists()
+    assert cut.training["iteration"] == whole.training["iteration"] == 6 and not Path("cut.pt.last").exists()
     ours, theirs = cut.generator.state_dict(), whole.generator.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
@@ -173,12 +172,12 @@ def test_pairs_of_a_file_are_part_of_the_fingerprint(tiny_root: Path) -> None:
     folder = split_folder(tiny_root, "train")
     first, second = sorted(path.name for path in folder.glob("*.jpg"))[:2]
     plain = describe_training_images(images_in(folder, [first, second]), None)
-    there = describe_training_images(images_in(folder, [first, second]), None, [(first, second)])
-    back = describe_training_images(images_in(folder, [first, second]), None, [(second, first)])
-    assert "pairs" not in plain and there["pairs"] != back["pairs"]
-    assert len({record["fingerprint"] for record in (plain, there, back)}) == 3
-    assert plain["digests"] == there["digests"]
-    assert count_seen(images_in(folder, [first, second]), {"trained_on": there}) == 2
+    forward = describe_training_images(images_in(folder, [first, second]), None, [(first, second)])
+    backward = describe_training_images(images_in(folder, [first, second]), None, [(second, first)])
+    assert "pairs" not in plain and forward["pairs"] != backward["pairs"]
+    assert len({record["fingerprint"] for record in (plain, forward, backward)}) == 3
+    assert plain["digests"] == forward["digests"]
+    assert count_seen(images_in(folder, [first, second]), {"trained_on": forward}) == 2
 
 
 def test_vgg_weights_are_looked_at_before_the_images(tiny_root: Path) -> None:
@@ -253,19 +252,42 @@ def test_no_compiler_is_said_and_trains_without(tiny_root: Path, monkeypatch: py
 
 def test_compiling_leaves_the_names_of_the_weights(tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[torch.nn.Module] = []
+    compile = torch.nn.Module.compile
 
-    def compile(module: torch.nn.Module) -> None:
-        # With a back end that compiles nothing: a real one takes a minute.
+    def compile_nothing(module: torch.nn.Module) -> None:
         compiled.append(module)
-        module._compiled_call_impl = torch.compile(module._call_impl, backend="eager")
+        compile(module, backend="eager")  # a real back end takes a minute
 
-    monkeypatch.setattr(torch.nn.Module, "compile", compile)
+    monkeypatch.setattr(torch.nn.Module, "compile", compile_nothing)
     monkeypatch.setattr("pona.compiler.why_not_compile", lambda device: None)
-    result = train("--data", str(tiny_root), "--compile")
+    result = train("--data", str(tiny_root), "--blocks", "1", "--compile")
     assert result.exit_code == 0, result.output
     assert len(compiled) == 3
     assert not any("_orig_mod" in name for name in pona.load_checkpoint("pona.pt").generator.state_dict())
     Path("pona.pt").rename("compiled.pt")
-    assert train("--data", str(tiny_root)).exit_code == 0
+    assert train("--data", str(tiny_root), "--blocks", "1").exit_code == 0
     one, other = (pona.load_checkpoint(name).generator.state_dict() for name in ("compiled.pt", "pona.pt"))
     assert all(torch.allclose(one[name], other[name], atol=1e-3) for name in one)
+
+
+def run_in_two_processes(folder: Path, launcher: list[str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [*launcher, "-m", "reidaug", "train", *SMALL_TRAINING, "--batch-size", "4", "--out", "two.pt", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=plain_environment(folder), capture_output=True, text=True, timeout=280
+    )
+
+
+def test_command_line_in_two_processes_speaks_once(tiny_root: Path, tmp_path: Path) -> None:
+    done = run_in_two_processes(tmp_path, [sys.executable], "--data", str(tiny_root), "--devices", "2", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["iteration"] == 2
+    for line in ("no VGG-19 weights", "training on ", "iteration 2, unseen"):
+        assert done.stderr.count(line) == 1, done.stderr
+    assert pona.load_checkpoint(tmp_path / "two.pt").training["devices"] == 2
+    assert not list(tmp_path.glob("two.pt.last"))
+
+
+def test_torchrun_says_an_error_once_and_ends(tmp_path: Path) -> None:
+    done = run_in_two_processes(tmp_path, TORCHRUN, "--data", "nowhere")
+    assert done.returncode == 1
+    assert done.stderr.count("\nerror: ") + done.stderr.startswith("error: ") == 1, done.stderr

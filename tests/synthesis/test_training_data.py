@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
 
 import pona
 from reidaug.cli.app import app
@@ -15,15 +14,11 @@ from reidaug.datasets.market1501 import split_folder
 from reidaug.study.folder import Study
 from reidaug.study.plan import read_plan
 from reidaug.synthesis.training_data import market_data
+from tests.cli.commands import runner
 from tests.factories import STANDING, all_pairs, write_picture
+from tests.synthesis.commands import train
 
-SMALL = ["--preset", "mini", "--width", "8", "--iterations", "2", "--batch-size", "2", "--device", "cpu"]
-runner = CliRunner()
 pytestmark = pytest.mark.usefixtures("own_folder")
-
-
-def train(*arguments: str) -> Result:
-    return runner.invoke(app, ["train", *SMALL, "--out", "pona.pt", *arguments])
 
 
 def lacks(pose: np.ndarray) -> bool:
@@ -34,12 +29,12 @@ def pairs_command(root: Path) -> list[str]:
     return ["pairs", str(root), "--split", "train", "--out", "pairs.csv"]
 
 
-def move_joint(root: Path, place: tuple[float, float]) -> tuple[str, int]:
+def move_joint(root: Path, point: tuple[float, float]) -> tuple[str, int]:
     """Moves a wrist of the first image in a pair; returns its name and its line in the keypoint file."""
     path = root / "market-annotation-train.csv"
     annotations = read_annotations(path)
     row = int(all_pairs(annotations).min())
-    annotations.keypoints[row, 4] = place
+    annotations.keypoints[row, 4] = point
     write_annotations(path, annotations.names, annotations.keypoints)
     return annotations.names[row], row + 2
 
@@ -136,9 +131,9 @@ def test_pairs_of_missing_images_break_strict(tiny_root: Path) -> None:
 @pytest.mark.parametrize(
     ("condition", "target", "expected"),
     [
-        ("0001_c2s1_000007_00.jpg", "0001_c9s1_000000_00.jpg", "line 3: 0001_c9s1_000000_00.jpg is no training image"),
+        ("0001_c2s1_000007_00.jpg", "0001_c9s1_000000_00.jpg", "line 3: 0001_c9s1_000000_00.jpg is not a training"),
         ("0001_c2s1_000007_00.jpg", "0002_c3s1_000007_00.jpg", "line 3: .* two images of one known person"),
-        ("front.jpg", "back.jpg", "line 3: front.jpg is no training image"),
+        ("front.jpg", "back.jpg", "line 3: front.jpg is not a training image"),
     ],
 )
 def test_bad_pair_is_named_with_its_line(tiny_root: Path, condition: str, target: str, expected: str) -> None:
@@ -157,12 +152,12 @@ def test_pair_without_keypoints_is_named_with_its_line(tiny_root: Path) -> None:
     assert result.exit_code == 1 and f"{last} has no row in {path}" in result.stderr
 
 
-@pytest.mark.parametrize("place", [(69, 30), (30, 133), (-6, 30), (112, 58)])
-def test_a_joint_far_outside_of_its_image_is_named_with_its_line(tiny_root: Path, place: tuple[int, int]) -> None:
-    name, line = move_joint(tiny_root, place)
+@pytest.mark.parametrize("point", [(69, 30), (30, 133), (-6, 30), (112, 58)])
+def test_a_joint_far_outside_its_image_is_named_with_its_line(tiny_root: Path, point: tuple[int, int]) -> None:
+    name, line = move_joint(tiny_root, point)
     result = train("--data", str(tiny_root))
     assert result.exit_code == 1
-    where = f"line {line}: the right wrist of {name} lies at x = {place[0]}, y = {place[1]}"
+    where = f"line {line}: the right wrist of {name} lies at x = {point[0]}, y = {point[1]}"
     assert f"{where}, expected x 0 to 63 and y 0 to 127 (1 such joints)" in result.stderr
 
 
@@ -170,7 +165,7 @@ def test_a_joint_just_outside_is_counted(tiny_root: Path) -> None:
     move_joint(tiny_root, (68, 30))
     result = train("--data", str(tiny_root))
     assert result.exit_code == 0, result.output
-    assert "1 joints in market-annotation-train.csv lie up to 5 pixels outside of their image" in result.stderr
+    assert "1 joints in market-annotation-train.csv lie up to 5 pixels outside their image" in result.stderr
 
 
 def test_published_keypoints_lie_inside_of_their_images(published: Path) -> None:

@@ -28,7 +28,7 @@ REST_ABDUCTION = 0.35  # radians between a hanging arm at rest and the vertical
 
 @dataclass(frozen=True)
 class BodyShape:
-    """Proportions of one person. 1.0 is the average of the feature."""
+    """Proportions of one person; a factor of 1.0 is average."""
 
     female: float = 0.0  # 0 = male-like, 1 = female-like outline
     girth: float = 1.0  # thickness of torso and limbs, 0.85 - 1.25
@@ -36,7 +36,7 @@ class BodyShape:
     hips: float = 1.0  # width of the pelvis
     legs: float = 1.0  # length of the legs against the torso
     head: float = 1.0  # size of the head
-    belly: float = 0.0  # 0 - 1, how far the belly stands out
+    belly: float = 0.0  # 0 - 1, how far the belly protrudes
     bag_side: int = 0  # 0 right hand, 1 left hand: where a handbag hangs
 
 
@@ -60,7 +60,7 @@ class Pose:
 
 
 def rest_joints(shape: BodyShape) -> dict[str, Array]:
-    """Returns the rest position of each bone's own joint and of the points that keypoints need."""
+    """Returns the rest position of each bone's joint, of the wrists and of the hands."""
     leg = 0.90 * shape.legs
     lift = leg - 0.90
     joints: dict[str, Array] = {
@@ -93,7 +93,7 @@ def _rotation(axis: int, angle: float) -> Array:
 
 
 def _local_rotations(pose: Pose, yaw: float) -> dict[str, Array]:
-    """Returns each bone's rotation against its parent."""
+    """Returns each bone's rotation relative to its parent."""
     rotations = {
         "pelvis": _rotation(1, yaw),
         "chest": _rotation(1, pose.twist) @ _rotation(0, pose.lean) @ _rotation(2, -pose.sway),
@@ -120,10 +120,10 @@ def bone_motions(shape: BodyShape, pose: Pose, yaw: float) -> tuple[Array, Array
     Args:
         shape: the person's proportions.
         pose: the joint angles.
-        yaw: turn of the whole person about the vertical, radians; 0 looks along +z.
+        yaw: rotation of the whole person about the vertical, radians; 0 looks along +z.
 
     Returns:
-        R (14, 3, 3) and t (14, 3) in the order of `BONES`; the lower foot stands on y = 0 and the hips over x = z = 0.
+        R (14, 3, 3) and t (14, 3) in the order of `BONES`; the lower foot is on y = 0, the hips above x = z = 0.
     """
     rest = rest_joints(shape)
     local = _local_rotations(pose, yaw)

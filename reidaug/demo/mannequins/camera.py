@@ -1,4 +1,4 @@
-"""Cameras: where they stand, their light, and what lens, sensor and JPEG do to an image."""
+"""Cameras: position, light, and the effects of lens, sensor and JPEG on an image."""
 
 import io
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from reidaug.demo.mannequins.scene import paint_scene
 Array = np.ndarray
 Rng = np.random.Generator
 
-# How strongly cameras differ: the knobs of the difficulty, with the confusions in `looks` and `shots`.
+# How much cameras differ. Together with the constants in `looks` and `shots` this sets the difficulty of the data set.
 CAST = 0.055  # standard deviation of the gain of a colour channel between cameras
 EXPOSURE = 0.10  # standard deviation of brightness between images of one camera
 NOISE = (0.008, 0.03)  # range of the sensors' noise, of full scale
 BLUR = (0.0, 0.65)  # range of the blur's radius, pixels
 PITCH = (0.12, 0.34, 0.18, 0.26, 0.40, 0.08)  # radians by which each camera looks down
-TOWN = 5  # draws the six places
+TOWN = 5  # seed of the six places
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class Camera:
     blur: float  # pixels
     quality: tuple[int, int]  # JPEG
     path: float  # radians: direction in which people mostly walk; 0 = towards the camera
-    occluders: tuple[str, ...]  # what stands in the way here
+    occluders: tuple[str, ...]  # what may hide people here: keys of `OCCLUDERS`
 
 
 def make_camera(number: int) -> Camera:
-    """Builds camera `number` (1..6): always the same six places, whoever walks there."""
+    """Builds camera `number` (1..6); the six places are the same for every seed."""
     rng = np.random.default_rng([TOWN, number])
     lens = Lens(distance=rng.uniform(5.5, 9.0), pitch=PITCH[number - 1] + rng.uniform(-0.04, 0.04))
     side, front = rng.uniform(-1, 1), rng.uniform(-0.3, 1.0)
@@ -77,7 +77,7 @@ def develop(camera: Camera, colours: Array, rng: Rng) -> Image.Image:
     Args:
         camera: the camera.
         colours: (H, W, 3) float32, 0..1.
-        rng: source of the image's own variation.
+        rng: source of the variation between images.
     """
     exposure = np.exp(rng.normal(0, EXPOSURE))
     gain = (np.array(camera.gain) * exposure * np.exp(rng.normal(0, 0.2 * CAST, 3))).astype(np.float32)

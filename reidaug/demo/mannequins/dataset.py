@@ -16,7 +16,7 @@ from reidaug.datasets.market1501 import SPLIT_FOLDERS, check_output_path
 from reidaug.demo.mannequins.shots import IDENTITY, STRANGER, Shot, Studio, take_shot
 from reidaug.demo.request import MannequinConfig
 
-FIRST_TEST_PID = 1001  # training identities are 1, 2, ..., so that smaller sets are subsets of larger ones
+FIRST_TEST_PID = 1001  # training identities are 1, 2, ...: a smaller set is a subset of a larger one
 LAST_PID = 1501  # the largest that readers of Market-1501 accept
 LAST_CAMERA = 6
 STRANGER_IMAGES = 6  # images of one distractor person
@@ -55,8 +55,8 @@ def _check(config: MannequinConfig) -> None:
 def visits(seed: int, pid: int, images: int, cameras: int) -> list[int]:
     """Returns the camera of each image of an identity.
 
-    A person is seen by two to all cameras, twice by each of them before any third time; the list for fewer images
-    is the beginning of the list for more.
+    Two or more cameras see a person, each of them twice before any a third time; the list for fewer images is the
+    beginning of the list for more.
     """
     rng = np.random.default_rng([seed, 21, pid])
     order = [int(camid) for camid in rng.permutation(LAST_CAMERA) + 1 if camid <= cameras]
@@ -111,8 +111,8 @@ def _orders(config: MannequinConfig) -> list[_Order]:
 def write_mannequins(out: Path, config: MannequinConfig, progress: Callable[[int, int], None] | None = None) -> Path:
     """Renders a data set in Market-1501 layout.
 
-    The look of an identity depends on (seed, pid) only, an image on (seed, pid, index, cameras) only, so the images of
-    a smaller set are among those of a larger one. The six cameras stand in the same places for every seed.
+    The look of an identity depends only on (seed, pid), an image only on (seed, pid, index, cameras), so the images of
+    a smaller set are among those of a larger one. The six cameras are in the same places for every seed.
 
     Args:
         out: the root to write; must not exist or be empty.
@@ -124,7 +124,7 @@ def write_mannequins(out: Path, config: MannequinConfig, progress: Callable[[int
         market-annotation-test.csv (gallery and query).
 
     Raises:
-        ReidAugError: a value out of range, `out` is not empty or a name in its path would mislead readers.
+        ReidAugError: a value is out of range, `out` is not empty, or a name in its path would mislead readers.
     """
     _check(config)
     out = Path(out)
@@ -139,7 +139,7 @@ def write_mannequins(out: Path, config: MannequinConfig, progress: Callable[[int
     try:
         _fill(folder, config, progress)
         folder.chmod(0o755)
-        os.sync()  # all pictures before their name
+        os.sync()  # the images are on disk before the folder gets its name
         os.replace(folder, out)
     except OSError as error:
         raise ReidAugError(f"cannot write {out}: {error.strerror}; nothing was kept") from error

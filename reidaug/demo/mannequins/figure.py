@@ -18,7 +18,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Pull:
-    """A run of surfels that a bone moves, alone or with others."""
+    """A run of surfels that a bone moves, alone or together with other bones."""
 
     bone: int  # index into BONES
     surfels: slice
@@ -27,7 +27,7 @@ class Pull:
 
 @dataclass(frozen=True)
 class Figure:
-    """One identity, ready to be posed: surfels at rest and where the keypoints lie."""
+    """One identity, ready for posing: surfels and keypoints at rest."""
 
     shape: BodyShape
     outfit: Outfit
@@ -53,7 +53,7 @@ def _pulls(patches: list[Patch]) -> tuple[Pull, ...]:
 
 
 def build_figure(shape: BodyShape, outfit: Outfit, seed: int) -> Figure:
-    """Builds a person; `seed` places the folds of the clothes."""
+    """Builds a person; `seed` sets the position of the folds in the clothes."""
     tailor = Tailor(shape, outfit, seed)
     head, face = build_head(shape, outfit, tailor.rest["head"])
     patches = top(tailor) + outer(tailor) + lower(tailor) + legs(tailor) + feet(tailor) + arms(tailor) + head

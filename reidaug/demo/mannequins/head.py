@@ -34,7 +34,7 @@ _EYE, _NOSE, _MOUTH, _EAR = 0.150, 0.112, 0.080, 0.130  # heights above the neck
 
 
 def _skull(shape: BodyShape, neck: Array, grow: float, low: float, extra: float = 0.0) -> Tube:
-    """The head's surface, grown outward by `grow` metres, above height `low`."""
+    """The head's surface above height `low`, `grow` metres further out."""
     table = _SKULL[_SKULL[:, 0] >= low][::-1].copy()
     table[:, 0] = np.where(table[:, 0] > 0.2, table[:, 0] + grow * 0.9, table[:, 0]) + extra
     rows = np.column_stack([0 * table[:, 0], table[:, 0], table[:, 3], table[:, 1] + grow, table[:, 2] + grow])
@@ -49,7 +49,7 @@ def _weights(tube: Tube) -> Array:
 
 
 def _features(tube: Tube, outfit: Outfit, up: Array) -> Array:
-    """Paints the face onto the skull; `up` (S, T) = height above the neck joint."""
+    """Colours the face on the skull; `up` (S, T) = height above the neck joint."""
     theta = np.abs(tube.theta)
     colours = np.broadcast_to(np.array(outfit.skin), (*up.shape, 3))
     blush = np.exp(-(((theta - 0.6) / 0.3) ** 2) - ((up - 0.105) / 0.025) ** 2)

@@ -23,7 +23,7 @@ def _pick(rng: Rng, options: dict[str, float]) -> str:
 
 
 def _colour(rng: Rng, *, lower: bool = False) -> Colour:
-    """Draws a colour of the palette, as common on the upper or on the lower body."""
+    """Draws a colour of the palette, by how common it is on the upper or lower body."""
     name = _pick(rng, {name: low if lower else high for name, (_, high, low) in PALETTE.items()})
     return _jitter(rng, PALETTE[name][0])
 
@@ -34,7 +34,7 @@ def _jitter(rng: Rng, colour: Colour, amount: float = COLOUR_JITTER) -> Colour:
 
 
 def _contrast(rng: Rng, colour: Colour) -> Colour:
-    """Draws a colour that can be told from `colour`."""
+    """Draws a colour that contrasts with `colour`."""
     for _ in range(8):
         other = _colour(rng)
         if abs(sum(other) - sum(colour)) > 0.7:
@@ -158,7 +158,7 @@ def sample_outfit(rng: Rng, shape: BodyShape) -> Outfit:
     top = _fabric(rng, TOP_PATTERNS)
     lower = _lower(rng, female, skin)
     dress = lower["bottom_kind"] == "skirt" and rng.random() < 0.35
-    outer = _outer(rng, top)  # the order of the draws is part of what a seed means
+    outer = _outer(rng, top)  # the order of the draws must not change: a seed gives the same person in every version
     plain = top.kind in ("plain", "heather")
     long_sleeve = rng.random() < 0.35
     shoe = _pick(rng, {"sneaker": 0.5, "dark": 0.35, "boot": 0.15})

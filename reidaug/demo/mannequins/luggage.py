@@ -1,4 +1,4 @@
-"""Bags: backpack, shoulder bag and handbag, and the straps that they lay over the clothes."""
+"""Bags: backpack, shoulder bag and handbag, and their straps over the clothes."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from reidaug.demo.mannequins.wardrobe import Outfit, mix
 
 Array = np.ndarray
 
-# Height, z, half width and half depth of each ring, metres, from where the bag hangs.
+# Height, z, half width and half depth of each ring, metres, relative to the point from which the bag hangs.
 _BACKPACK = np.array([
     (0.02, 0.0, 0.03, 0.015), (0.0, -0.01, 0.10, 0.05), (-0.10, -0.02, 0.135, 0.07), (-0.26, -0.03, 0.145, 0.085),
     (-0.38, -0.02, 0.14, 0.08), (-0.41, -0.01, 0.10, 0.05), (-0.42, 0.0, 0.03, 0.015),
@@ -24,7 +24,7 @@ _HANDBAG = np.array([
 
 
 def paint_straps(colours: Array, outfit: Outfit, u: Array, back_u: Array, drop: Array) -> Array:
-    """Paints the straps of a bag onto the torso.
+    """Colours the straps of a bag on the torso.
 
     Args:
         colours: (S, T, 3) of the garment.
@@ -62,7 +62,7 @@ def _coloured(tube: Tube, outfit: Outfit, pocket: tuple[float, float]) -> Array:
 
 
 def build_luggage(shape: BodyShape, outfit: Outfit, rest: dict[str, Array], lift: float) -> list[Patch]:
-    """Builds the bag of an outfit, fixed to chest, hip or hand; `lift` = metres by which longer legs raise it."""
+    """Builds the bag of an outfit, fixed to chest, hip or hand; `lift`: metres by which longer legs raise it."""
     if outfit.bag == "backpack":
         tube = _box(_BACKPACK, outfit.bag_size, np.array([0, 1.43 + lift, -0.165 - 0.03 * (shape.girth - 1)]))
         zip_line = np.abs(tube.v / tube.v.max() - 0.5) < 0.015

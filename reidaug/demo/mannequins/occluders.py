@@ -1,4 +1,4 @@
-"""Things between the camera and the person."""
+"""Objects between the camera and the person."""
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -8,16 +8,16 @@ from reidaug.demo.mannequins.render import HEIGHT, WIDTH
 Array = np.ndarray
 Rng = np.random.Generator
 Colour = tuple[int, int, int]
-_SCALE = 2  # drawn larger and reduced, for smooth edges
+_SCALE = 2  # drawn larger and scaled down, for smooth edges
 _WIDE, _HIGH = WIDTH * _SCALE, HEIGHT * _SCALE
 
 
 def draw_occluder(kind: str, rng: Rng) -> tuple[Array, Array]:
-    """Draws something that hides a part of the image.
+    """Draws an object that hides a part of the image.
 
     Args:
         kind: a key of `OCCLUDERS`.
-        rng: source of colour, size and place.
+        rng: source of colour, size and position.
 
     Returns:
         Colours (128, 64, 3), 0..1, multiplied by alpha; alpha (128, 64), 0..1.

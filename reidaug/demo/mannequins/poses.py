@@ -1,4 +1,4 @@
-"""Draws poses: walking or standing, with arms that swing or do something."""
+"""Draws poses: walking or standing, with arms that swing or act."""
 
 from dataclasses import replace
 
@@ -67,7 +67,7 @@ def sample_pose(rng: Rng, bag_side: int | None, straps: bool, stride: float = 1.
 
     Args:
         rng: source of randomness.
-        bag_side: hand that carries a bag (0 right, 1 left) and so hangs, or None.
+        bag_side: the hand that carries a bag and therefore hangs (0 right, 1 left), or None.
         straps: whether the person wears a backpack and may hold its straps.
         stride: factor on the length of the steps.
     """

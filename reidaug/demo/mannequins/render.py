@@ -1,4 +1,4 @@
-"""Projects posed figures, resolves what hides what, lights the result and finds the keypoints.
+"""Projects posed figures, resolves occlusion, lights the result and computes the keypoints.
 
 Each surfel is splatted onto a canvas of twice the image size, far ones first; shading is done once per
 pixel. View axes: x right, y up on the image, z towards the camera; the point 0.9 m above the feet is the origin.
@@ -17,8 +17,8 @@ HEIGHT, WIDTH = 128, 64  # pixels of an image
 SUPER = 2  # canvas pixels per image pixel
 TARGET = 0.9  # metres above the floor at which the lens looks
 
-# How far in front of a joint a surface may lie before the joint counts as hidden, metres: the limb's own thickness,
-# and more where an estimator infers the joint from what is around it (a far shoulder or hip).
+# How far in front of a joint a surface may be before the joint counts as hidden, metres: the thickness of the limb,
+# and more where a pose estimator infers the joint from its surroundings (a far shoulder or hip).
 HIDING = np.array([
     0.06, 0.45, 0.45, 0.25, 0.10, 0.45, 0.25, 0.10, 0.45, 0.30, 0.22, 0.45, 0.30, 0.22, 0.05, 0.05, 0.09, 0.09,
 ])  # fmt: skip
@@ -26,7 +26,7 @@ HIDING = np.array([
 
 @dataclass(frozen=True)
 class Lens:
-    """Where the camera stands, seen from the person."""
+    """The position of the camera relative to the person."""
 
     distance: float  # metres
     pitch: float  # radians, positive looks down
@@ -79,12 +79,12 @@ def view_rotation(pitch: float) -> Array:
 
 
 def _dot(direction: Array, vectors: Array) -> Array:
-    """Products of one (3,) with many (3, N), with the same rounding for any number of threads."""
+    """Dot products of one vector (3,) with many (3, N), with the same rounding for any number of threads."""
     return direction[0] * vectors[0] + direction[1] * vectors[1] + direction[2] * vectors[2]
 
 
 def place(placed: Placed, lens: Lens, light: Light) -> View:
-    """Poses a figure and turns it into view axes."""
+    """Poses a figure and transforms it into view axes."""
     figure = placed.figure
     rotations, offsets = bone_motions(figure.shape, placed.pose, placed.yaw)
     offsets = offsets + np.array([placed.offset[0], -TARGET, placed.offset[1]])
@@ -145,7 +145,7 @@ def _splat(views: list[View], lens: Lens, box: tuple[float, float, float, float]
 
 
 def _contact(depth: Array) -> Array:
-    """Shade where something stands a little in front, above or beside: (rows, columns) factor."""
+    """Contact shadow, where something is a little in front, above or beside: (rows, columns) factor."""
     shade = np.ones_like(depth)
     for down, right in ((5, 0), (3, 3), (3, -3)):
         ahead = np.roll(depth, (down, right), axis=(0, 1)) - depth
@@ -154,7 +154,7 @@ def _contact(depth: Array) -> Array:
 
 
 def _visible(views: list[View], lens: Lens, box: tuple[float, float, float, float], depth: Array) -> Array:
-    """Returns the keypoints of the first figure, NaN where hidden or outside."""
+    """Returns the keypoints of the first figure, NaN if hidden or outside."""
     left, top, right, bottom = box
     joints = views[0].joints
     away = lens.distance - joints[:, 2]

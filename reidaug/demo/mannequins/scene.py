@@ -1,7 +1,7 @@
-"""Backgrounds: the floor and the wall behind it, seen by the camera's own lens, with things that stand there.
+"""Backgrounds: the floor and the wall behind it with objects in front, as the camera's lens sees them.
 
-A scene is painted once per camera; every image cuts its window from it, so two images of one camera share the place
-but not the pixels.
+A scene is drawn once per camera and each image crops a window from it, so two images of one camera share the place but
+not the pixels.
 """
 
 import numpy as np
@@ -98,7 +98,7 @@ def _wall_colours(kind: str, x: Array, y: Array, rng: Rng) -> Array:
 
 
 def _draw_things(image: Image.Image, lens: Lens, back: float, rng: Rng) -> None:
-    """Draws posts, boxes, posters and people far away, standing between the person and the wall."""
+    """Draws posts, boxes, posters and distant people between the person and the wall."""
     draw = ImageDraw.Draw(image)
     turn = view_rotation(lens.pitch)
     scale = PIXELS_PER_METRE * lens.distance
@@ -116,7 +116,7 @@ def _draw_things(image: Image.Image, lens: Lens, back: float, rng: Rng) -> None:
         low, z = (rng.uniform(0.9, 1.3), -back) if kind == 2 else (0.0, z)
         colour, other = (_rgb(rng.normal(0, 14, 3) + rng.normal(105, 50)) for _ in range(2))
         (left, foot), (right, top) = spot(x - wide, low, z), spot(x + wide, high, z)
-        right = max(right, left + 1)  # a thin thing leans, since its top is nearer to a lens that looks down
+        right = max(right, left + 1)  # a thin object leans: its top is nearer to a lens that looks down
         if kind == 3:
             _draw_person(draw, (left, top, right, foot), colour, other)
             continue
@@ -133,7 +133,7 @@ def _rgb(colour: Array) -> tuple[int, int, int]:
 
 
 def _draw_person(draw: ImageDraw.ImageDraw, box: Box, top_colour: tuple[int, ...], leg_colour: tuple[int, ...]) -> None:
-    """Somebody far away, between the shoulders and the feet of `box`."""
+    """Draws a distant person; `box` spans from the shoulders to the feet."""
     left, top, right, foot = box
     wide, high, middle = right - left, foot - top, (left + right) / 2
     leg = max(1, round(0.36 * wide))
@@ -147,7 +147,7 @@ def _draw_person(draw: ImageDraw.ImageDraw, box: Box, top_colour: tuple[int, ...
 
 
 def paint_scene(lens: Lens, place: int, rng: Rng) -> Image.Image:
-    """Paints the background of a camera.
+    """Draws the background of a camera.
 
     Args:
         lens: the camera.

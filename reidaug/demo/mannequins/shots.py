@@ -1,4 +1,4 @@
-"""One image of one identity: who, where, in which pose, through which box, behind what."""
+"""One image of one identity: person, camera, pose, bounding box and occluder."""
 
 from dataclasses import dataclass, field, fields, replace
 
@@ -19,22 +19,22 @@ Array = np.ndarray
 Rng = np.random.Generator
 Box = tuple[float, float, float, float]  # left, top, right, bottom on the image plane, y up
 
-# The knobs of the difficulty, with those in `camera`.
+# Together with the constants in `camera` these set the difficulty of the data set.
 LOOKALIKE = 0.30  # share of identities that wear one of the common outfits
 COMMON_OUTFITS = 8  # per kind of body
-OCCLUDED = 0.10  # share of images with a thing in front
-CROWDED = 0.16  # share of images with another person beside
+OCCLUDED = 0.10  # share of images with an occluder
+CROWDED = 0.16  # share of images with a second person
 PASSERS = 10  # how many other people there are
 CUT = 0.05  # share of boxes that cut off a part of the body
 TURN = 0.35  # standard deviation of the yaw within one pass through a camera, radians
 
-# How often an estimator finds nothing in an image, or misses a joint that is in sight (nose, neck, right arm, ...).
+# How often a pose estimator finds nobody in an image, or misses a visible joint (nose, neck, right arm, ...).
 FAILURE = 0.025
 MISS = np.array([
     0.03, 0.0, 0.004, 0.04, 0.12, 0.004, 0.04, 0.12, 0.004, 0.02, 0.08, 0.004, 0.02, 0.08, 0.03, 0.03, 0.04, 0.04,
 ])  # fmt: skip
 
-# What a wearer of a common outfit keeps of their own.
+# What a person in a common outfit keeps from their own.
 OWN = (
     "skin", "shoes", "soles", "hair", "hair_style", "fringe", "hat", "hat_colour", "glasses", "beard",
     "bag", "bag_colours", "bag_size", "bag_side", "front_decal", "back_decal",
@@ -53,7 +53,7 @@ class Shot:
 
 @dataclass
 class Studio:
-    """Cameras and people of one seed, made when first needed."""
+    """Cameras and people of one seed, created when first needed."""
 
     seed: int
     cameras: dict[int, Camera] = field(default_factory=dict)
@@ -124,7 +124,7 @@ def _frame(view: View, camera: Camera, rng: Rng, partial: bool) -> Box:
 
 
 def _background(camera: Camera, box: Box, rng: Rng) -> Array:
-    """Cuts the window behind the box out of the camera's scene, somewhere along the path."""
+    """Crops a window of the box's size from the camera's scene, somewhere along the path."""
     left, top, right, bottom = (value * PIXELS_PER_METRE * camera.lens.distance for value in box)
     along = rng.uniform(-1, 1) * (SCENE_WIDTH / 2 - (right - left))
     x0, x1 = SCENE_WIDTH / 2 + along + left, SCENE_WIDTH / 2 + along + right
@@ -136,7 +136,7 @@ def _background(camera: Camera, box: Box, rng: Rng) -> Array:
 
 
 def _compose(camera: Camera, picture: Picture, background: Array, rng: Rng) -> tuple[Array, Array]:
-    """Lays shadow, people and perhaps a thing over the background; returns colours and what the thing covers."""
+    """Composes background, shadow, people and perhaps an occluder; returns the colours and the occluder's alpha."""
     shadow = Image.fromarray((picture.shadow * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(2))
     dark = np.asarray(shadow, dtype=np.float32)[..., None] / 255
     colours = background * (1 - (0.25 + 0.6 * camera.light.strength) * dark)
@@ -150,7 +150,7 @@ def _compose(camera: Camera, picture: Picture, background: Array, rng: Rng) -> t
 
 
 def _estimate(keypoints: Array, covered: Array, rng: Rng) -> Array:
-    """Drops joints behind a thing and those that an estimator misses, and rounds to whole pixels."""
+    """Removes joints that are occluded or that an estimator misses, and rounds to whole pixels."""
     keypoints = np.rint(keypoints)
     missed = rng.random(len(MISS)) < MISS
     failed = rng.random() < FAILURE
@@ -171,8 +171,8 @@ def take_shot(
         number: the person.
         index: which image of the person; with seed, kind and number it determines the image.
         camid: camera 1..6.
-        passage: which walk of the person through this camera; images of one passage share the direction.
-        partial: True for a bad box, which shows a part of the body.
+        passage: which walk of the person past this camera; images of one passage share the direction.
+        partial: whether the box is a bad one, which shows a part of the body.
     """
     camera = studio.camera(camid)
     figure = studio.person(kind, number)

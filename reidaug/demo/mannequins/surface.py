@@ -1,7 +1,7 @@
 """Surfaces of bodies and clothes as clouds of small oriented, coloured discs (surfels), made from tubes.
 
-A tube is a row of elliptic rings. Its points keep body coordinates (u around, v along, in metres), in which
-patterns are painted, and weights on the bones, by which the surface bends at the joints.
+A tube is a row of elliptic rings. Its points have body coordinates (u around, v along, in metres) for the patterns, and
+weights on the bones, by which the surface bends at the joints.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class Patch:
 
 @dataclass(frozen=True)
 class Tube:
-    """Rings S x T of a tube before it is painted."""
+    """Rings S x T of a tube without colours."""
 
     points: Array  # (S, T, 3) metres
     axis: Array  # (S, 3) centre of each ring
@@ -38,7 +38,7 @@ class Tube:
 
     @property
     def back_u(self) -> Array:
-        """Metres around from the back line, (S, T); like u positive to the right of someone who looks at it."""
+        """Metres around from the back line, (S, T); like u positive to the viewer's right."""
         return self.u - np.sign(self.u) * np.abs(self.u[:, -1:]) * len(self.theta) / (len(self.theta) - 1)
 
     @property
@@ -90,7 +90,7 @@ def _superellipse(theta: Array, power: float) -> tuple[Array, Array]:
 def _around(width: float, depth: float, power: float) -> tuple[Array, Array]:
     """Angles at even steps around a typical ring, and metres from its front line.
 
-    They are the same for all rings, so that stripes run along the tube.
+    They are the same for all rings, so stripes run along the tube.
     """
     dense = np.linspace(-np.pi, np.pi, 721)
     across, ahead = _superellipse(dense, power)
@@ -122,7 +122,7 @@ def finish(tube: Tube, colours: Array, weights: Array, mask: Array | None = None
         colours: (S, T, 3) or broadcastable, 0..1.
         weights: (S, 14) or (S, T, 14).
         mask: (S, T) True where there is cloth; None = everywhere.
-        shadow: factor on the colours for creases that light hardly reaches.
+        shadow: factor on the colours, for creases that light hardly reaches.
     """
     points = tube.points
     shape = points.shape[:2]
@@ -142,8 +142,8 @@ def weights_between(position: Array, stops: Sequence[tuple[float, str]], softnes
     """Returns weights (S, 14) of bones that follow one another along `position` (S,).
 
     Args:
-        position: falling or rising coordinate of each ring.
-        stops: (position up to which the bone moves the surface, bone) in rising order; the last bone has no end.
+        position: coordinate of each ring, ascending or descending.
+        stops: (position up to which the bone moves the surface, bone) in ascending order; the last bone has no end.
         softness: half length of the blend at each stop, metres.
     """
     weights = np.zeros((len(position), len(BONES)))
@@ -157,7 +157,7 @@ def weights_between(position: Array, stops: Sequence[tuple[float, str]], softnes
 
 
 def bone_weights(tube: Tube, bone: str) -> Array:
-    """Returns the weights (S, 14) of a surface that one bone carries whole."""
+    """Returns the weights (S, 14) of a surface that a single bone moves."""
     weights = np.zeros((len(tube.points), len(BONES)))
     weights[:, BONE[bone]] = 1
     return weights

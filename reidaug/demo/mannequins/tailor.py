@@ -1,4 +1,4 @@
-"""Cuts clothes to a body: rings around the torso, weights on the bones, folds and fabric."""
+"""Fits clothes to a body: rings around the torso, weights on the bones, folds and fabric."""
 
 import numpy as np
 
@@ -27,7 +27,7 @@ _FEMALE = np.array([
 
 
 class Tailor:
-    """What all garments of one person need: the measures, the outfit and where the folds lie."""
+    """What all garments of one person share: measures, outfit and position of the folds."""
 
     def __init__(self, shape: BodyShape, outfit: Outfit, seed: int) -> None:
         self.shape, self.outfit = shape, outfit
@@ -36,7 +36,7 @@ class Tailor:
         self.folds = (seed % 997) / 997
 
     def torso_rows(self, top: float, bottom: float, ease: float, flare: float, layer: float = 0.0) -> Array:
-        """Rings of a garment around the torso from height `top` to `bottom` (both before the leg length)."""
+        """Rings of a garment around the torso from height `top` to `bottom` (both for average legs)."""
         shape = self.shape
         rows = _TORSO.copy()
         rows[:, 1:] += shape.female * _FEMALE
@@ -78,7 +78,7 @@ class Tailor:
         return weights
 
     def folds_of(self, tube: Tube, amount: float, size: float = 0.09) -> Tube:
-        """Lays slanting folds of `amount` metres into the cloth."""
+        """Adds slanting folds of `amount` metres to the cloth."""
         slant = np.abs(tube.u) * 0.5 + tube.v
         height = noise(tube.u, slant, size * 1.6, size * 0.7, self.folds) + 0.6 * noise(
             tube.u, tube.v, size * 0.5, size * 1.4, 0.3

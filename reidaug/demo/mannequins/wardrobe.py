@@ -1,6 +1,6 @@
 """What a mannequin wears: colours from one small palette, fabrics with patterns in body coordinates, outfits.
 
-Many people share a colour or a kind of garment and differ in details only: that is what makes them hard to tell apart.
+Many people share a colour or a kind of garment and differ only in details, which makes them hard to tell apart.
 """
 
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ SNEAKERS: tuple[Colour, ...] = (
     (0.88, 0.88, 0.86), (0.88, 0.88, 0.86), (0.12, 0.12, 0.13), (0.12, 0.12, 0.13), (0.5, 0.5, 0.52), (0.16, 0.2, 0.38),
     (0.7, 0.16, 0.16), (0.55, 0.4, 0.28), (0.85, 0.5, 0.55), (0.2, 0.45, 0.7),
 )  # fmt: skip
-COLOUR_JITTER = 0.025  # standard deviation by which two garments of one palette colour differ
+COLOUR_JITTER = 0.025  # standard deviation between garments of one palette colour
 
 
 @dataclass(frozen=True)

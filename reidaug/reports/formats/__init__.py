@@ -1,4 +1,4 @@
-"""The formats of the mAP table. For another one write a file as `markdown.py`, and name it here."""
+"""The formats of the mAP table. To add one, write a file like `markdown.py` and list it here."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from reidaug.reports.table import Table
 
 Writer = Callable[["Sequence[Table]"], RenderableType]
-"""From tables to a text, or to what `rich` draws on a terminal."""
+"""From tables to a text, or to what `rich` prints on a terminal."""
 
 FORMATS: dict[str, Writer] = {
     "rich": rich.write,

@@ -10,48 +10,17 @@ if TYPE_CHECKING:
     from reidaug.reports.table import Table
 
 FIELDS = [
-    "set",
-    "portion",
-    "recipe",
-    "arch",
-    "weights",
-    "epochs",
-    "trained_epochs",
-    "seed",
-    "images",
-    "identities",
-    "synthetic",
-    "seen_missing",
-    "missing",
-    "protocol",
-    "mean_ap",
-    "mean_ap_trapezoid",
-    "mean_inp",
-    "rank1",
-    "rank5",
-    "rank10",
-    "rerank_mean_ap_trapezoid",
-    "rerank_mean_ap",
-    "rerank_rank1",
-    "queries",
-    "queries_without_match",
-    "training_fingerprint",
-    "test_fingerprint",
-    "key",
-    "device",
-    "precision",
-    "asked_precision",
-    "threads",
-    "versions",
-    "care",
-    "seconds",
-    "time",
-    "command",
+    *("set", "portion", "recipe", "arch", "weights", "epochs", "trained_epochs", "seed"),
+    *("images", "identities", "synthetic", "seen_missing", "missing", "protocol"),
+    *("mean_ap", "mean_ap_trapezoid", "mean_inp", "rank1", "rank5", "rank10"),
+    *("rerank_mean_ap_trapezoid", "rerank_mean_ap", "rerank_rank1", "queries", "queries_without_match"),
+    *("training_fingerprint", "test_fingerprint", "key", "device", "precision", "asked_precision", "threads"),
+    *("versions", "care", "seconds", "time", "command"),
 ]
 
 
 def write(tables: "Sequence[Table]") -> str:
-    """A header and the lines, without a line end after the last."""
+    """A header and the lines; no newline at the end."""
     from reidaug.reports.notes import versions_text
 
     text = io.StringIO()

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 
 
 def write(tables: "Sequence[Table]") -> str:
-    """One line."""
     from reidaug.reports.table import table_values
 
     return to_json(table_values(tables))

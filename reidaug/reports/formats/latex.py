@@ -15,8 +15,9 @@ def write(tables: "Sequence[Table]") -> str:
 
     texts = []
     for table in tables:
-        notes = [note for note in table.notes if note != CONVENTIONS]  # of what the other formats alone show
-        texts += [_environment(grid, [] if place else notes) for place, grid in enumerate(table.grids(details=False))]
+        notes = [note for note in table.notes if note != CONVENTIONS]  # it explains the details, which LaTeX omits
+        first, *others = table.grids(details=False)
+        texts += [_environment(first, notes), *(_environment(grid, []) for grid in others)]
     return "\n\n".join(texts)
 
 

@@ -21,8 +21,8 @@ def write(tables: "Sequence[Table]") -> RenderableType:
 
 def _draw(grid: "Grid") -> RichTable:
     table = RichTable(title=grid.title, title_justify="left", title_style="bold")
-    for place, name in enumerate(grid.header):
-        table.add_column(name, justify="right" if place else "left", no_wrap=True)
+    for column, name in enumerate(grid.header):
+        table.add_column(name, justify="right" if column else "left", no_wrap=True)
     for line in grid.lines:
         table.add_row(*line)
     return table

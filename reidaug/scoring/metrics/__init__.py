@@ -1,4 +1,4 @@
-"""The metrics of `reidaug score`: each is a file here that holds a METRIC, and its place in METRICS."""
+"""The metrics of `reidaug score`: a file for each, which holds a METRIC, and an entry in METRICS."""
 
 from reidaug.scoring.metrics import identity, inception, lpips, pckh, pixel
 from reidaug.scoring.metrics.metric import Column, Metric
@@ -13,5 +13,5 @@ _FIRST = (
 
 def columns() -> list[Column]:
     """The columns of the printed table: those of the paper first, those of a new metric last."""
-    every = [column for metric in METRICS for column in metric.columns]
-    return sorted(every, key=lambda column: _FIRST.index(column.name) if column.name in _FIRST else len(_FIRST))
+    columns = [column for metric in METRICS for column in metric.columns]
+    return sorted(columns, key=lambda column: _FIRST.index(column.name) if column.name in _FIRST else len(_FIRST))

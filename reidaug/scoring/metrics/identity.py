@@ -1,4 +1,4 @@
-"""Identity similarity: whether a re-ID network sees the same person."""
+"""Identity similarity: whether a re-ID network recognises the same person."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 def load_identity(path: Path, device: "torch.device") -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """The cosine of a re-ID network's features of two images; it depends on the network, so compare within one.
+    """The cosine of a re-ID network's features of two images; only values of the same network can be compared.
 
     Args:
         path: a network that ``reidaug evaluate --save-models`` wrote.
         device: where to compute.
 
     Returns:
-        Takes two times (N, H, W, 3) uint8 RGB, gives (N,) float64, -1..1, higher is better.
+        A function of two (N, H, W, 3) uint8 RGB arrays that returns (N,) float64, -1..1, higher is better.
 
     Raises:
-        ReIDError: the file is none.
+        ReIDError: the file is no such network.
     """
     from reid_baseline.data import resize_images
     from reid_baseline.features import extract_features
@@ -40,7 +40,7 @@ def load_identity(path: Path, device: "torch.device") -> Callable[[np.ndarray, n
 
 def _set_up(job: Job) -> Meter:
     if job.request.reid is None:
-        raise NotComputed("name a network that `reidaug evaluate --save-models` kept (--reid)")
+        raise NotComputed("give a network that `reidaug evaluate --save-models` saved (--reid)")
     identity = load_identity(job.request.reid, job.device)
     return Meter(lambda batch: {"identity": identity(batch.images, batch.targets)})
 

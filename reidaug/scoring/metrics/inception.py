@@ -1,4 +1,4 @@
-"""Inception score and FID: what a network trained to name objects makes of a whole set of images, by torch-fidelity."""
+"""Inception score and FID of a whole set of images, by torch-fidelity."""
 
 import hashlib
 from typing import TYPE_CHECKING
@@ -21,10 +21,10 @@ BATCH = 32  # images at a time
 
 
 class Inception:
-    """The network of 2015-12-05. It keeps its outputs for every image, so that one that comes again costs nothing.
+    """The network of 2015-12-05; it caches its outputs, so an image that comes again costs nothing.
 
     Raises:
-        NotComputed: torch-fidelity or the weights are not there, or the file is of another network.
+        NotComputed: torch-fidelity is not installed, or the weights are missing or of another network.
     """
 
     def __init__(self, device: "torch.device") -> None:
@@ -84,14 +84,14 @@ def inception_score(logits: np.ndarray) -> tuple[float, float]:
 
 
 def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
-    """FID (Heusel et al., NeurIPS 2017, doi:10.48550/arXiv.1706.08500): how far apart two sets of features lie.
+    """FID (Heusel et al., NeurIPS 2017, doi:10.48550/arXiv.1706.08500): the distance between two sets of features.
 
     Args:
         first: (N, D) features of a set of images.
         second: (M, D) of the true images.
 
     Returns:
-        Frechet distance of two normal distributions that fit them: >= 0, lower is better, too high for few images.
+        Frechet distance of the normal distributions fitted to them: >= 0, lower is better, too high for few images.
 
     Raises:
         ReidAugError: fewer than two images.
@@ -106,9 +106,9 @@ def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def inception_meter(inception: Inception) -> Meter:
-    """Inception score and FID of the images as they are, and the score with everything but the person blacked out.
+    """Inception score and FID of the images, and mask-IS: the score with all but the person set to black.
 
-    The last is mask-IS (Ma et al., NeurIPS 2017, doi:10.48550/arXiv.1705.09368), with the mask of the target pose.
+    mask-IS is by Ma et al., NeurIPS 2017, doi:10.48550/arXiv.1705.09368; the mask is that of the target pose.
     """
     from pona.metrics import pose_mask
 

@@ -1,4 +1,4 @@
-"""LPIPS: how far apart two images are for a network that was trained to name objects."""
+"""LPIPS: the distance between two images in the features of a classification network."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -19,10 +19,10 @@ def load_lpips(device: "torch.device") -> Callable[[np.ndarray, np.ndarray], np.
     """LPIPS (Zhang et al., CVPR 2018, doi:10.1109/CVPR.2018.00068) with AlexNet, version 0.1, by torchmetrics.
 
     Returns:
-        Takes two times (N, H, W, 3) uint8 RGB, gives (N,) float64 >= 0, lower is better.
+        A function of two (N, H, W, 3) uint8 RGB arrays that returns (N,) float64 >= 0, lower is better.
 
     Raises:
-        NotComputed: torchmetrics or AlexNet's weights are not there.
+        NotComputed: torchmetrics is not installed, or AlexNet's weights are missing.
     """
     path = find_weights(ALEXNET_URL, "torchmetrics")
     import torch

@@ -1,4 +1,4 @@
-"""What a metric is: the columns that it fills, and how it measures images and sums up a set of them."""
+"""What a metric is: its columns, how it measures images, and how it sums up a set of them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,11 +10,10 @@ from reidaug.core.errors import ReidAugError
 from reidaug.datasets.pairs import Pair
 from reidaug.datasets.posed_images import PosedImages
 from reidaug.scoring.generated import GeneratedImages
+from reidaug.scoring.request import ScoreRequest
 
 if TYPE_CHECKING:
     import torch
-
-    from reidaug.scoring.score import ScoreRequest
 
 Values = dict[str, np.ndarray]  # name -> (n,), a value for each image
 
@@ -23,28 +22,28 @@ Values = dict[str, np.ndarray]  # name -> (n,), a value for each image
 class Column:
     """A figure of a set of images: a key of ``--json`` and a column of the table."""
 
-    name: str  # the key; what a metric gives as NAME_std is printed beside it, as its deviation
-    heading: str  # the arrow says which way is better
+    name: str  # the key; a metric's NAME_std is printed beside it, as its standard deviation
+    heading: str  # with an arrow in the direction that is better
     digits: int
-    factor: int = 1  # the table shows the figure times this
+    factor: int = 1  # by which the table multiplies the figure
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Some images of one set, with the true ones."""
+    """Some images of one set, with the true images."""
 
     images: np.ndarray  # (n, H, W, 3) uint8 RGB
     targets: np.ndarray  # the same shape: the true images
     keypoints: np.ndarray  # (n, 18, 2) float32 of the true images, (x, y) in pixels, NaN = missing
     pairs: Sequence[Pair]
-    generated: bool  # of the set that is judged; False: of a guess, or the true images
+    generated: bool  # False: images of a guess, or the true images
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What is to be measured, as far as it can be told before the first image."""
+    """What is known of the measurement before the first image."""
 
-    request: "ScoreRequest"
+    request: ScoreRequest
     source: PosedImages
     generated: GeneratedImages
     pairs: Sequence[Pair]
@@ -52,32 +51,28 @@ class Job:
 
 
 class NotComputed(ReidAugError):
-    """The reason why a metric is left out, while the others are computed."""
+    """The reason why a metric is left out; the others are computed."""
 
 
 def means(values: Values, real: Values) -> dict[str, float]:
     """The mean of each value over the images for which it is finite: PSNR is not for an image equal to the true one."""
-    return {name: _mean(column) for name, column in values.items()}
-
-
-def _mean(column: np.ndarray) -> float:
-    finite = column[np.isfinite(column)]
-    return float(finite.mean()) if len(finite) else float(column[0])
+    finite = {name: column[np.isfinite(column)] for name, column in values.items()}
+    return {name: float(finite[name].mean() if len(finite[name]) else column[0]) for name, column in values.items()}
 
 
 @dataclass(frozen=True, eq=False)
 class Meter:
-    """A metric that is ready: its networks are loaded, its files are read."""
+    """A metric with its networks loaded and its files read."""
 
     measure: Callable[[Batch], Values]  # the same names for every batch of a set
-    sum_up: Callable[[Values, Values], dict[str, float]] = means  # values of a set, of the true images -> its figures
+    sum_up: Callable[[Values, Values], dict[str, float]] = means  # values of a set, of the true images -> figures
 
 
 @dataclass(frozen=True, eq=False)
 class Metric:
     """A metric, or several that are measured together.
 
-    ``set_up`` raises NotComputed where something is not there that the metric needs; any other error ends the command.
+    ``set_up`` raises NotComputed if something that the metric needs is missing; any other error ends the command.
     """
 
     columns: tuple[Column, ...]

@@ -1,4 +1,4 @@
-"""PCKh: whether a generated person stands as the target pose says."""
+"""PCKh: whether a generated person has the target pose."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,17 +12,17 @@ from reidaug.datasets.vitpose import THRESHOLD, PoseEstimator
 from reidaug.scoring.generated import GeneratedImages
 from reidaug.scoring.metrics.metric import Batch, Column, Job, Meter, Metric, NotComputed, Values
 
-Estimate = Callable[[Batch], np.ndarray | None]  # (n, 18, 2) keypoints of the images; None = nothing says where
+Estimate = Callable[[Batch], np.ndarray | None]  # (n, 18, 2) keypoints in the images; None = not estimated
 
 
 def pckh_meter(estimate: Estimate) -> Meter:
     """Measures PCKh, 0..1, higher is better (after Andriluka et al., CVPR 2014, doi:10.1109/CVPR.2014.471).
 
-    The share of the target's visible joints that are estimated within half the head box of the target's; of all images
-    together, so that each joint counts alike. `pona.pckh` says what differs from the source.
+    The share of the target's visible joints that are estimated within half the target's head box, over the joints of
+    all images together. `pona.pckh` says what differs from the source.
 
     Args:
-        estimate: gives the joints in the images.
+        estimate: returns the joints in the images.
     """
     from pona.pckh import PoseCounts, count_right_joints
 
@@ -40,22 +40,21 @@ def pckh_meter(estimate: Estimate) -> Meter:
 
 
 def file_estimate(path: Path, generated: GeneratedImages, pairs: Sequence[Pair]) -> Estimate:
-    """Keypoints that another program estimated in the generated images, with a confidence of 0.3 at least.
+    """Keypoints that another program estimated in the generated images, with a confidence of at least 0.3.
 
     Raises:
         ReidAugError: a broken file, or one without a row for each image; when called, joints far outside the image.
     """
     names = {pair: generated.file_name(pair) for pair in pairs}
     annotations = read_keypoints(path, THRESHOLD, list(names.values()))
-    lost = [name for name in names.values() if name not in annotations.index]
-    if lost:
+    if lost := [name for name in names.values() if name not in annotations.index]:
         raise ReidAugError(f"{path} has no row for {lost[0]} ({len(lost):,} of {len(pairs):,} images)")
 
     def estimate(batch: Batch) -> np.ndarray | None:
         if not batch.generated:
             return None
         width, keypoints = batch.images.shape[2], annotations.select([names[pair] for pair in batch.pairs])
-        outside = np.argwhere(keypoints[..., 0] >= 2 * width)  # NaN, a missing joint, is not
+        outside = np.argwhere(keypoints[..., 0] >= 2 * width)  # False for NaN, a missing joint
         if len(outside):
             row, joint = outside[0]
             raise ReidAugError(
@@ -74,7 +73,7 @@ def _set_up(job: Job) -> Meter:
     if job.request.pose_model is not None:
         estimator = PoseEstimator.load(job.request.pose_model, job.request.device)
         return pckh_meter(lambda batch: estimator(batch.images))
-    raise NotComputed("name a ViTPose (--pose-model), or keypoints found in the generated images (--poses)")
+    raise NotComputed("give a ViTPose (--pose-model), or keypoints estimated in the generated images (--poses)")
 
 
 METRIC = Metric((Column("pckh", "PCKh ↑", 1, factor=100),), ("joints_right", "joints_visible"), _set_up)

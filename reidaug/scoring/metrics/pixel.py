@@ -1,4 +1,4 @@
-"""SSIM, PSNR and L1: what compares pixels and needs no network. The functions are those of `pona.metrics`."""
+"""SSIM, PSNR and L1, by the functions of `pona.metrics`: they compare pixels and need no network."""
 
 import numpy as np
 
@@ -17,18 +17,18 @@ NAMES = tuple(column.name for column in COLUMNS)
 
 
 def pixel_meter(border: int) -> Meter:
-    """Measures with a white border, as the field's tables are made.
+    """Measures with a white border, as for the field's tables.
 
-    - ``ssim``: -1..1, higher is better (Wang et al., IEEE TIP 2004, doi:10.1109/TIP.2003.819861), as PATN.
-    - ``mask_ssim``: the same of the person alone (Ma et al., NeurIPS 2017, doi:10.48550/arXiv.1705.09368); NaN for a
+    - ``ssim``: -1..1, higher is better (Wang et al., IEEE TIP 2004, doi:10.1109/TIP.2003.819861), as in PATN.
+    - ``mask_ssim``: the same for the person alone (Ma et al., NeurIPS 2017, doi:10.48550/arXiv.1705.09368); NaN for a
       pose without joints.
-    - ``ssim_win51``: SSIM as GFLA (Ren et al., CVPR 2020, doi:10.48550/arXiv.2003.00696); NaN below 51 pixels.
+    - ``ssim_win51``: SSIM as in GFLA (Ren et al., CVPR 2020, doi:10.48550/arXiv.2003.00696); NaN below 51 pixels.
     - ``psnr``: dB, higher is better, infinite for equal images.
-    - ``psnr_wrapped``: dB, with arithmetic that wraps at 256; says nothing about quality.
+    - ``psnr_wrapped``: dB, with arithmetic that wraps at 256; no measure of quality.
     - ``l1``: mean absolute difference, 0..1 of full scale, lower is better.
 
     Args:
-        border: columns of white on both sides before SSIM, mask-SSIM and PSNR are taken: 40 for DeepFashion, as PATN.
+        border: white columns on both sides for SSIM, mask-SSIM and PSNR: 40 for DeepFashion, as in PATN.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Weights of published networks, in torch's cache. They come with no package and are not fetched here."""
+"""Weights of published networks in torch's cache; no package brings them, and they are not downloaded."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -7,14 +7,14 @@ from reidaug.scoring.metrics.metric import NotComputed
 
 
 def find_weights(url: str, package: str) -> Path:
-    """The file of a network's weights; it holds nothing but tensors, so that reading it runs nothing.
+    """The file of a network's weights; it holds only tensors, so reading it runs no code.
 
     Args:
-        url: where it can be fetched.
-        package: what reads it.
+        url: where to download it.
+        package: the package that reads it.
 
     Raises:
-        NotComputed: the package is not installed, or the file is not in the cache or holds anything else.
+        NotComputed: the package is not installed, or the file is not in the cache or holds anything but tensors.
     """
     import torch
 

@@ -1,6 +1,6 @@
-"""The controls of `evaluate`: training sets that cost nothing, which a generator must beat before it is worth anything.
+"""The controls of `evaluate`: training sets that cost nothing, and that a useful generator must beat.
 
-For another one write a file as `duplicate.py`, and name it here.
+To add one, write a file like `duplicate.py` and list it here.
 """
 
 from dataclasses import replace
@@ -22,7 +22,7 @@ MATCHED = "none-matched"  # the one that takes as many steps as the full set
 
 
 def set_of(label: str) -> str:
-    """The name of a set, without what a table adds in brackets of how its copies or generated images were treated."""
+    """The name of a set, without the treatment of its synthetic images that a table adds in brackets."""
     return label.split(" (")[0]
 
 
@@ -51,7 +51,6 @@ def make_control(study: Study, name: str, reduced: TrainingSet, full: TrainingSe
     """One control of the portion of a reduced set.
 
     Args:
-        study: where the plan is.
         name: one of `CONTROLS`.
         reduced: the set ``none`` of the portion.
         full: the full set.

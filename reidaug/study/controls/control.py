@@ -1,4 +1,4 @@
-"""What a control is, and what those have in common that put kept images in the place of missing ones."""
+"""What a control is, and what the controls share that replace missing images by kept ones."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from reidaug.study.training_sets import TrainingSet, Transform
 
 @dataclass(frozen=True)
 class Control:
-    """A way to make a training set of the kept images alone."""
+    """A way to make a training set from the kept images alone."""
 
     description: str  # for the notes below the table
     make: Callable[[Sequence[PlanRow], TrainingSet, TrainingSet], TrainingSet]  # plan, reduced set, full set -> control
@@ -24,19 +24,19 @@ def fill(
     stand_in: Callable[[PlanRow], str],
     transform: Callable[[Sequence[int]], Transform] | None = None,
 ) -> TrainingSet:
-    """A set of the size of the full one, in which kept images stand in for the missing ones.
+    """A set of the size of the full one, in which kept images replace the missing ones.
 
     Args:
-        plan: of the portion, without what is dropped.
+        plan: of the portion, without dropped images.
         reduced: the set ``none`` of the portion.
         full: the full set.
-        stand_in: the name of the kept image that takes the place of a missing one.
-        transform: from the rows of these to what is done to their pixels before training; None = nothing.
+        stand_in: gives the name of the kept image that replaces a missing one.
+        transform: from the rows of the replaced images to a change of their pixels before training; None = no change.
     """
     original = {image.name: image for image in full.images}
     shown = [row.name if row.kept else stand_in(row) for row in plan]
     images = tuple(replace(original[name], pid=row.pid, name=row.name) for name, row in zip(shown, plan, strict=True))
-    synthetic = tuple(place for place, row in enumerate(plan) if not row.kept)
+    synthetic = tuple(i for i, row in enumerate(plan) if not row.kept)
     change = transform(synthetic) if transform else None
     return TrainingSet(
         name="",

@@ -1,4 +1,4 @@
-"""Control duplicate: is it the new images, or only that there are more of them?"""
+"""Control duplicate: do the new images help, or only their number?"""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from reidaug.study.training_sets import TrainingSet
 
 
 def make(plan: Sequence[PlanRow], reduced: TrainingSet, full: TrainingSet) -> TrainingSet:
-    """Each missing image is a copy of any kept one of the person, drawn with seed 0."""
+    """Each missing image is a copy of a kept image of the person, drawn with seed 0."""
     kept_of: dict[int, list[str]] = {}
     for row in plan:
         if row.kept:

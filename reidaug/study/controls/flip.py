@@ -1,4 +1,4 @@
-"""Control flip: would a mirrored condition image do?"""
+"""Control flip: would mirrored condition images do as well?"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -26,5 +26,5 @@ def mirror(rows: Sequence[int]) -> Transform:
 
 
 CONTROL = Control(
-    "each missing image is its condition image mirrored; training mirrors at random too: like source-copy", make
+    "each missing image is its condition image mirrored; training mirrors at random anyway: like source-copy", make
 )

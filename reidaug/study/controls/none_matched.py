@@ -1,4 +1,4 @@
-"""Control none-matched: is it the images, or only that a larger set is trained for more steps?"""
+"""Control none-matched: do the images help, or only the additional training steps of a larger set?"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,8 +9,8 @@ from reidaug.study.training_sets import TrainingSet
 
 
 def make(plan: Sequence[PlanRow], reduced: TrainingSet, full: TrainingSet) -> TrainingSet:
-    """The reduced set, trained for as many steps as the full one, to a whole epoch."""
+    """The reduced set, trained for as many steps as the full one, rounded to whole epochs."""
     return replace(reduced, steps_of=full.pids)
 
 
-CONTROL = Control("the kept images, trained for as many iterations as the full set, to a whole epoch", make)
+CONTROL = Control("the kept images, trained for as many iterations as the full set, rounded to whole epochs", make)

@@ -1,4 +1,4 @@
-"""Control source-copy: is it the new poses, or would the condition images alone do?"""
+"""Control source-copy: do the new poses help, or would copies of the condition images do as well?"""
 
 from collections.abc import Sequence
 

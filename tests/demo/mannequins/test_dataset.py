@@ -41,8 +41,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _parsed(folder: Path) -> list[tuple[int, int]]:
     """(pid, camid) of each image, read as torchreid does."""
-    found = [READER_PATTERN.search(path.name) for path in sorted(folder.glob("*.jpg"))]
-    return [(int(match[1]), int(match[2])) for match in found if match]
+    matches = [READER_PATTERN.search(path.name) for path in sorted(folder.glob("*.jpg"))]
+    return [(int(match[1]), int(match[2])) for match in matches if match]
 
 
 def _bytes(root: Path) -> dict[str, bytes]:
@@ -166,14 +166,14 @@ def test_visits_are_prefixes_and_give_every_identity_a_query(seed: int, pid: int
 
 
 def test_a_folder_in_use_is_refused_and_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("text")
+    (tmp_path / "of_bone").mkdir()
+    (tmp_path / "of_bone" / "thesis.txt").write_text("text")
     with pytest.raises(ReidAugError, match="not an empty folder"):
-        write_mannequins(tmp_path / "mine", CONFIG)
+        write_mannequins(tmp_path / "of_bone", CONFIG)
     (tmp_path / "file").write_text("text")
     with pytest.raises(ReidAugError, match="not an empty folder"):
         write_mannequins(tmp_path / "file", CONFIG)
-    assert _bytes(tmp_path) == {"mine/thesis.txt": b"text", "file": b"text"}
+    assert _bytes(tmp_path) == {"of_bone/thesis.txt": b"text", "file": b"text"}
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
@@ -236,11 +236,11 @@ def test_progress_counts_every_image(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_limb_between_two_joints_has_the_colour_of_its_bone(bone: str, first: int, second: int, yaw: float) -> None:
     figure = _person(bottom_kind="trousers")
-    mine = np.zeros(len(figure.colours))
+    of_bone = np.zeros(len(figure.colours))
     for pull in figure.pulls:
         if pull.bone == BONES.index(bone):
-            mine[pull.surfels] += pull.weights
-    colours = np.where(mine[:, None] > 0.5, [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]).astype(np.float32)
+            of_bone[pull.surfels] += pull.weights
+    colours = np.where(of_bone[:, None] > 0.5, [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]).astype(np.float32)
     pose = Pose(shoulder_abduct=(0.5, 0.5), elbow=(0.3, 0.3), hip_abduct=(0.15, 0.15), hip_flex=(0.25, -0.25))
     picture = _picture(replace(figure, colours=colours), yaw, pose)
     ends = picture.keypoints[[first, second]]

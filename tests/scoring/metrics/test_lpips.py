@@ -28,12 +28,9 @@ def test_lpips_of_equal_images_is_zero_and_of_others_symmetric(weights_folder: P
     assert np.allclose(lpips(a, b)[35:], lpips(a[35:], b[35:]), rtol=1e-4)
 
 
-def test_weights_that_are_not_there_are_named_with_their_place(weights_folder: Path) -> None:
+def test_what_is_missing_is_named(weights_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NotComputed, match=rf"needs https://.*\.pth, put at {weights_folder}/.*\.pth"):
         load_lpips(CPU)
-
-
-def test_without_torchmetrics(weights_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchmetrics", None)
     with pytest.raises(NotComputed, match=r"needs torchmetrics: pip install 'reidaug\[metrics\]'"):
         load_lpips(CPU)
