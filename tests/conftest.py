@@ -77,7 +77,7 @@ def study(own_folder: Path, tiny_root: Path) -> Study:
 
 @pytest.fixture
 def small_quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Recipe quick sees 32 x 16 pixels: a processor without bfloat16 units is through with it as well."""
+    """Recipe quick sees 32 x 16 pixels: a processor without bfloat16 instructions is through with it as well."""
     monkeypatch.setitem(RECIPES, "quick", replace(RECIPES["quick"], size=(32, 16)))
 
 
