@@ -19,6 +19,7 @@ LIBRARY_USERS = {  # where the two libraries may be used: folders, or files
         "scoring/metrics",
         "reports/tiles.py",
         "reports/attention.py",
+        "reports/monitor.py",  # types of what a training reports
         KEYPOINTS,
     ),
     "reid_baseline": ("evaluation", "scoring/metrics", "core/machine.py", "reports/ranks.py", "cli"),

@@ -1,7 +1,7 @@
 """Messages and progress on stderr, tables and JSON on stdout."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,7 +27,7 @@ def say(message: str) -> None:
     Console(stderr=True, **VERBATIM).print(message)
 
 
-def print_json(result: dict[str, Any]) -> None:
+def print_json(result: Mapping[str, object]) -> None:
     """Prints the JSON object of ``--json``."""
     print(to_json(result))
 

@@ -4,7 +4,7 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +75,7 @@ def show_table(results: "Sequence[Result]", format: str, study: "Study") -> None
         stdout().print(written)
 
 
-def show(drawn: "RenderableType", values: dict[str, Any], json: bool) -> None:
+def show(drawn: "RenderableType", values: Mapping[str, object], json: bool) -> None:
     """Prints a result: one JSON object, or what `rich` draws."""
     if json:
         print_json(values)
@@ -83,7 +83,7 @@ def show(drawn: "RenderableType", values: dict[str, Any], json: bool) -> None:
         stdout().print(drawn)
 
 
-def report(values: dict[str, Any], json: bool, json_values: dict[str, Any] | None = None) -> None:
+def report(values: Mapping[str, object], json: bool, json_values: Mapping[str, object] | None = None) -> None:
     """Prints a short result: ``name: value`` lines, or one JSON object, which may hold other values."""
     if json:
         print_json(json_values or values)

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -48,7 +47,7 @@ def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def inspection_values(inspection: Inspection) -> dict[str, Any]:
+def inspection_values(inspection: Inspection) -> dict[str, object]:
     return {
         "data": str(inspection.root),
         "splits": {split.split: asdict(split) for split in inspection.splits},
@@ -65,7 +64,7 @@ def doctor_table(checks: Sequence[Check]) -> RenderableType:
     return table
 
 
-def doctor_values(checks: Sequence[Check]) -> dict[str, Any]:
+def doctor_values(checks: Sequence[Check]) -> dict[str, object]:
     rows = [{"name": check.name, "ok": check.ok, "detail": check.detail, "mend": check.fix} for check in checks]
     return {"ok": all(check.ok for check in checks), "checks": rows}
 
@@ -91,7 +90,7 @@ def profile_table(profile: Profile) -> RenderableType:
     return table
 
 
-def profile_values(profile: Profile) -> dict[str, Any]:
+def profile_values(profile: Profile) -> dict[str, object]:
     rows = [
         {**asdict(cost), "macs": profile.macs[cost.size], "images_per_second": cost.images_per_second}
         for cost in profile.costs

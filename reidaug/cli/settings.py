@@ -34,7 +34,10 @@ def load_settings(context: typer.Context, study: Path) -> Path:
         commands = getattr(context.find_root().command, "commands", {})
         options = {name: _options(command) for name, command in commands.items()}
         options = {name: flags for name, flags in options.items() if flags.pop("study", None)}  # they read the file
-        tables = {name: settings.pop(name) for name in options if isinstance(settings.get(name), dict)}
+        tables: dict[str, dict[str, object]] = {
+            name: table for name in options if isinstance(table := settings.get(name), dict)
+        }
+        settings = {key: value for key, value in settings.items() if key not in tables}
         unknown = [key for key, value in settings.items() if isinstance(value, dict) or not _reached(key, options)]
         unknown += [f"{name}.{key}" for name, table in tables.items() for key in table if key not in options[name]]
         if unknown:
@@ -54,7 +57,7 @@ def load_settings(context: typer.Context, study: Path) -> Path:
     return study
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, object]:
     """The content of the file; empty if there is none."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -69,7 +72,7 @@ def _options(command: Any) -> dict[str, Any]:
     return {flag.lstrip("-"): option for option in command.params for flag in option.opts}
 
 
-def _reached(key: str, options: dict[str, dict[str, Any]]) -> list[str]:
+def _reached(key: str, options: dict[str, dict[str, object]]) -> list[str]:
     """The commands whose option a key at the top sets."""
     commands = [name for name in options if key in options[name]]
     return [name for name in commands if (key in SHARED or len(commands) == 1) and key not in APART.get(name, ())]

@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     import torch
 
 
-def pick_device(name: str = "auto") -> "torch.device":
+def pick_device(name: "str | torch.device" = "auto") -> "torch.device":
     """The torch device of a name; without a number, each process of a machine gets a different GPU.
 
     That GPU is chosen by torchrun's ``LOCAL_RANK`` or srun's ``SLURM_LOCALID``.
 
     Args:
-        name: auto (a GPU if there is one, else the CPU), cpu, cuda or cuda:N.
+        name: auto (a GPU if there is one, else the CPU), cpu, cuda or cuda:N; or a torch device.
 
     Raises:
         ReidAugError: a name that torch does not know, or a GPU that does not exist.

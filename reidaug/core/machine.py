@@ -7,12 +7,15 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reidaug import __version__
 
+if TYPE_CHECKING:
+    import torch
 
-def device_name(device: Any) -> str:
+
+def device_name(device: "torch.device") -> str:
     """The GPU's name, or "cpu"."""
     import torch
 
@@ -33,7 +36,7 @@ def processor_name() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def describe_run(device: Any, precision: str) -> dict[str, Any]:
+def describe_run(device: "torch.device", precision: str) -> dict[str, Any]:
     """Software, machine, time and command, for the row of a result.
 
     Args:

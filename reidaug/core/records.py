@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TypeVar, Union, get_args, get_origin, get_type_hints
 
 from reidaug.core.errors import ReidAugError
 
 Record = TypeVar("Record")
 
 
-def to_json(values: Any) -> str:
+def to_json(values: object) -> str:
     """Plain values as one line of JSON; NaN and infinity, which JSON does not have, become null."""
     return json.dumps(_finite(values), ensure_ascii=False)
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> object:
     if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -55,7 +55,7 @@ def record_of(kind: type[Record], values: object, where: str, advice: str) -> Re
     if not isinstance(values, dict):
         raise ReidAugError(f"{where}: expected a JSON object, got {_short(values)}: {advice}")
     types = get_type_hints(kind)
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, object] = {}
     for field in fields(kind):  # type: ignore[arg-type]
         if field.name in values:
             value, wanted = values[field.name], types[field.name]
@@ -69,8 +69,8 @@ def record_of(kind: type[Record], values: object, where: str, advice: str) -> Re
     return kind(**arguments)
 
 
-def _is(value: object, wanted: Any) -> bool:
-    if wanted is Any:
+def _is(value: object, wanted: object) -> bool:
+    if wanted is object:
         return True
     if get_origin(wanted) in (Union, UnionType):
         return any(_is(value, option) for option in get_args(wanted))
@@ -84,8 +84,14 @@ def _is(value: object, wanted: Any) -> bool:
     return type(value) is wanted  # not isinstance: a bool is not accepted as an int
 
 
-def _name(wanted: Any) -> str:
-    names = {str: "text", int: "a whole number", float: "a finite number", bool: "true or false", NoneType: "null"}
+def _name(wanted: object) -> str:
+    names: dict[object, str] = {
+        str: "text",
+        int: "a whole number",
+        float: "a finite number",
+        bool: "true or false",
+        NoneType: "null",
+    }
     if get_origin(wanted) in (Union, UnionType):
         return " or ".join(map(_name, get_args(wanted)))
     return names.get(wanted, "an object")

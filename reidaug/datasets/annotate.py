@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -28,7 +27,7 @@ FORMAT = "reidaug pose 1"
 _ENDINGS = (".jpg", ".jpeg", ".png")
 
 
-def annotate(request: PoseRequest, advance: Advance, say: Say) -> dict[str, Any]:
+def annotate(request: PoseRequest, advance: Advance, say: Say) -> dict[str, object]:
     """Write a keypoint CSV with a row for each image: poses that are estimated, or those of another estimator's file.
 
     Estimation continues where an interrupted run stopped, and a complete CSV is left alone.
@@ -82,7 +81,7 @@ def find_images(data: Path, split: str | None = None) -> dict[str, Path]:
     return images
 
 
-def _estimate(request: PoseRequest, images: dict[str, Path], advance: Advance, say: Say) -> dict[str, Any]:
+def _estimate(request: PoseRequest, images: dict[str, Path], advance: Advance, say: Say) -> dict[str, object]:
     with locked(_beside(request.out, "lock"), str(request.out)):
         digests = "".join(f"{name}\0{_digest(path)}\n" for name, path in images.items())
         done = json.dumps({"model": request.model, "threshold": request.threshold, "images": fingerprint(digests)})
@@ -114,7 +113,7 @@ def _estimate(request: PoseRequest, images: dict[str, Path], advance: Advance, s
     return _summary(request.out, estimated=len(todo))
 
 
-def _convert(request: PoseRequest, source: Path, names: list[str], say: Say) -> dict[str, Any]:
+def _convert(request: PoseRequest, source: Path, names: list[str], say: Say) -> dict[str, object]:
     """Writes the keypoints of another estimator's file or folder, see `read_keypoints`."""
     annotations = read_keypoints(source, request.threshold, names)
     absent = [name for name in names if name not in annotations.index]
@@ -162,7 +161,7 @@ def _beside(out: Path, ending: str) -> Path:
     return out.parent / f".{out.name}.{ending}"
 
 
-def _resume(part: Path, record: dict[str, Any], images: dict[str, Path], force: bool) -> dict[str, str]:
+def _resume(part: Path, record: dict[str, object], images: dict[str, Path], force: bool) -> dict[str, str]:
     """The rows that an interrupted run left, for images that have not changed; all others are dropped from the file."""
     lines = part.read_bytes().split(b"\n")[:-1] if part.exists() else []  # a last line without an end was cut off
     try:
@@ -194,7 +193,7 @@ def _digest(path: Path) -> str:
     return fingerprint(path.read_bytes())
 
 
-def _summary(out: Path, **more: int) -> dict[str, Any]:
+def _summary(out: Path, **more: int) -> dict[str, object]:
     keypoints = read_annotations(out).keypoints
     return {
         "out": str(out),

@@ -82,8 +82,8 @@ def _read_coco(path: Path, threshold: float) -> dict[str, np.ndarray]:
     return poses
 
 
-def _coco_names(path: Path, images: list[Any]) -> dict[Any, str]:
-    names: dict[Any, str] = {}
+def _coco_names(path: Path, images: list[object]) -> dict[object, str]:
+    names: dict[object, str] = {}
     taken: set[str] = set()
     for number, image in enumerate(images, start=1):
         if not isinstance(image, dict) or not isinstance(image.get("id"), str | int):
@@ -135,7 +135,7 @@ def _points(values: Any, joints: tuple[int, ...], entry: str, threshold: float) 
     return np.maximum(points, 0), float(confidence.sum())
 
 
-def _box_area(person: dict[str, Any]) -> float:
+def _box_area(person: dict[str, object]) -> float:
     box = person.get("bbox")
     if isinstance(box, list) and len(box) == 4:
         return _number(box[2]) * _number(box[3])
@@ -157,7 +157,7 @@ def _load(path: Path) -> Any:
         raise ReidAugError(f"{path} is not a JSON file; expected {_EXPECTED}") from None
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     return repr(value)[:40]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from reidaug.core.errors import ReidAugError
 from reidaug.core.fingerprint import DIGITS
 from reidaug.datasets.pose_files import from_coco
 from reidaug.datasets.request import DEFAULT_MODEL, PoseRequest
+
+if TYPE_CHECKING:
+    import torch
 
 THRESHOLD = PoseRequest.threshold  # least confidence, of about 1, with which a joint counts as seen
 COCO_JOINTS = 17
@@ -34,10 +37,10 @@ class PoseEstimator:
 
     network: Any  # transformers.VitPoseForPoseEstimation, float32, in evaluation mode, on `device`
     processor: Any  # transformers.VitPoseImageProcessor
-    device: Any  # torch.device
+    device: "torch.device"
 
     @classmethod
-    def load(cls, model: str | Path = DEFAULT_MODEL, device: Any = "auto") -> "PoseEstimator":
+    def load(cls, model: str | Path = DEFAULT_MODEL, device: "str | torch.device" = "auto") -> "PoseEstimator":
         """Read a ViTPose model; weights are read from safetensors only, so no code in the files is run.
 
         Args:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.fingerprint import fingerprint
@@ -38,7 +37,7 @@ class Result:
     images: int  # in the training set
     identities: int
     training_fingerprint: str
-    configuration: Mapping[str, Any]  # the whole recipe, network and weights
+    configuration: Mapping[str, object]  # the whole recipe, network and weights
     mean_ap: float  # plain
     mean_ap_trapezoid: float
     mean_inp: float
@@ -68,7 +67,7 @@ class Result:
         return self.key, self.set, self.portion
 
     @property
-    def table(self) -> tuple[Any, ...]:
+    def table(self) -> tuple[object, ...]:
         """What results must have in common to be in one table: the values of `TABLE_FIELDS`."""
         return tuple(getattr(self, name) for name in TABLE_FIELDS)
 
@@ -84,9 +83,9 @@ class Result:
         """The requested epochs in words."""
         return f"{self.epochs} epoch{'s' * (self.epochs > 1)}"
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> dict[str, object]:
         """As a JSON object, without the fields that are None."""
-        values: dict[str, Any] = {}
+        values: dict[str, object] = {}
         for name, value in asdict(self).items():
             if name == "provenance":
                 values |= value or {}
@@ -115,7 +114,7 @@ def result_of(values: object, where: str) -> Result:
     return result
 
 
-def result_key(training_fingerprint: str, test_fingerprint: str, configuration: dict[str, Any], seed: int) -> str:
+def result_key(training_fingerprint: str, test_fingerprint: str, configuration: dict[str, object], seed: int) -> str:
     """16 hexadecimal digits of all that a result depends on: equal keys are the same experiment."""
     return fingerprint(json.dumps([training_fingerprint, test_fingerprint, configuration, seed], sort_keys=True))
 
@@ -171,7 +170,7 @@ def current_results(results: Sequence[Result]) -> list[Result]:
     newest = {_set_of(result): result.training_fingerprint for result in results}
     completing = [result for result in results if result.reduced_fingerprint]
     newest_reduced = {(result.table, result.portion): result.reduced_fingerprint for result in completing}
-    current: dict[Any, Result] = {}
+    current: dict[tuple[object, ...], Result] = {}
     for result in results:
         reduced = result.reduced_fingerprint
         is_reduced_newest = not reduced or reduced == newest_reduced[result.table, result.portion]
@@ -180,5 +179,5 @@ def current_results(results: Sequence[Result]) -> list[Result]:
     return list(current.values())
 
 
-def _set_of(result: Result) -> tuple[Any, ...]:
+def _set_of(result: Result) -> tuple[object, ...]:
     return result.table, result.set, result.portion

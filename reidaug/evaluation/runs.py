@@ -18,7 +18,7 @@ class Run:
     training_set: TrainingSet
     seed: int
     recipe: "Recipe"  # without what does not concern this set; a control may have other epochs
-    configuration: dict[str, Any]  # all that the result depends on besides images and seed
+    configuration: dict[str, object]  # all that the result depends on besides images and seed
     key: str  # of the result
 
     @property

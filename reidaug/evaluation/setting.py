@@ -32,7 +32,7 @@ class Setting:
         """The precision if a result depends on it; None = auto: machines that choose differently share a result."""
         return None if self.precision == "auto" else self.precision
 
-    def configuration(self, recipe: object) -> dict[str, Any]:
+    def configuration(self, recipe: object) -> dict[str, object]:
         """All that a result depends on besides images and seed; `recipe` is some form of its recipe."""
         asked = {} if self.asked_precision is None else {"asked_precision": self.asked_precision}
         return {"recipe": recipe, "arch": self.arch, "weights": self.weights_name, **asked}

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -17,6 +17,11 @@ from reidaug.reports.request import AttentionRequest
 from reidaug.reports.tiles import TileRow, fit_screen, pose_image, save_tiles
 from reidaug.synthesis.painter import checkpoint_file
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pona.visualise import BlockView, GeneratorView
+
 HEAT = np.array([(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)])  # dark to bright: inferno
 SHOWN_JOINTS = ((0,), (4, 7), (8, 11), (10, 13))  # nose, wrist, hip, ankle: the first visible one of each group
 RING = 3  # pixels: radius of the mark on a point
@@ -24,7 +29,7 @@ RING = 3  # pixels: radius of the mark on a point
 Point = tuple[tuple[int, int], str]  # (x, y) in pixels, and the name of its joint or ""
 
 
-def draw_attention(source: PosedImages, request: AttentionRequest, out: Path) -> dict[str, Any]:
+def draw_attention(source: PosedImages, request: AttentionRequest, out: Path) -> dict[str, object]:
     """Generates one pair and writes the picture.
 
     Args:
@@ -135,15 +140,17 @@ def _joint_points(keypoints: np.ndarray, size: tuple[int, int]) -> list[Point]:
     return points
 
 
-def _peaks(block: Any) -> list[float]:
+def _peaks(block: "BlockView") -> list[float]:
     return [] if block.attention is None else block.attention[0].flatten(1).amax(dim=1).tolist()
 
 
-def _save(out: Path, title: str, view: Any, condition: np.ndarray, pose: np.ndarray, points: Sequence[Point]) -> None:
+def _save(
+    out: Path, title: str, view: "GeneratorView", condition: np.ndarray, pose: np.ndarray, points: Sequence[Point]
+) -> None:
     size = (condition.shape[0], condition.shape[1])
     generated = view.generated_images[0].permute(1, 2, 0).numpy()
 
-    def features(code: Any) -> np.ndarray:
+    def features(code: "Tensor") -> np.ndarray:
         return feature_image(code[0].numpy(), size)
 
     first = [pose, condition, generated, *(mark(generated, point) for point, _ in points)]
@@ -162,7 +169,7 @@ def _save(out: Path, title: str, view: Any, condition: np.ndarray, pose: np.ndar
     save_tiles(out, rows, headings, title=title, scale=scale)
 
 
-def _attention_text(block: Any) -> str:
+def _attention_text(block: "BlockView") -> str:
     if block.gamma is None:
         return "no cross attention"
     peaks = ", ".join(f"{100 * peak:.1f} %" for peak in _peaks(block))

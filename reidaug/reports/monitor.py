@@ -1,14 +1,20 @@
 """What a training shows: progress, validation figures, pictures, and optionally TensorBoard."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.progress import Advance, duration
+from reidaug.core.progress import Advance, Say, duration
 from reidaug.reports.tiles import pose_image, save_comparison
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+    from pona.progress import TrainProgress
+    from pona.validation import Samples
 
 
 class Monitor:
@@ -24,15 +30,15 @@ class Monitor:
         ReidAugError: TensorBoard is asked for and not installed.
     """
 
-    def __init__(self, out: Path, say: Callable[[str], None], advance: Advance, tensorboard: bool = False) -> None:
+    def __init__(self, out: Path, say: Say, advance: Advance, tensorboard: bool = False) -> None:
         self.pictures = out.with_name(out.name + ".pictures")
         self._say, self._advance = say, advance
         self._board_folder = out.with_name(out.name + ".tensorboard")
         self._writer = _summary_writer() if tensorboard else None
-        self._board: Any = None
+        self._board: SummaryWriter | None = None
 
-    def __call__(self, now: Any) -> None:
-        """Shows one ``pona.train.TrainProgress``."""
+    def __call__(self, now: "TrainProgress") -> None:
+        """Shows one report."""
         losses = "  ".join(f"{name} {value:.3f}" for name, value in now.losses.items())
         speed = f"{now.images_per_second:.1f} images/s, {duration(now.seconds_left)} left"
         self._advance(now.iteration, now.iterations, f"{losses}  {speed}")
@@ -43,7 +49,7 @@ class Monitor:
             save_comparison(self.pictures / f"{now.iteration:07d}.png", sample_rows(now.samples))
         if self._writer is not None:
             self._board = self._board or self._writer(str(self._board_folder))
-            values = {f"loss/{name}": value for name, value in now.losses.items()}
+            values: dict[str, float | None] = {f"loss/{name}": value for name, value in now.losses.items()}
             values |= {f"validation/{name}": value for name, value in (now.validation or {}).items()}
             for name, value in values.items():
                 if value is not None:
@@ -53,8 +59,8 @@ class Monitor:
             self._board.flush()
 
 
-def sample_rows(samples: Any) -> list[list[np.ndarray]]:
-    """``pona.validation.Samples`` as rows of a comparison: condition, target pose, generated, real."""
+def sample_rows(samples: "Samples") -> list[list[np.ndarray]]:
+    """Rows of a comparison: condition, target pose, generated, real."""
     conditions, generated, targets = (
         images.permute(0, 2, 3, 1).cpu().numpy()
         for images in (samples.condition_images, samples.generated_images, samples.target_images)
@@ -67,7 +73,7 @@ def sample_rows(samples: Any) -> list[list[np.ndarray]]:
     ]
 
 
-def validation_line(iteration: int, scores: dict[str, Any]) -> str:
+def validation_line(iteration: int, scores: Mapping[str, float | None]) -> str:
     """L1, SSIM and mask-SSIM on unseen people, next to two trivial baselines: the condition and the mean image."""
     parts = []
     for name, label, scale, digits in (
@@ -78,12 +84,13 @@ def validation_line(iteration: int, scores: dict[str, Any]) -> str:
         if scores[name] is None:
             parts.append(f"{label}: none, as no target shows a joint")
             continue
-        score, copy, mean = (f"{scale * scores[name + suffix]:.{digits}f}" for suffix in ("", "_copy", "_mean"))
+        values = [scores[name + suffix] or 0.0 for suffix in ("", "_copy", "_mean")]
+        score, copy, mean = (f"{scale * value:.{digits}f}" for value in values)
         parts.append(f"{label} {score} (copy {copy}, mean image {mean})")
     return f"iteration {iteration:,}, unseen people: {', '.join(parts)}"
 
 
-def _summary_writer() -> Any:
+def _summary_writer() -> "type[SummaryWriter]":
     """The class that writes TensorBoard files."""
     try:
         from torch.utils.tensorboard import SummaryWriter

@@ -1,7 +1,6 @@
 """The notes below the mAP table."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from reidaug.evaluation.results import Result
 from reidaug.reports.grids import seen_text
@@ -59,7 +58,7 @@ def _origins(results: Sequence[Result]) -> list[str]:
     return stated + unknown
 
 
-def _training(generator: Mapping[str, Any]) -> str:
+def _training(generator: Mapping[str, object]) -> str:
     start = f", its training started from {generator['started_from']}" if generator.get("started_from") else ""
     return start + (", selected by L1 on people of the test split" if generator.get("selected_on") else "")
 

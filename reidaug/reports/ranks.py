@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -33,7 +32,7 @@ class RankedQuery:
     matches: tuple[Image, ...]  # best first
     right: tuple[bool, ...]  # whether each match is the query's person
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> dict[str, object]:
         """For ``--json``."""
         matches = zip(self.matches, self.right, strict=True)
         return {
@@ -82,9 +81,9 @@ def choose_result(results: Sequence[Result], request: RanksRequest, study: Study
         raise ReidAugError(
             f"no results in {study.path}: run `reidaug evaluate` with --save-models, or name the study with --study"
         )
-    portion: Any = request.portion
-    if portion is not None:
-        portion = 1.0 if portion in ("1", "1.0", "1.00") else parse_portion(portion)
+    portion: float | None = None
+    if request.portion is not None:
+        portion = 1.0 if request.portion in ("1", "1.0", "1.00") else parse_portion(request.portion)
     wanted = {"set": request.set_name, "portion": portion, "seed": request.seed, "key": request.key}
     given = {name: value for name, value in wanted.items() if value is not None}
     current = current_results(results) if request.key is None else list(results)

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from reidaug.evaluation.results import TABLE_FIELDS, Result
 from reidaug.reports.grids import Grid, comparison_grid, detail_grid, rerank_grid, summary_grid
@@ -31,7 +30,7 @@ class Table:
             grids.append(rerank_grid(reranked))
         return grids
 
-    def with_setting(self, rows: Iterable[Summary | Comparison]) -> list[dict[str, Any]]:
+    def with_setting(self, rows: Iterable[Summary | Comparison]) -> list[dict[str, object]]:
         """Rows as plain values, each with the setting that the results of the table have in common."""
         setting = dict(zip(TABLE_FIELDS, self.results[0].table, strict=True))
         return [{**setting, **asdict(row)} for row in rows]
@@ -55,13 +54,13 @@ def make_tables(results: Iterable[Result], queries: Path) -> list[Table]:
 
 def group_results(results: Iterable[Result]) -> list[list[Result]]:
     """Results by table: recipe, network, weights, epochs, precision and test images are equal in a table."""
-    groups: dict[tuple[Any, ...], list[Result]] = {}
+    groups: dict[tuple[object, ...], list[Result]] = {}
     for result in results:
         groups.setdefault(result.table, []).append(result)
     return list(groups.values())
 
 
-def table_values(tables: Sequence[Table]) -> dict[str, list[dict[str, Any]]]:
+def table_values(tables: Sequence[Table]) -> dict[str, list[dict[str, object]]]:
     """The tables for programs: rows; means over seeds; differences with intervals and verdicts."""
     return {
         "rows": [result.values() for table in tables for result in table.results],

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from reidaug.core.files import atomic_write
 from reidaug.core.records import read_record
@@ -23,9 +22,9 @@ class ShrinkRecord:
     keypoints: str  # fingerprint of the keypoints of these images
     copy: bool  # query and gallery are copies
     made: str = ""  # date and time
-    report: Mapping[str, Any] = field(default_factory=dict)  # of `reidaug shrink`
+    report: Mapping[str, object] = field(default_factory=dict)  # of `reidaug shrink`
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, object]:
         """The values in which two equal shrinks agree."""
         return {name: value for name, value in asdict(self).items() if name not in ("made", "report")}
 
@@ -39,7 +38,7 @@ class SynthesisRecord:
     precision: str  # as asked for
     jpeg: int  # quality
     seen_missing: int | None = None  # missing images that the generator was trained on; None = unknown
-    training: Mapping[str, Any] = field(default_factory=dict)  # of the generator, for the table
+    training: Mapping[str, object] = field(default_factory=dict)  # of the generator, for the table
 
     def conflict(self, other: "SynthesisRecord") -> str:
         """In words, how the settings of this record differ from those of another; empty if they are the same."""

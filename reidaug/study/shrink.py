@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -48,7 +47,7 @@ class ShrinkReport:
     plan: Path  # the plan
     existed: bool = False  # made by an earlier run; nothing was done
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> dict[str, object]:
         """As plain values."""
         return asdict(self) | {"data": str(self.data), "root": str(self.root), "plan": str(self.plan)}
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.fingerprint import stamp_files
@@ -28,14 +28,14 @@ class Provenance:
     copied: int = 0  # of these, copies of their condition image
     seen_missing: int | None  # of these, those that the generator was trained on; None = its checkpoint does not say
     protocol: str | None  # of its training: paper, strict or unknown
-    generator: dict[str, Any] = field(default_factory=dict)  # digest and training of the checkpoint
+    generator: dict[str, object] = field(default_factory=dict)  # digest and training of the checkpoint
 
 
 @dataclass(frozen=True)
 class Transform:
     """A change of the decoded images of a set before training."""
 
-    record: list[Any]  # plain values that identify it, for the set's fingerprint
+    record: list[object]  # plain values that identify it, for the set's fingerprint
     apply: "Callable[[Tensor], None]"  # changes (N, 3, H, W) uint8 in place
 
 
@@ -120,10 +120,11 @@ def _provenance(folder: Path, manifest: Sequence[ManifestRow]) -> Provenance | N
     if not path.exists():
         return None
     record = read_synthesis_record(path)
+    protocol = record.training.get("protocol")
     return Provenance(
         missing=sum(row.synthetic for row in manifest),
         copied=sum(row.action == "copy" for row in manifest),
         seen_missing=record.seen_missing,
-        protocol=record.training.get("protocol"),
+        protocol=protocol if isinstance(protocol, str) else None,
         generator={"sha256": record.sha256, **record.training},
     )

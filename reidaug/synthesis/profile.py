@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from reidaug.core.device import pick_device
 from reidaug.core.errors import ReidAugError
@@ -11,6 +11,9 @@ from reidaug.core.machine import device_name, processor_name
 from reidaug.core.progress import Advance
 from reidaug.synthesis.painter import checkpoint_file
 from reidaug.synthesis.request import ProfileRequest
+
+if TYPE_CHECKING:
+    from pona.profiling import Cost
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class Profile:
     checkpoint: Path
     parameters: int
     macs: dict[tuple[int, int], int]  # (height, width) in pixels -> multiply-adds per image
-    costs: list[Any]  # pona.profiling.Cost
+    costs: "list[Cost]"
     device: str  # where it was measured, in words
 
 
@@ -39,7 +42,7 @@ def profile_generator(request: ProfileRequest, advance: Advance) -> Profile:
     sizes = [parse_size(size) for size in request.sizes]
     device, checkpoint = pick_device(request.device), checkpoint_file(request.checkpoint)
     generator = pona.load_checkpoint(checkpoint).generator
-    costs: list[Any] = []
+    costs: list[Cost] = []
     wanted = [(size, batch_size) for size in sizes for batch_size in request.batch_sizes]
     for done, (size, batch_size) in enumerate(wanted):
         advance(done, len(wanted))

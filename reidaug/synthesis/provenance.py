@@ -3,7 +3,6 @@
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from reidaug.core.fingerprint import DIGITS, file_digest, fingerprint
 from reidaug.core.threads import in_threads
@@ -15,7 +14,7 @@ DIGEST_BYTES = 6  # of SHA-256: 48 bits, no chance collision among millions of i
 
 def describe_training_images(
     images: Sequence[Image], portion: float | None, pairs: Sequence[Pair] | None = None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """What a checkpoint records of its training images.
 
     Args:
@@ -26,7 +25,7 @@ def describe_training_images(
         fingerprint, names, portion, and ``digests``: the digests of the files, joined and in base64. With pairs also
         ``pairs``, their fingerprint, which ``fingerprint`` then covers: other pairs are another training.
     """
-    record = {
+    record: dict[str, object] = {
         "fingerprint": images_fingerprint(images),
         "names": [image.name for image in images],
         "digests": _encode(_digests(images)),
@@ -38,7 +37,7 @@ def describe_training_images(
     return record
 
 
-def add_training_images(record: dict[str, Any], earlier: Mapping[str, Any]) -> dict[str, Any]:
+def add_training_images(record: dict[str, object], earlier: Mapping[str, object]) -> dict[str, object]:
     """The record of a run that started from another run's weights: its images count as seen.
 
     Args:
@@ -53,15 +52,20 @@ def add_training_images(record: dict[str, Any], earlier: Mapping[str, Any]) -> d
     return {**record, "digests": _encode(_decode(record["digests"]) | inherited) if inherited else None}
 
 
-def count_seen(images: Sequence[Image], training: Mapping[str, Any]) -> int | None:
+def count_seen(images: Sequence[Image], training: Mapping[str, object]) -> int | None:
     """How many of some images a generator was trained on; None = its checkpoint does not say.
 
     Images are compared by their bytes, whatever their names and the copy of the data set. `training` is the record of
     that name in the checkpoint.
     """
-    record = training.get("trained_on")
-    seen = _decode(record.get("digests")) if isinstance(record, Mapping) else set()
+    seen = _decode(trained_on(training).get("digests"))
     return sum(digest in seen for digest in _digests(images)) if seen else None
+
+
+def trained_on(training: Mapping[str, object]) -> Mapping[str, object]:
+    """The record of the training images in that of a training; empty if there is none."""
+    record = training.get("trained_on")
+    return record if isinstance(record, Mapping) else {}
 
 
 def _encode(digests: Iterable[bytes]) -> str:

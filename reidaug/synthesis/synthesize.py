@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import locked
@@ -21,6 +20,7 @@ from reidaug.study.records import SynthesisRecord, read_synthesis_record, write_
 from reidaug.study.training_sets import FULL_SET
 from reidaug.synthesis.completed_set import JPEG_QUALITY, CompletedSet
 from reidaug.synthesis.painter import Painter
+from reidaug.synthesis.provenance import trained_on
 from reidaug.synthesis.request import SynthesisOptions
 
 
@@ -39,7 +39,7 @@ class SynthesisReport:
     shard: tuple[int, int]  # this process and how many there are
     complete: bool  # every image of the set exists
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> dict[str, object]:
         """For ``--json``."""
         return {**asdict(self), "root": str(self.root)}
 
@@ -166,8 +166,9 @@ def _claim(root: Path, checkpoint_path: Path, options: SynthesisOptions, what: s
     return record
 
 
-def _origin(training: Mapping[str, Any]) -> dict[str, Any]:
+def _origin(training: Mapping[str, object]) -> dict[str, object]:
     """The facts about the generator that the table shows."""
     names = ("preset", "iteration", "iterations", "batch_size", "protocol", "perceptual", "selected_on")
-    start = (training.get("trained_on") or {}).get("start") or {}
-    return {**{name: training.get(name) for name in names}, "started_from": start.get("file")}
+    start = trained_on(training).get("start")
+    file = start.get("file") if isinstance(start, Mapping) else None
+    return {**{name: training.get(name) for name in names}, "started_from": file}

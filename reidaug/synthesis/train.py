@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import check_out, locked
@@ -12,15 +12,20 @@ from reidaug.datasets.dataset import Dataset, Image
 from reidaug.study.folder import Study, chosen_portions, resolve_data
 from reidaug.study.plan import read_plan
 from reidaug.synthesis.painter import checkpoint_file
-from reidaug.synthesis.provenance import add_training_images, count_seen, describe_training_images
+from reidaug.synthesis.provenance import add_training_images, count_seen, describe_training_images, trained_on
 from reidaug.synthesis.request import TrainRequest
 from reidaug.synthesis.training_data import TrainingData, deepfashion_data, market_data
 
-Watch = Callable[[Any], None]
-"""Gets each ``pona.train.TrainProgress``."""
+if TYPE_CHECKING:
+    from pona.presets import TrainConfig
+    from pona.processes import Processes
+    from pona.progress import TrainProgress
+
+Watch = Callable[["TrainProgress"], None]
+"""Gets each report of a training."""
 
 
-def train_generator(request: TrainRequest, *, say: Say, watch: Watch | None) -> dict[str, Any] | None:
+def train_generator(request: TrainRequest, *, say: Say, watch: Watch | None) -> dict[str, object] | None:
     """Train a generator.
 
     Args:
@@ -50,7 +55,9 @@ def train_generator(request: TrainRequest, *, say: Say, watch: Watch | None) -> 
         return None
 
 
-def _train(request: TrainRequest, config: Any, processes: Any, say: Say, watch: Watch | None) -> dict[str, Any] | None:
+def _train(
+    request: TrainRequest, config: "TrainConfig", processes: "Processes", say: Say, watch: Watch | None
+) -> dict[str, object] | None:
     import pona
     from pona.train import train
 
@@ -83,12 +90,12 @@ def _train(request: TrainRequest, config: Any, processes: Any, say: Say, watch: 
 @dataclass(frozen=True)
 class _Job:
     data: TrainingData
-    trained_on: dict[str, Any]
+    trained_on: dict[str, object]
     protocol: str
     compiled: bool
 
 
-def _prepare(request: TrainRequest, config: Any, processes: Any, say: Say) -> _Job:
+def _prepare(request: TrainRequest, config: "TrainConfig", processes: "Processes", say: Say) -> _Job:
     """Reads the training data, and says what it is."""
     import pona
     from pona.compiler import why_not_compile
@@ -110,7 +117,7 @@ def _prepare(request: TrainRequest, config: Any, processes: Any, say: Say) -> _J
     data = _training_data(request, say)
     if vgg is None and config.perceptual == "optional":
         say("no VGG-19 weights: training without the perceptual loss (--vgg-weights FILE adds it)")
-    trained_on, protocol = _record(request, data, None if start is None else start.training)
+    record, protocol = _record(request, data, None if start is None else start.training)
     images, pairs = len(data.images), len(data.pose_images.pairs)
     if blank := int(data.pose_images.keypoints.isnan().all(dim=2).all(dim=1).sum()):
         say(f"{blank:,} of {images:,} images show no joint: their heatmaps are empty")
@@ -118,7 +125,7 @@ def _prepare(request: TrainRequest, config: Any, processes: Any, say: Say) -> _J
     obstacle = why_not_compile(processes.fabric.device.type) if request.compiled else None
     if obstacle:
         say(f"{obstacle}: training without --compile")
-    return _Job(data, trained_on, protocol, request.compiled and not obstacle)
+    return _Job(data, record, protocol, request.compiled and not obstacle)
 
 
 def is_first_process() -> bool:
@@ -128,7 +135,7 @@ def is_first_process() -> bool:
     return is_first()
 
 
-def _configuration(request: TrainRequest) -> Any:
+def _configuration(request: TrainRequest) -> "TrainConfig":
     from pona.train import PRESETS
 
     changes = request.changes.given()
@@ -154,23 +161,25 @@ def _training_data(request: TrainRequest, say: Say) -> TrainingData:
     return deepfashion_data(request.data, pairs_file=request.pairs, say=say)
 
 
-def _record(request: TrainRequest, data: TrainingData, earlier: Mapping[str, Any] | None) -> tuple[dict[str, Any], str]:
+def _record(
+    request: TrainRequest, data: TrainingData, earlier: Mapping[str, object] | None
+) -> tuple[dict[str, object], str]:
     """What the checkpoint records of its training images, and the protocol: paper or strict.
 
     `earlier` is the record of the generator that the run starts from.
     """
     named_pairs = None if data.pairs_file is None else data.named_pairs()
-    trained_on = describe_training_images(data.images, data.portion, named_pairs)
+    record = describe_training_images(data.images, data.portion, named_pairs)
     if request.start_from is not None and earlier is not None:
-        trained_on = add_training_images(trained_on, earlier.get("trained_on") or {})
-        trained_on["start"] = {"file": request.start_from.name, "iteration": earlier.get("iteration")}
+        record = add_training_images(record, trained_on(earlier))
+        record["start"] = {"file": request.start_from.name, "iteration": earlier.get("iteration")}
     if data.portion is None:
-        return trained_on, "paper"
+        return record, "paper"
     study = Study(request.study)
     kept = {row.name for row in read_plan(study.plan_path(data.portion)) if row.kept}
     missing = [image for image in study.data_of(data.portion).images("train") if image.name not in kept]
-    leaks = count_seen(missing, {"trained_on": trained_on}) != 0  # None = unknown
-    return trained_on, "paper" if leaks else "strict"
+    leaks = count_seen(missing, {"trained_on": record}) != 0  # None = unknown
+    return record, "paper" if leaks else "strict"
 
 
 def _source(data: TrainingData) -> str:
