@@ -17,7 +17,7 @@ class HeldError(ReidAugError):
     """Another process is writing this output; the message names it."""
 
 
-def is_foreseen(error: Exception) -> bool:
+def is_expected(error: Exception) -> bool:
     """Whether the data, the settings or the machine caused the error, rather than a bug in this program."""
     return _is_ours(error) or _is_out_of_memory(error)
 

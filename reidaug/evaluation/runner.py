@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reidaug.core.errors import HeldError, ReidAugError, is_foreseen, one_line
+from reidaug.core.errors import HeldError, ReidAugError, is_expected, one_line
 from reidaug.core.files import locked
 from reidaug.core.machine import describe_run
 from reidaug.core.progress import Progress, Say, duration
@@ -62,7 +62,7 @@ class Runner:
                 self.say(f"{error}: skipped")
                 held.append((run, error))
             except Exception as error:
-                if not is_foreseen(error):
+                if not is_expected(error):
                     raise
                 self.say(f"{run.title()} failed: {one_line(error)}")
                 failed.append(error)

@@ -5,20 +5,20 @@ import errno
 import pytest
 
 import pona.errors
-from reidaug.core.errors import OUT_OF_MEMORY, ReidAugError, is_foreseen, one_line
+from reidaug.core.errors import OUT_OF_MEMORY, ReidAugError, is_expected, one_line
 
 
 @pytest.mark.parametrize("words", pona.errors.OUT_OF_MEMORY)
 def test_running_out_of_memory_is_recognised_as_in_pona(words: str) -> None:
     error = RuntimeError(f"oneDNN: {words} of 3 GiB")
-    assert is_foreseen(error) and pona.errors.is_out_of_memory(error)
+    assert is_expected(error) and pona.errors.is_out_of_memory(error)
     assert one_line(error).startswith("out of memory: give a smaller --batch-size")
     assert OUT_OF_MEMORY == pona.errors.OUT_OF_MEMORY
 
 
 def test_errors_of_the_project_are_foreseen_and_others_are_unexpected() -> None:
-    assert one_line(ReidAugError("two\n  lines")) == "two lines" and is_foreseen(ReidAugError(""))
-    assert not is_foreseen(ValueError("out of range"))
+    assert one_line(ReidAugError("two\n  lines")) == "two lines" and is_expected(ReidAugError(""))
+    assert not is_expected(ValueError("out of range"))
     assert "unexpected ValueError: first (run again with --debug" in one_line(ValueError("first\nsecond"))
 
 
