@@ -18,7 +18,7 @@ from reidaug.datasets.market1501 import ROOT_NAME, SPLIT_FOLDERS
 from reidaug.study.folder import Study
 from reidaug.study.request import ShrinkConfig
 from reidaug.study.shrink import shrink
-from tests.factories import STANDING, SmallBackbone, names_of, write_picture
+from tests.factories import STANDING, SmallBackbone, names_of, write_fashion, write_picture
 
 TRAIN_IDS, TEST_IDS, IMAGES = range(1, 7), range(101, 105), 6
 
@@ -55,6 +55,12 @@ def tiny_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_root(tiny_template: Path, tmp_path: Path) -> Path:
     """A whole Market-1501 root of one's own: 6 training persons x 6 images, 3 cameras, 4 other persons for the test."""
     return Path(shutil.copytree(tiny_template, tmp_path / "data" / ROOT_NAME))
+
+
+@pytest.fixture
+def fashion_root(tmp_path: Path) -> Path:
+    """A small DeepFashion of one's own, see `write_fashion`."""
+    return write_fashion(tmp_path / "fashion_data")
 
 
 @pytest.fixture

@@ -19,13 +19,13 @@ from pona import PoseImages, load_checkpoint
 from pona.checkpoint import read_torch
 from pona.train import PRESETS, TrainConfig, TrainProgress, train
 from reidaug.datasets.dataset import Dataset, Image
-from reidaug.datasets.keypoints import Annotations
+from reidaug.datasets.keypoints import Annotations, write_annotations
 from reidaug.datasets.layouts import open_dataset, open_posed_images
 from reidaug.datasets.market1501 import market_set, parse_name, split_folder
 from reidaug.datasets.pairs import make_pairs
 from reidaug.datasets.posed_images import PosedImages
 from reidaug.evaluation.results import Result
-from reidaug.study.training_sets import Provenance
+from reidaug.study.training_sets import Provenance, TrainingSet
 
 # A person that stands upright in 64 x 128 pixels, seen from the front: (x, y) of the 18 joints.
 STANDING = np.array(
@@ -176,6 +176,27 @@ def make_result(name: str = "none", portion: float = 0.4, trapezoid: float = 0.5
     return Result(**{**values, **more})
 
 
+def seeds_of(name: str, portion: float, *values: float) -> list[Result]:
+    """Results of a set with the seeds 0, 1, ..."""
+    return [make_result(name, portion, value, seed) for seed, value in enumerate(values)]
+
+
+# Table VI of the paper (Li et al., TIP 2020): none and PoNA at p = 0.2 and 0.4, and the full set.
+TABLE_VI = [
+    make_result("pona", 0.2, 0.588, synthetic=80, seen_missing=80, missing=80, protocol="paper"),
+    make_result("none", 0.2, 0.423),
+    make_result("none", 0.4, 0.589),
+    make_result("pona", 0.4, 0.638, synthetic=60, seen_missing=0, missing=60, protocol="strict"),
+    make_result("full", 1.0, 0.718),
+]
+
+
+def training_set(name: str = "none", portion: float = 0.4, images: int = 4, **more: Any) -> TrainingSet:
+    """A training set of persons with two images each; there are no files."""
+    shown = tuple(image_named(f"{1 + i // 2:04d}_c1s1_{i:06d}_00.jpg") for i in range(images))
+    return TrainingSet(**{"name": name, "portion": portion, "fingerprint": f"{images}", "images": shown, **more})
+
+
 def image_named(name: str, folder: Path = Path()) -> Image:
     """The image of a Market-1501 name; there need be no file."""
     return Image(folder / name, *parse_name(name), name)
@@ -204,3 +225,40 @@ def copied_set(folder: Path, **splits: list[str]) -> Dataset:
         for name in names:
             (split_folder(folder, split) / name).touch()
     return market_set(folder)
+
+
+def save_pose_model(folder: Path, experts: int = 1, labels: int = 17, seed: int = 0) -> Path:
+    """A ViTPose with random weights that answers something other than noise around 0."""
+    import torch
+    from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation, VitPoseImageProcessor
+
+    torch.manual_seed(seed)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "mlp_ratio": 2, "part_features": 4}
+    backbone = VitPoseBackboneConfig(out_indices=[1], num_experts=experts, **sizes)
+    model = VitPoseForPoseEstimation(VitPoseConfig(backbone_config=backbone, num_labels=labels))
+    model.save_pretrained(folder)
+    VitPoseImageProcessor().save_pretrained(folder)
+    return folder
+
+
+FASHION_PEOPLE = ("fashionWOMENBlouses_Shirtsid0000311501_", "fashionMENPantsid0000161101_")
+FASHION_VIEWS = ("1front.jpg", "2side.jpg", "7additional.jpg")
+FASHION_KEYPOINTS, FASHION_PAIRS = "fasion-resize-annotation-train.csv", "fasion-resize-pairs-train.csv"
+FASHION_NAMES = [person + view for person in FASHION_PEOPLE for view in FASHION_VIEWS]
+
+
+def write_fashion(root: Path) -> Path:
+    """DeepFashion: two people in three views, for training and (in other pictures) for the test, some not cropped."""
+    random = np.random.RandomState(0)
+    pairs = [
+        (person + a, person + b) for person in FASHION_PEOPLE for a in FASHION_VIEWS for b in FASHION_VIEWS if a != b
+    ]
+    for split in ("train", "test"):
+        (root / split).mkdir(parents=True)
+        for row, name in enumerate(FASHION_NAMES):
+            write_picture(root / split / name, random, (256, 256 if row % 2 else 176))
+        keypoints = (2 * STANDING + (24, 0) + random.randint(-6, 7, (len(FASHION_NAMES), 18, 2))).astype(np.float32)
+        write_annotations(root / f"fasion-resize-annotation-{split}.csv", FASHION_NAMES, keypoints)
+        rows = "".join(f"{a},{b}\n" for a, b in pairs)
+        (root / f"fasion-resize-pairs-{split}.csv").write_text("from,to\n" + rows)
+    return root

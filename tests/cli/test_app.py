@@ -5,11 +5,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from reidaug.cli.app import PANELS, app
-from tests.cli.commands import runner
+from tests.cli.commands import error_of, runner
 
 COMMANDS = [command.__name__ for commands in PANELS.values() for command in commands]
 pytestmark = pytest.mark.usefixtures("own_folder")
@@ -53,3 +54,10 @@ def test_ctrl_c_during_the_imports_shows_no_trace(tmp_path: Path) -> None:
 def test_version() -> None:
     result = runner.invoke(app, ["--version"])
     assert result.exit_code == 0 and result.stdout.startswith("reidaug 0.")
+
+
+def test_every_command_keeps_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    keep = Mock()
+    monkeypatch.setattr("reidaug.cli.app.keep_freed_memory", keep)
+    error_of("table", "--study", "nowhere")
+    keep.assert_called_once_with()

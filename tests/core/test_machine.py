@@ -8,7 +8,6 @@ from unittest.mock import Mock
 import pytest
 
 from reidaug.core.machine import keep_freed_memory
-from tests.cli.commands import error_of
 
 STEPS = """
 import resource, sys
@@ -32,13 +31,6 @@ def test_freed_memory_is_reused_without_the_system() -> None:
         return int(subprocess.run([sys.executable, "-c", STEPS, how], capture_output=True, check=True).stdout)
 
     assert faults("kept") < 100 < faults("given back")
-
-
-def test_every_command_keeps_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    keep = Mock()
-    monkeypatch.setattr("reidaug.cli.app.keep_freed_memory", keep)
-    error_of("table", "--study", "nowhere")
-    keep.assert_called_once_with()
 
 
 def test_settings_of_the_user_are_respected(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,15 +1,12 @@
 """Inspection: every sort of problem, all of them in one go, and the right counts."""
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from reidaug.cli.app import app
 from reidaug.core.errors import ReidAugError
 from reidaug.datasets.inspection import inspect_dataset
 from reidaug.datasets.keypoints import find_annotations, read_annotations
@@ -161,15 +158,3 @@ def test_published_keypoints_without_query_are_in_order(tiny_root: Path) -> None
 def test_no_data_set(tmp_path: Path) -> None:
     with pytest.raises(ReidAugError, match="expected a Market-1501 root"):
         inspect_dataset(tmp_path)
-
-
-def test_problems_end_in_one_line(tiny_root: Path) -> None:
-    (split_folder(tiny_root, "gallery") / "x.jpg").touch()
-    for arguments in ([], ["--json"]):
-        result = CliRunner().invoke(app, ["inspect", str(tiny_root), *arguments])
-        assert result.exit_code == 1
-        assert result.stderr == f"error: {tiny_root} has a problem that would stop or falsify the work: fix it first\n"
-    assert json.loads(result.stdout)["errors"] == 1
-    (split_folder(tiny_root, "query") / "x.jpg").touch()
-    result = CliRunner().invoke(app, ["inspect", str(tiny_root)])
-    assert "has 2 problems that would stop or falsify the work: fix them first" in result.stderr

@@ -9,13 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-from reidaug.cli.app import app
 from reidaug.core.errors import ReidAugError
-from reidaug.datasets.keypoints import read_annotations, write_annotations
-from reidaug.datasets.market1501 import split_folder
-from reidaug.datasets.pose_files import read_keypoints
+from reidaug.datasets.keypoints import write_annotations
+from reidaug.datasets.pose_files import from_coco, read_keypoints
 from tests.factories import STANDING
 
 # Where each joint of a format stands among the 18 of OpenPose, from the formats' own lists of names.
@@ -163,20 +160,12 @@ def test_what_is_not_there(tmp_path: Path) -> None:
             read_keypoints(path)
 
 
-def test_conversion_gives_each_image_a_row(tmp_path: Path, tiny_root: Path) -> None:
-    names = sorted(path.name for path in split_folder(tiny_root, "train").iterdir())
-    entries = [{"image_id": name, "keypoints": flat(COCO)} for name in [*names[:4], "other.jpg"]]
-    source, out = write(tmp_path / "a.json", entries), tmp_path / "new" / "a.csv"
-    command = ["pose", str(tiny_root), "--read", str(source), "--out", str(out)]
-    result = CliRunner().invoke(app, [*command, "--json"])
-    assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout) == {"out": str(out), "images": 36, "without_joints": 32, "usable_poses": 4}
-    assert "32 of 36 images are not in" in result.stderr and "1 images of" in result.stderr
-    annotations = read_annotations(out)
-    assert list(annotations.names) == names and np.isfinite(annotations.keypoints[:4]).all()
-    assert CliRunner().invoke(app, command).exit_code == 0  # it is there already
-    write(source, entries[1:])
-    assert "--force" in CliRunner().invoke(app, command).stderr and len(read_annotations(out)) == 36
-    assert CliRunner().invoke(app, [*command, "--force"]).exit_code == 0
-    write(source, entries[-1:])
-    assert "has no image of" in CliRunner().invoke(app, [*command, "--force"]).stderr
+def test_mapping_by_hand() -> None:
+    coco = np.arange(17, dtype=np.float32)[:, None] * [1, 10]
+    joints = from_coco(coco)
+    assert joints[:, 0].tolist() == [0, 5.5, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3]
+    np.testing.assert_array_equal(joints[:, 1], joints[:, 0] * 10)
+    for shoulder, joint in ((5, 5), (6, 2)):
+        hidden = coco.copy()
+        hidden[shoulder] = np.nan
+        assert np.flatnonzero(np.isnan(from_coco(hidden)).all(axis=1)).tolist() == sorted([1, joint])

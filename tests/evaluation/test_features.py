@@ -1,17 +1,21 @@
-"""Saved features: what is written is read; foreign, broken, outdated and non-finite files are one clear line."""
+"""Saved features: what is written is read and scored again; what is foreign, broken or outdated is one line."""
 
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from reid_baseline import evaluate_ranking
+from reid_baseline import evaluate_ranking, reranked_distances
 from reidaug.core.errors import ReidAugError
 from reidaug.datasets.dataset import Dataset
 from reidaug.datasets.market1501 import market_set
 from reidaug.evaluation.features import SavedFeatures, load_features, make_features, save_features
+from reidaug.evaluation.results import read_results
+from reidaug.study.folder import Study
+from tests.evaluation.commands import RERANKED, evaluate, rows_of
 from tests.factories import copied_set
 
 NAMES = {
@@ -108,3 +112,43 @@ def test_features_that_are_not_finite(data: Dataset, tmp_path: Path) -> None:
     np.savez(path, **(arrays | {"gallery": features.gallery}))
     with pytest.raises(ReidAugError, match="1 of 3 gallery features are not finite"):
         load_features(path, data)
+
+
+@pytest.mark.usefixtures("small_quick", "small_network")
+def test_kept_features_are_scored_again_without_training_and_to_the_same_number(study: Study) -> None:
+    plain = rows_of(evaluate("--save-models"))
+    assert not any(field in row for row in plain for field in RERANKED)
+    result = evaluate("--rerank")
+    assert "2 results got re-ranked scores" in result.stderr and "nothing to train" in result.stderr
+    rows = rows_of(result)
+    for row, before in zip(rows, plain, strict=True):
+        assert {name: row[name] for name in before} == before  # what was there is unchanged
+        features = load_features(study.features_path(row["key"]), study.data_of(0.4))
+        ranking = evaluate_ranking(*features.ranking_arguments(), distances=reranked_distances)
+        assert [row[name] for name in RERANKED] == [ranking.mean_ap, ranking.mean_ap_trapezoid, ranking.rank(1)]
+        assert row["reranking"] == {"k1": 20, "k2": 6, "weight": 0.3}
+        close = evaluate_ranking(*features.ranking_arguments())
+        assert close.mean_ap == pytest.approx(row["mean_ap"], abs=0.02)  # half precision turns few places
+    study.results_path.unlink()
+    at_once = rows_of(evaluate("--rerank"))
+    assert [row[name] for row in at_once for name in RERANKED] == [row[name] for row in rows for name in RERANKED]
+
+
+@pytest.mark.usefixtures("small_quick", "small_network")
+def test_equal_sets_share_features_and_re_ranked_scores(study: Study) -> None:
+    none = study.set_root(0.4, "none").parent
+    shutil.copytree(none, none.with_name("twin"), symlinks=True)
+    evaluate("--save-models")
+    rows = rows_of(evaluate("--rerank"))
+    assert [row["set"] for row in rows] == ["none", "twin", "full"]
+    assert rows[0]["rerank_mean_ap"] == rows[1]["rerank_mean_ap"]
+    assert len(read_results(study.results_path)) == 3
+
+
+@pytest.mark.usefixtures("small_quick", "small_network")
+def test_broken_features_are_named(study: Study) -> None:
+    row = rows_of(evaluate("--save-models"))[0]
+    study.features_path(row["key"]).write_bytes(b"broken")
+    result = evaluate("--rerank")
+    assert result.exit_code == 1
+    assert "holds no features of reidaug: remove it" in result.stderr.splitlines()[-1]

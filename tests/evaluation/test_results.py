@@ -139,3 +139,19 @@ def test_a_row_written_again_is_the_newest(tmp_path: Path) -> None:
         append_result(path, result(key))
     assert [r.key for r in read_results(path)] == ["b", "a"]
     assert [r.key for r in current_results(read_results(path))] == ["a"]
+
+
+def test_a_set_made_again_replaces_its_old_row() -> None:
+    old, new = make_result("none", 0.4, 0.2), make_result("none", 0.4, 0.4, key="another")
+    other = make_result("none", 0.4, 0.3, seed=1)
+    assert current_results([old, new, other]) == [new, other]
+
+
+def test_old_images_leave_with_all_their_seeds() -> None:
+    old = [make_result("none", 0.4, 0.2, seed, training_fingerprint="a", reduced_fingerprint="a") for seed in (0, 1)]
+    old += [make_result("pona", 0.4, 0.3, seed, training_fingerprint="b", reduced_fingerprint="a") for seed in (0, 1)]
+    new = [make_result("none", 0.4, 0.4, training_fingerprint="c", reduced_fingerprint="c")]
+    elsewhere = [make_result("none", 0.2, 0.1, training_fingerprint="d", reduced_fingerprint="d")]
+    elsewhere.append(make_result("full", 1.0, 0.7))
+    assert current_results([*elsewhere, *old, *new]) == [*elsewhere, *new]
+    assert current_results([*elsewhere, *new, *old]) == [*elsewhere, *old]

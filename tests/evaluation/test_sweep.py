@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from reidaug.cli.app import app
 from reidaug.core.files import locked
@@ -18,10 +18,12 @@ from reidaug.evaluation import sweep as sweep_module
 from reidaug.evaluation.results import read_results
 from reidaug.study.folder import Study
 from reidaug.synthesis.painter import Painter
+from tests.cli.commands import runner
+from tests.evaluation import commands
+from tests.evaluation.commands import rows_of
 from tests.factories import write_checkpoint
 
-SMALL = ["--recipe", "quick", "--arch", "resnet18", "--epochs", "1", "--device", "cpu", "--seeds", "1"]
-runner = CliRunner()
+SMALL = [*commands.SMALL, "--seeds", "1"]
 pytestmark = pytest.mark.usefixtures("small_quick", "small_network")
 
 
@@ -37,8 +39,7 @@ def sweep(*arguments: str) -> Result:
 
 
 def cells(result: Result) -> set[tuple[str, float]]:
-    assert result.exit_code == 0, result.output
-    return {(row["set"], row["portion"]) for row in json.loads(result.stdout)["rows"]}
+    return {(row["set"], row["portion"]) for row in rows_of(result)}
 
 
 def test_one_command_gives_the_whole_table_and_does_nothing_twice() -> None:
@@ -46,13 +47,11 @@ def test_one_command_gives_the_whole_table_and_does_nothing_twice() -> None:
     first = sweep(*arguments)
     sets = ("none", "source-copy", "one", "two")
     assert cells(first) == {*((name, p) for p in (0.4, 0.6) for name in sets), ("full", 1.0)}
-    assert (
-        "sweep: none, source-copy, one, two at p = 0.40, 0.60, and full: 9 training sets x 1 seed = 9 baselines to "
-        "train, and 72 images to generate, on cpu: about" in first.stderr
-    )
+    assert "none, source-copy, one, two at p = 0.40, 0.60, and full: 9 training sets x 1 seed" in first.stderr
+    assert all(words in first.stderr for words in ("9 baselines to train", "72 images to generate", "on cpu: about"))
     again = sweep(*arguments)
     assert json.loads(again.stdout) == json.loads(first.stdout) and "nothing to train" in again.stderr
-    assert "= 9 baselines (9 exist already), and 0 images to generate (72 exist already), on cpu\n" in again.stderr
+    assert "9 baselines (9 exist" in again.stderr and "0 images to generate (72 exist" in again.stderr
 
 
 def test_processes_share_the_sets_and_the_last_one_sees_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +60,7 @@ def test_processes_share_the_sets_and_the_last_one_sees_all(monkeypatch: pytest.
     monkeypatch.setenv("RANK", "0")
     first = sweep(*arguments)
     assert cells(first) == {("none", 0.4), ("full", 1.0)}
-    assert "1 of 3 baselines are with other processes" in first.stderr
+    assert "1 of 3 baselines are with other" in first.stderr
     assert not (Path("study") / "p0.40" / "one").exists()
     monkeypatch.setenv("RANK", "1")
     assert cells(sweep(*arguments)) == {("none", 0.4), ("one", 0.4), ("full", 1.0)}
@@ -74,7 +73,7 @@ def test_a_process_without_a_share_shows_the_whole_table_too(monkeypatch: pytest
     monkeypatch.setenv("WORLD_SIZE", "8")
     monkeypatch.setenv("RANK", "7")
     result = sweep("--portions", "0.4")
-    assert cells(result) == whole and "with other processes" not in result.stderr
+    assert cells(result) == whole and "with other" not in result.stderr
     assert cells(sweep("--portions", "0.4", "--epochs", "2")) == set()
 
 
@@ -83,7 +82,7 @@ def test_rows_of_another_length_are_not_the_sweeps(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "0")
     longer = sweep("--portions", "0.4", "--epochs", "2")
-    assert cells(longer) == {("none", 0.4)} and "1 of 2 baselines are with other processes" in longer.stderr
+    assert cells(longer) == {("none", 0.4)} and "1 of 2 baselines are with other" in longer.stderr
 
 
 def test_care_and_features_are_the_sweep_s_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +92,7 @@ def test_care_and_features_are_the_sweep_s_too(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv("RANK", rank)
         result = sweep(*arguments)
     assert cells(result) == {("none", 0.4), ("one", 0.4), ("full", 1.0)}
-    rows = {row["set"]: row for row in json.loads(result.stdout)["rows"]}
+    rows = {row["set"]: row for row in rows_of(result)}
     assert rows["one"]["care"] == {"synthetic_weight": 0.5} and rows["none"]["care"] == {}
     assert all("rerank_mean_ap" in row for row in rows.values())
     assert len(list(Path("study/features").iterdir())) == 3
@@ -103,8 +102,8 @@ def test_a_process_without_a_share_ends_quietly(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("WORLD_SIZE", "4")
     monkeypatch.setenv("RANK", "3")
     result = sweep("--portions", "0.4")
-    assert cells(result) == set() and "this process's share: 0" in result.stderr
-    assert "exist already" not in result.stderr
+    assert cells(result) == set() and "share: 0" in result.stderr
+    assert "exist" not in result.stderr
 
 
 def test_seeds_of_one_set_are_shared_and_its_images_generated_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +112,7 @@ def test_seeds_of_one_set_are_shared_and_its_images_generated_once(monkeypatch: 
     for rank in range(6):
         monkeypatch.setenv("RANK", str(rank))
         result = sweep("--portions", "0.4", "--ckpt", "one.pt", "--seeds", "2")
-        seeds.append(len(json.loads(result.stdout)["rows"]))
+        seeds.append(len(rows_of(result)))
         assert f"{5 - rank} of 6 baselines" in result.stderr or rank == 5
         assert ("(17 by this run)" in result.stderr) == (rank == 1), result.stderr
     assert seeds == [1, 2, 3, 4, 5, 6]
@@ -167,9 +166,9 @@ def test_portions_and_names_that_cannot_be() -> None:
     Path("full.pt").write_bytes(Path("one.pt").read_bytes())
     for arguments, message in (
         (["--ckpt", "one.pt", "--ckpt", "./one.pt"], "name of another set"),
-        (["--ckpt", "full.pt"], "--ckpt full.pt: the file's name becomes the name of the set; rename the file to"),
+        (["--ckpt", "full.pt"], "--ckpt full.pt: the file's name"),
         (["--ckpt", "full.pt"], "none of none, full"),
-        (["--ckpt", "my one.pt"], "--ckpt my one.pt: the file's name becomes the name of the set; rename the file to"),
+        (["--ckpt", "my one.pt"], "--ckpt my one.pt: the file's name"),
         (["--ckpt", "nowhere.pt"], "nowhere.pt does not exist"),
     ):
         result = sweep("--portions", "0.4", *arguments)
@@ -214,4 +213,4 @@ def test_complete_sets_are_not_announced_as_work(monkeypatch: pytest.MonkeyPatch
     make_set("one.pt", "one", "0.4")
     monkeypatch.setattr(sweep_module, "evaluate_study", lambda *_, **__: [])
     result = sweep("--portions", "0.4,0.6", "--ckpt", "one.pt")
-    assert "5 baselines to train, and 14 images to generate (22 exist already), on cpu: about" in result.stderr
+    assert "5 baselines to train, and 14 images to generate (22 exist" in result.stderr

@@ -7,13 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import ImageFont
 
 import pona
 from reidaug.cli.app import app
-from reidaug.datasets.keypoints import FILES, write_annotations
 from reidaug.datasets.posed_images import PosedImages
-from reidaug.reports.tiles import GAP, HEADING, break_lines, fit_screen, pose_image
+from reidaug.reports.tiles import GAP, HEADING, pose_image
 from reidaug.synthesis.painter import shipped_checkpoint
 from tests.cli import commands
 from tests.cli.commands import picture_of, runner
@@ -126,29 +124,11 @@ def test_pairs_of_two_people_have_no_real_image_and_form_two_groups(source: Pose
         assert (tile(picture, 3, rows[row], group, columns=4) == 255).all()
 
 
-def test_named_images_are_taken_in_their_order_and_partners_are_drawn(source: PosedImages) -> None:
-    train = [name for name in source.usable() if 0 < int(pid(name)) < 100]
-    chosen, _ = grid("--person", train[3], "--person", train[0], "--pose", train[5], "--pose", train[1])
-    assert (chosen["persons"], chosen["poses"]) == ([train[3], train[0]], [train[5], train[1]])
-    chosen, _ = grid("--layout", "pairs", "--pose", train[4], "--pose", train[9])
-    assert chosen["poses"] == [train[4], train[9]]
-    for person, pose in zip(chosen["persons"], chosen["poses"], strict=True):
-        assert pid(person) == pid(pose) and person != pose
-    chosen, _ = grid("--layout", "pairs", "--person", train[4])
-    assert chosen["persons"] == [train[4]] and pid(chosen["poses"][0]) == pid(train[4])
-
-
 def test_same_seed_same_bytes(source: PosedImages) -> None:
     drawn = (("x.png", "1"), ("y.png", "1"), ("z.png", "2"))
     poses = [grid("--out", out, "--count", "2", "--seed", seed)[0]["poses"] for out, seed in drawn]
     assert Path("x.png").read_bytes() == Path("y.png").read_bytes() != Path("z.png").read_bytes()
     assert poses[0] == poses[1] != poses[2]
-
-
-def test_people_of_the_training_set_where_there_are_no_others(source: PosedImages) -> None:
-    (source.root / FILES["test"]).unlink()
-    chosen, _ = grid("--layout", "persons")
-    assert sorted(map(pid, chosen["persons"])) == [f"000{i}" for i in range(1, 7)]
 
 
 def test_the_data_set_that_a_study_remembers(source: PosedImages, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,49 +154,13 @@ def test_shipped_is_the_generator_of_the_package(source: PosedImages) -> None:
     assert runner.invoke(app, ["synthesize", "--ckpt", "shipped"]).exit_code == 0
 
 
-@pytest.mark.parametrize("width", [20, 64, 128, 300])
-def test_labels_are_broken_and_never_cut(width: int) -> None:
-    text = "runs/one/pona.best.pt: 0101_c1s1_000007_00.jpg in the pose of fashionMENPantsid0000161101_7additional.jpg"
-    lines = break_lines(text, width)
-    font = ImageFont.load_default(13)
-    assert "".join(lines) == text and all(font.getlength(line.rstrip()) <= width for line in lines)
-    assert break_lines("", width) == [] and break_lines("condition", 128) == ["condition"]
-    assert break_lines("target pose", 64) == ["target ", "pose"]
-
-
-def test_a_sheet_fits_the_screen() -> None:
-    assert fit_screen(columns=9, rows=2, width=64) == (2, 1)  # one person in 8 poses
-    assert fit_screen(columns=4, rows=8, width=64) == (2, 2) and fit_screen(columns=5, rows=8, width=64) == (2, 1)
-    assert fit_screen(columns=4, rows=8, width=176) == (1, 1) and fit_screen(columns=99, rows=9, width=64) == (1, 1)
-
-
 def test_what_cannot_be_drawn_is_one_clear_line(source: PosedImages) -> None:
-    hidden = next(name for name in source.by_name if name not in source.usable())
     assert "no image 'nobody.jpg' with keypoints" in error_of("--ckpt", "a.pt", "--person", "nobody.jpg")
-    assert f"{hidden} has no usable pose: expected" in error_of("--ckpt", "a.pt", "--pose", hidden)
     assert "no folder" in error_of("--ckpt", "a.pt", "--out", "nowhere/grid.png")
     assert "none.pt does not exist" in error_of("--ckpt", "none.pt")
     Path("text.pt").write_text("no checkpoint")
     assert "text.pt is no checkpoint" in error_of("--ckpt", "a.pt", "--ckpt", "text.pt")
-    name = source.usable()[0]
-    unequal = error_of("--ckpt", "a.pt", "--layout", "pairs", "--person", name, "--pose", name, "--pose", name)
-    assert "1 condition and 2 target images are named" in unequal
     assert "device 'abc' is unknown" in error_of("--ckpt", "a.pt", "--device", "abc")
     assert not Path("grid.png").exists()
     assert runner.invoke(app, ["grid", "--ckpt", "a.pt", "--count", "0"]).exit_code == 2
     assert runner.invoke(app, ["grid"]).exit_code == 2
-
-
-def test_nobody_to_draw(source: PosedImages) -> None:
-    annotations = posed_images_of(source.root).annotations
-    alone = {pid(name): name for name in source.usable()}
-    for file in FILES.values():
-        names = [name for name in annotations.names if name in alone.values()]
-        write_annotations(source.root / file, names, annotations.select(names))
-    assert "nobody in" in error_of("--ckpt", "a.pt", "--layout", "pairs")
-    name = next(iter(alone.values()))
-    message = error_of("--ckpt", "a.pt", "--layout", "pairs", "--person", name)
-    assert f"no other image of the person of {name}" in message
-    for file in FILES.values():
-        write_annotations(source.root / file, annotations.names, np.full_like(annotations.keypoints, np.nan))
-    assert "shows a person with both shoulders and both hips" in error_of("--ckpt", "a.pt")

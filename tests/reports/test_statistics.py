@@ -9,8 +9,8 @@ from scipy import stats
 
 from reidaug.evaluation.query_scores import write_query_scores
 from reidaug.evaluation.results import Result
-from reidaug.reports.statistics import Comparison, compare
-from tests.factories import image_named, make_result
+from reidaug.reports.statistics import Comparison, compare, summarise
+from tests.factories import image_named, make_result, seeds_of
 
 PIDS = [pid for pid in range(1, 21) for _ in range(5)]
 QUERIES = [image_named(f"{pid:04d}_c1s1_{i:06d}_00.jpg") for i, pid in enumerate(PIDS)]
@@ -128,3 +128,14 @@ def test_a_gain_must_exceed_seeds_and_queries_together(tmp_path: Path) -> None:
     )
     assert comparison.spread < comparison.gain and comparison.interval[0] > 0
     assert comparison.verdict == "within both intervals together"
+
+
+def test_gap_s_deviation_is_propagated_from_those_of_its_three_means() -> None:
+    values = {"none": (0.40, 0.44, 0.42), "pona": (0.50, 0.58), "full": (0.70, 0.72)}
+    rows = [row for name in values for row in seeds_of(name, 1.0 if name == "full" else 0.4, *values[name])]
+    (summary,) = (summary for summary in summarise(rows) if summary.name == "pona")
+    random = np.random.RandomState(0)
+    draws = (np.mean(seeds) + np.std(seeds, ddof=1) * random.randn(100_000) for seeds in values.values())
+    none, pona, full = draws
+    assert summary.gap_recovered == pytest.approx((0.54 - 0.42) / (0.71 - 0.42))
+    assert summary.gap_recovered_deviation == pytest.approx(((pona - none) / (full - none)).std(), abs=0.01)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from reidaug.core.errors import ReidAugError
-from reidaug.study.controls import CONTROLS, make_control, parse_controls
+from reidaug.study.controls import CONTROLS, is_control, make_control, parse_controls, set_of
 from reidaug.study.folder import Study
 from reidaug.study.plan import read_plan
 from reidaug.study.training_sets import TrainingSet, find_training_sets
@@ -45,6 +45,19 @@ def test_every_missing_image_is_a_kept_one_of_the_person(sets: tuple[Study, list
     assert torch.equal(pixels[~torch.tensor(missing)], before[~torch.tensor(missing)])
 
 
+def test_none_matched_is_the_reduced_set_with_the_steps_of_the_full_one(sets: tuple[Study, list[TrainingSet]]) -> None:
+    _, (reduced, full) = sets
+    matched = control(sets, "none-matched")
+    assert matched.steps_of == full.pids and not reduced.steps_of
+    assert matched.images == reduced.images and not matched.synthetic and matched.transform is None
+
+
+def test_duplicates_are_drawn_from_all_kept_images_of_the_person(sets: tuple[Study, list[TrainingSet]]) -> None:
+    duplicate = control(sets, "duplicate")
+    shown = {(duplicate.images[row].pid, duplicate.images[row].path.name) for row in duplicate.synthetic}
+    assert len(shown) > len({pid for pid, _ in shown})  # not always the same one
+
+
 def test_controls_are_other_experiments_and_the_same_ones_every_time(sets: tuple[Study, list[TrainingSet]]) -> None:
     _, (reduced, full) = sets
     prints = {name: control(sets, name).fingerprint for name in CONTROLS}
@@ -59,3 +72,8 @@ def test_names_of_controls() -> None:
     assert parse_controls("all") == ("none-matched", "duplicate", "source-copy", "flip")
     with pytest.raises(ReidAugError, match="--controls copies: expected all, or some of none-matched"):
         parse_controls("copies")
+
+
+def test_a_label_is_that_of_a_control_also_with_its_treatment() -> None:
+    assert set_of("flip (weight 0.5)") == "flip" and is_control("flip (weight 0.5)")
+    assert not is_control("pona") and not is_control("flipped")

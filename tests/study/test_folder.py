@@ -1,4 +1,4 @@
-"""The study folder: names, data sets, tables, whole files, locks that name their holder and die with it."""
+"""The study folder: names, what is complete, and the data set to work on."""
 
 from pathlib import Path
 
@@ -7,15 +7,8 @@ import pytest
 from reidaug.core.errors import ReidAugError
 from reidaug.datasets.market1501 import ROOT_NAME
 from reidaug.study.folder import Study, chosen_portions, resolve_data
-from reidaug.study.plan import ManifestRow, PlanRow, manifest_rows, read_manifest, read_plan, write_manifest, write_plan
+from reidaug.study.plan import write_manifest, write_plan
 from reidaug.study.records import ShrinkRecord, write_record
-
-A, B = "0002_c1s1_000451_03.jpg", "0002_c2s1_000451_03.jpg"
-PLAN = [
-    PlanRow(A, 2, 1, True, "", "keep"),
-    PlanRow(B, 2, 2, False, A, "generate"),
-    PlanRow("0003_c1s1_0_0.jpg", 3, 1, False, "", "drop"),
-]
 
 
 def test_places(tmp_path: Path) -> None:
@@ -38,7 +31,7 @@ def test_only_complete_sets_count(tmp_path: Path) -> None:
     assert study.portions() == []
     for folder in ("p0.40", "p0.05", ".p0.30.partial", "p0.2"):
         (tmp_path / folder).mkdir(exist_ok=True)
-        write_plan(tmp_path / folder / "plan.csv", PLAN)
+        write_plan(tmp_path / folder / "plan.csv", [])
     assert study.portions() == [0.05, 0.4]
     assert study.sets(0.4) == ["none", "pona", "zebra"] and study.unfinished_sets(0.4) == ["begun"]
     assert chosen_portions(study, None) == [0.05, 0.4] and chosen_portions(study, "0.4") == [0.4]
@@ -77,49 +70,6 @@ def test_data_is_named_that_of_the_portions_or_at_hand(
 def shrunk(study: Study, portion: float, data: Path) -> None:
     """A portion, as far as it says what it was taken from."""
     study.portion_dir(portion).mkdir(parents=True)
-    write_plan(study.plan_path(portion), PLAN)
+    write_plan(study.plan_path(portion), [])
     record = ShrinkRecord(portion, "per-identity", "nearest", 0, str(data), "images", "keypoints", False)
     write_record(study.shrink_path(portion), record)
-
-
-def test_plan_and_manifest_go_there_and_back(tmp_path: Path) -> None:
-    write_plan(tmp_path / "plan.csv", PLAN)
-    assert (tmp_path / "plan.csv").read_text().splitlines()[:3] == [
-        "name,pid,camid,kept,condition,action",
-        f"{A},2,1,1,,keep",
-        f"{B},2,2,0,{A},generate",
-    ]
-    assert read_plan(tmp_path / "plan.csv") == PLAN
-    rows = manifest_rows(PLAN)
-    assert rows == [ManifestRow(A, 2, 1, False, "", "keep"), ManifestRow(B, 2, 2, True, A, "generate")]
-    write_manifest(tmp_path / "manifest.csv", rows)
-    assert (tmp_path / "manifest.csv").read_text().splitlines()[0] == "name,pid,camid,synthetic,condition,action"
-    assert read_manifest(tmp_path / "manifest.csv") == rows
-
-
-@pytest.mark.parametrize(
-    "row",
-    [
-        f"{A},2,1,1,",
-        f"{A},x,1,1,,keep",
-        f"{A},2,1,2,,keep",
-        "../x.jpg,2,1,1,,keep",
-        f"{A},2,1,0,/etc/x,copy",
-        f"{A},,,,,,,",
-    ],
-)
-def test_broken_rows_are_named_with_their_line(tmp_path: Path, row: str) -> None:
-    path = tmp_path / "plan.csv"
-    write_plan(path, PLAN)
-    path.write_text(path.read_text() + row + "\n")
-    with pytest.raises(ReidAugError, match=r"plan\.csv line 5 is broken"):
-        read_plan(path)
-
-
-def test_other_tables_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ReidAugError, match="run `reidaug shrink` first"):
-        read_plan(tmp_path / "plan.csv")
-    for content in (b"", b"<html>", b"\xff\xfe", b"name,pid,camid,synthetic,condition,action\n"):
-        (tmp_path / "plan.csv").write_bytes(content)
-        with pytest.raises(ReidAugError, match=r"plan\.csv"):
-            read_plan(tmp_path / "plan.csv")

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,19 +12,29 @@ import torch
 from PIL import Image
 
 import pona
+from pona.train import PRESETS
 from reidaug.cli.app import app
 from reidaug.core.files import locked
+from reidaug.datasets.deepfashion import read_fashion_images
 from reidaug.datasets.keypoints import find_annotations, read_annotations, write_annotations
 from reidaug.datasets.market1501 import split_folder
 from reidaug.reports.monitor import validation_line
 from reidaug.study.folder import Study
 from reidaug.study.plan import read_plan
-from reidaug.synthesis.provenance import add_training_images, count_seen, describe_training_images
+from reidaug.synthesis.provenance import count_seen
 from tests.cli.commands import runner
-from tests.factories import TORCHRUN, images_in, plain_environment
+from tests.factories import (
+    FASHION_KEYPOINTS,
+    FASHION_NAMES,
+    FASHION_PAIRS,
+    TORCHRUN,
+    images_in,
+    plain_environment,
+)
 from tests.synthesis.commands import SMALL_TRAINING, train
 
 pytestmark = pytest.mark.usefixtures("own_folder")
+FASHION = ["--preset", "deepfashion", "--perceptual", "none"]
 
 
 def test_paper_protocol_trains_on_all_and_says_so(tiny_root: Path) -> None:
@@ -156,30 +167,6 @@ def test_starting_from_the_shipped_generator_stays_strict_and_is_told(tiny_root:
     assert record["training"]["started_from"] == "demo-pona.pt" and record["seen_missing"] == 0
 
 
-def test_records_of_two_runs_add_up(tiny_root: Path) -> None:
-    folder = split_folder(tiny_root, "train")
-    names = sorted(path.name for path in folder.glob("*.jpg"))
-    first, second = (describe_training_images(images_in(folder, part), None) for part in (names[:4], names[2:6]))
-    both = add_training_images(first, second)
-    assert count_seen(images_in(folder, names), {"trained_on": both}) == 6
-    assert add_training_images(first, first) == first
-    third = add_training_images(describe_training_images(images_in(folder, names[:4]), None), both)
-    assert count_seen(images_in(folder, names), {"trained_on": third}) == 6  # what was inherited is passed on
-    assert count_seen(images_in(folder, names), {"trained_on": add_training_images(first, {"names": names})}) is None
-
-
-def test_pairs_of_a_file_are_part_of_the_fingerprint(tiny_root: Path) -> None:
-    folder = split_folder(tiny_root, "train")
-    first, second = sorted(path.name for path in folder.glob("*.jpg"))[:2]
-    plain = describe_training_images(images_in(folder, [first, second]), None)
-    forward = describe_training_images(images_in(folder, [first, second]), None, [(first, second)])
-    backward = describe_training_images(images_in(folder, [first, second]), None, [(second, first)])
-    assert "pairs" not in plain and forward["pairs"] != backward["pairs"]
-    assert len({record["fingerprint"] for record in (plain, forward, backward)}) == 3
-    assert plain["digests"] == forward["digests"]
-    assert count_seen(images_in(folder, [first, second]), {"trained_on": forward}) == 2
-
-
 def test_vgg_weights_are_looked_at_before_the_images(tiny_root: Path) -> None:
     Path("vgg.pth").write_bytes(b"not a torch file")
     for path in split_folder(tiny_root, "train").iterdir():
@@ -291,3 +278,54 @@ def test_torchrun_says_an_error_once_and_ends(tmp_path: Path) -> None:
     done = run_in_two_processes(tmp_path, TORCHRUN, "--data", "nowhere")
     assert done.returncode == 1
     assert done.stderr.count("\nerror: ") + done.stderr.startswith("error: ") == 1, done.stderr
+
+
+@pytest.fixture
+def small_fashion(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The preset's own discriminators of width 64 take half a minute for these two iterations.
+    monkeypatch.setitem(PRESETS, "deepfashion", replace(PRESETS["deepfashion"], discriminator_width=8))
+
+
+@pytest.mark.usefixtures("small_fashion")
+def test_deepfashion_is_trained_on_as_its_files_say(fashion_root: Path) -> None:
+    result = train(*FASHION, "--data", str(fashion_root), "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["preset"] == "deepfashion"
+    assert "6 images, 12 pairs, protocol paper (pairs of" in result.stderr
+    checkpoint = pona.load_checkpoint("pona.pt")
+    config = checkpoint.generator.config
+    assert (config.norm, config.sigma, config.width) == ("instance", None, 8)
+    record = checkpoint.training["trained_on"]
+    assert record["names"] == FASHION_NAMES
+    assert len(record["fingerprint"]) == len(record["pairs"]) == 16
+    assert checkpoint.training["validation"]["l1_copy"] > 0
+    keypoints = read_annotations(fashion_root / FASHION_KEYPOINTS).keypoints
+    image = pona.generate_images(
+        checkpoint.generator,
+        torch.from_numpy(read_fashion_images([fashion_root / "train" / FASHION_NAMES[0]])).permute(0, 3, 1, 2),
+        torch.from_numpy(keypoints[:1]),
+        torch.from_numpy(keypoints[1:2]),
+    )
+    assert image.shape == (1, 3, 256, 176)
+
+
+@pytest.mark.usefixtures("small_fashion")
+def test_other_pairs_of_deepfashion_are_another_training(fashion_root: Path, tmp_path: Path) -> None:
+    pairs = (fashion_root / FASHION_PAIRS).read_text().splitlines()
+    (tmp_path / "few.csv").write_text("\n".join([*pairs[:5], ""]))
+    assert train(*FASHION, "--data", str(fashion_root)).exit_code == 0
+    result = train(*FASHION, "--data", str(fashion_root), "--pairs", "few.csv")
+    assert "training on 3 images, 4 pairs" in result.stderr
+    assert result.exit_code == 1 and "another run" in result.stderr
+
+
+def test_a_market_folder_is_no_deepfashion(tiny_root: Path) -> None:
+    result = train(*FASHION, "--data", str(tiny_root))
+    assert result.exit_code == 1 and "expected the public DeepFashion layout" in result.stderr
+    assert "needs --data FOLDER" in train(*FASHION).stderr
+
+
+@pytest.mark.parametrize("arguments", [["--portion", "0.4"], ["--study", "other"]])
+def test_a_study_is_not_of_deepfashion(fashion_root: Path, arguments: list[str]) -> None:
+    result = train(*FASHION, "--data", str(fashion_root), *arguments)
+    assert result.exit_code == 1 and "a study is of Market-1501" in result.stderr

@@ -1,4 +1,4 @@
-"""The data of a training: the images and pairs that a Market-1501 folder gives, what is left out, what is refused."""
+"""The data of a training: images and pairs of Market-1501 and DeepFashion, what is left out, what is refused."""
 
 import re
 from pathlib import Path
@@ -8,14 +8,24 @@ import pytest
 
 import pona
 from reidaug.cli.app import app
+from reidaug.core.errors import ReidAugError
 from reidaug.datasets.keypoints import count_outside, find_annotations, read_annotations, write_annotations
 from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import split_folder
 from reidaug.study.folder import Study
 from reidaug.study.plan import read_plan
-from reidaug.synthesis.training_data import market_data
+from reidaug.synthesis.training_data import deepfashion_data, market_data
 from tests.cli.commands import runner
-from tests.factories import STANDING, all_pairs, write_picture
+from tests.factories import (
+    FASHION_KEYPOINTS,
+    FASHION_NAMES,
+    FASHION_PAIRS,
+    FASHION_PEOPLE,
+    FASHION_VIEWS,
+    STANDING,
+    all_pairs,
+    write_picture,
+)
 from tests.synthesis.commands import train
 
 pytestmark = pytest.mark.usefixtures("own_folder")
@@ -203,3 +213,88 @@ def test_without_test_keypoints_there_is_no_validation(tiny_root: Path) -> None:
     result = train("--data", str(tiny_root))
     assert result.exit_code == 0 and "no validation: no market-annotation-test.csv in" in result.stderr
     assert pona.load_checkpoint("pona.pt").training["validation"] is None
+
+
+def read_fashion(fashion_root: Path, pairs_file: Path | None = None) -> tuple[pona.PoseImages, list[str], list[str]]:
+    said: list[str] = []
+    data = deepfashion_data(fashion_root, pairs_file=pairs_file, say=said.append)
+    return data.pose_images, [image.name for image in data.images], said
+
+
+def test_fashion_images_and_pairs_are_those_of_the_files(fashion_root: Path) -> None:
+    images, names, _ = read_fashion(fashion_root)
+    assert images.images.shape == (6, 3, 256, 176)
+    assert names == FASHION_NAMES
+    pairs = [f"{names[a]},{names[b]}" for a, b in images.pairs.tolist()]
+    assert pairs == (fashion_root / FASHION_PAIRS).read_text().splitlines()[1:]
+    np.testing.assert_array_equal(
+        images.keypoints.numpy(), read_annotations(fashion_root / FASHION_KEYPOINTS).keypoints
+    )
+
+
+def test_fashion_keypoints_of_the_whole_images_give_the_same(fashion_root: Path) -> None:
+    """The public tool subtracts the crop of 40 pixels from x and leaves -1."""
+    expected = read_fashion(fashion_root)[0].keypoints.numpy()
+    annotations = read_annotations(fashion_root / FASHION_KEYPOINTS)
+    whole = annotations.keypoints + np.array([40, 0], dtype=np.float32)
+    whole[0, 4] = np.nan
+    whole[1, 4], whole[1, 7] = (39, 60), (216, 60)  # one column outside of the crop on either side
+    whole[2, 4], whole[2, 7] = (40, 60), (215, 60)
+    full = "fasion-annotation-train.csv"
+    write_annotations(fashion_root / full, annotations.names, whole)
+    (fashion_root / FASHION_KEYPOINTS).unlink()
+    images, _, said = read_fashion(fashion_root)
+    keypoints = images.keypoints.numpy()
+    assert np.isnan(keypoints[0, 4]).all() and np.isnan(keypoints[1, [4, 7]]).all()
+    assert keypoints[2, [4, 7]].tolist() == [[0, 60], [175, 60]]
+    untouched = [joint for joint in range(18) if joint not in (4, 7)]
+    np.testing.assert_array_equal(keypoints[:, untouched], expected[:, untouched])
+    assert f"2 joints in {full} lie outside the crop and count as missing" in said
+
+
+@pytest.mark.parametrize("part", ["test", "fasion-resize-annotation-test.csv", "fasion-resize-pairs-test.csv"])
+def test_without_a_part_of_the_fashion_test_files_there_is_no_validation(fashion_root: Path, part: str) -> None:
+    (fashion_root / part).rename(fashion_root / "away")
+    said: list[str] = []
+    assert deepfashion_data(fashion_root, pairs_file=None, say=said.append).validation is None
+    assert any(line.startswith("no validation: no ") and part in line for line in said)
+
+
+def test_a_broken_fashion_test_file_is_not_passed_over(fashion_root: Path) -> None:
+    (fashion_root / "fasion-resize-annotation-test.csv").write_text("nonsense\n")
+    with pytest.raises(ReidAugError, match=r"annotation-test\.csv line 1"):
+        read_fashion(fashion_root)
+
+
+def test_fashion_pair_without_an_image_or_keypoints_is_named_with_its_line(fashion_root: Path) -> None:
+    gone = FASHION_PEOPLE[0] + FASHION_VIEWS[2]  # in the pairs of lines 3, 5, 6 and 7
+    (fashion_root / "train" / gone).rename(fashion_root / "away.jpg")
+    with pytest.raises(ReidAugError, match=rf"pairs-train\.csv line 3: {gone} is not in .* \(4 of 12 pairs\)"):
+        read_fashion(fashion_root)
+    (fashion_root / "away.jpg").rename(fashion_root / "train" / gone)
+    annotations = read_annotations(fashion_root / FASHION_KEYPOINTS)
+    write_annotations(fashion_root / FASHION_KEYPOINTS, annotations.names[:-1], annotations.keypoints[:-1])
+    with pytest.raises(ReidAugError, match=r"pairs-train\.csv line 9: .* has no row in .*\(4 of 12 pairs\)"):
+        read_fashion(fashion_root)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [("", "no pairs"), ("../a.jpg,b.jpg\n", "line 2: ../a.jpg is not in"), ("a.jpg\n", "line 2: 1 fields")],
+)
+def test_broken_fashion_pairs_are_refused(fashion_root: Path, rows: str, expected: str) -> None:
+    (fashion_root / FASHION_PAIRS).write_text("from,to\n" + rows)
+    with pytest.raises(ReidAugError, match=expected):
+        read_fashion(fashion_root)
+
+
+@pytest.mark.parametrize("point", [(222, 60), (-46, 60), (60, 261), (60, -7)])
+def test_a_joint_outside_the_whole_fashion_image_is_named_with_its_line(
+    fashion_root: Path, point: tuple[int, int]
+) -> None:
+    annotations = read_annotations(fashion_root / FASHION_KEYPOINTS)
+    annotations.keypoints[3, 4] = point
+    write_annotations(fashion_root / FASHION_KEYPOINTS, annotations.names, annotations.keypoints)
+    where = f"line 5: the right wrist of {annotations.names[3]} lies at x = {point[0]}, y = {point[1]}"
+    with pytest.raises(ReidAugError, match=rf"{where}, expected x -40 to 215 and y 0 to 255 \(1 such joints\)"):
+        read_fashion(fashion_root)

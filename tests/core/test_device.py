@@ -1,0 +1,52 @@
+"""Where a network runs: by name, and one GPU for each process of a machine."""
+
+import pytest
+import torch
+
+from reidaug.core.device import pick_device
+from reidaug.core.errors import ReidAugError
+
+
+def have_gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    for name in ("LOCAL_RANK", "SLURM_LOCALID"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_auto_is_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    have_gpus(monkeypatch, 0)
+    assert pick_device() == torch.device("cpu")
+    have_gpus(monkeypatch, 2)
+    assert pick_device() == pick_device("cuda") == torch.device("cuda:0")
+    assert (pick_device("cuda:1"), pick_device("cpu")) == (torch.device("cuda:1"), torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("environment", "index"),
+    [
+        ({"LOCAL_RANK": "1"}, 1),
+        ({"LOCAL_RANK": "5"}, 2),  # more processes than GPUs
+        ({"SLURM_LOCALID": "2"}, 2),
+        ({"LOCAL_RANK": "0", "SLURM_LOCALID": "2"}, 0),
+    ],
+)
+def test_each_process_has_its_gpu(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], index: int) -> None:
+    have_gpus(monkeypatch, 3)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert pick_device("cuda") == torch.device("cuda", index)
+    assert pick_device("cuda:1") == torch.device("cuda:1")  # asked for by number
+
+
+@pytest.mark.parametrize(("gpus", "name"), [(0, "cuda"), (0, "cuda:0"), (2, "cuda:2")])
+def test_a_gpu_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch, gpus: int, name: str) -> None:
+    have_gpus(monkeypatch, gpus)
+    with pytest.raises(ReidAugError, match=f"'{name}' does not exist: .* {gpus} CUDA"):
+        pick_device(name)
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "cuda:x"])
+def test_an_unknown_name_is_refused(name: str) -> None:
+    with pytest.raises(ReidAugError, match=f"device '{name}' is unknown: expected auto"):
+        pick_device(name)

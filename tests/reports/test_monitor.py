@@ -1,0 +1,72 @@
+"""What a training shows: progress, figures on unseen people, pictures."""
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from pona.progress import TrainProgress
+from pona.validation import Samples
+from reidaug.reports.monitor import Monitor, sample_rows, validation_line
+from reidaug.reports.tiles import GAP, HEADING, pose_image
+from tests.factories import STANDING
+
+FIGURES: dict[str, Any] = {
+    **{"l1": 0.25, "l1_copy": 0.5, "l1_mean": 0.125},
+    **{"ssim": 0.1, "ssim_copy": 0.2, "ssim_mean": 0.3},
+    **{"mask_ssim": 0.7, "mask_ssim_copy": 0.8, "mask_ssim_mean": 0.9},
+}
+
+
+def samples() -> Samples:
+    images = torch.arange(3, dtype=torch.uint8)[:, None, None, None, None].expand(3, 2, 3, 128, 64) * 100
+    return Samples(images[0], torch.from_numpy(STANDING).float().expand(2, 18, 2), images[1], images[2])
+
+
+def test_each_report_is_shown_and_each_validation_is_a_line_and_a_picture(tmp_path: Path) -> None:
+    lines: list[str] = []
+    shown: list[tuple[Any, ...]] = []
+    monitor = Monitor(tmp_path / "pona.pt", lines.append, lambda *report: shown.append(report))
+    monitor(TrainProgress(7, 90, {"l1": 0.25, "gan": 2.0}, 12.34, 600.0, None))
+    assert shown == [(7, 90, "l1 0.250  gan 2.000  12.3 images/s, 10 min left")]
+    assert not lines and not list(tmp_path.iterdir())
+    monitor(TrainProgress(8, 90, {}, 1.0, 1.0, FIGURES, samples()))
+    assert lines == [validation_line(8, FIGURES)]
+    assert [path.relative_to(tmp_path) for path in tmp_path.rglob("*.png")] == [Path("pona.pt.pictures/0000008.png")]
+    with Image.open(monitor.pictures / "0000008.png") as picture:
+        row = np.asarray(picture)[2 * HEADING + 20]  # below the headings of columns; 64 x 2 pixels each
+    assert [row[GAP + column * (128 + GAP) + 9, 0] for column in (0, 2, 3)] == [0, 100, 200]
+
+
+def test_a_row_is_condition_pose_generated_real() -> None:
+    for row in sample_rows(samples()):
+        assert [tile.shape for tile in row] == [(128, 64, 3)] * 4
+        assert [int(row[column].max()) for column in (0, 2, 3)] == [0, 100, 200]
+        assert np.array_equal(row[1], pose_image(STANDING.astype(np.float32), (128, 64)))
+
+
+def test_a_line_of_figures_beside_both_guesses() -> None:
+    line = validation_line(1234, FIGURES)
+    assert "1,234" in line and "L1 % 25.00 (copy 50.00, mean image 12.50)" in line
+    assert re.findall(r"SSIM ([\d.]+) \(copy ([\d.]+), mean image ([\d.]+)", line) == [
+        *[("0.100", "0.200", "0.300"), ("0.700", "0.800", "0.900")]
+    ]
+
+
+def test_tensorboard_gets_the_figures_that_there_are(tmp_path: Path, monkeypatch: Any) -> None:
+    written: dict[str, Any] = {}
+    board = SimpleNamespace(
+        add_scalar=lambda name, value, step: written.update({name: (value, step)}),
+        add_images=lambda name, images, step: written.update({name: (len(images), step)}),
+        flush=lambda: None,
+    )
+    monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter", lambda folder: board)
+    monitor = Monitor(tmp_path / "pona.pt", lambda line: None, lambda *report: None, tensorboard=True)
+    scores = {name: None if name.startswith("mask") else value for name, value in FIGURES.items()}
+    monitor(TrainProgress(3, 90, {"l1": 0.5}, 1.0, 1.0, scores, samples()))
+    wanted = {f"validation/{name}": (value, 3) for name, value in scores.items() if value is not None}
+    assert written == {"loss/l1": (0.5, 3), "generated": (2, 3), **wanted}

@@ -1,0 +1,58 @@
+"""plan.csv and manifest.csv: there and back, and broken rows named by line."""
+
+from pathlib import Path
+
+import pytest
+
+from reidaug.core.errors import ReidAugError
+from reidaug.study.plan import ManifestRow, PlanRow, manifest_rows, read_manifest, read_plan, write_manifest, write_plan
+
+A, B = "0002_c1s1_000451_03.jpg", "0002_c2s1_000451_03.jpg"
+PLAN = [
+    PlanRow(A, 2, 1, True, "", "keep"),
+    PlanRow(B, 2, 2, False, A, "generate"),
+    PlanRow("0003_c1s1_0_0.jpg", 3, 1, False, "", "drop"),
+]
+
+
+def test_plan_and_manifest_go_there_and_back(tmp_path: Path) -> None:
+    write_plan(tmp_path / "plan.csv", PLAN)
+    assert (tmp_path / "plan.csv").read_text().splitlines()[:3] == [
+        "name,pid,camid,kept,condition,action",
+        f"{A},2,1,1,,keep",
+        f"{B},2,2,0,{A},generate",
+    ]
+    assert read_plan(tmp_path / "plan.csv") == PLAN
+    rows = manifest_rows(PLAN)
+    assert rows == [ManifestRow(A, 2, 1, False, "", "keep"), ManifestRow(B, 2, 2, True, A, "generate")]
+    write_manifest(tmp_path / "manifest.csv", rows)
+    assert (tmp_path / "manifest.csv").read_text().splitlines()[0] == "name,pid,camid,synthetic,condition,action"
+    assert read_manifest(tmp_path / "manifest.csv") == rows
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        f"{A},2,1,1,",
+        f"{A},x,1,1,,keep",
+        f"{A},2,1,2,,keep",
+        "../x.jpg,2,1,1,,keep",
+        f"{A},2,1,0,/etc/x,copy",
+        f"{A},,,,,,,",
+    ],
+)
+def test_broken_rows_are_named_with_their_line(tmp_path: Path, row: str) -> None:
+    path = tmp_path / "plan.csv"
+    write_plan(path, PLAN)
+    path.write_text(path.read_text() + row + "\n")
+    with pytest.raises(ReidAugError, match=r"plan\.csv line 5 is broken"):
+        read_plan(path)
+
+
+def test_other_tables_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ReidAugError, match="run `reidaug shrink` first"):
+        read_plan(tmp_path / "plan.csv")
+    for content in (b"", b"<html>", b"\xff\xfe", b"name,pid,camid,synthetic,condition,action\n"):
+        (tmp_path / "plan.csv").write_bytes(content)
+        with pytest.raises(ReidAugError, match=r"plan\.csv"):
+            read_plan(tmp_path / "plan.csv")

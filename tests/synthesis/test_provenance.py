@@ -1,0 +1,56 @@
+"""Which images a generator was trained on: known by content, added up over runs."""
+
+from pathlib import Path
+
+import pytest
+
+from reidaug.datasets.market1501 import split_folder
+from reidaug.study.folder import Study
+from reidaug.study.plan import read_plan
+from reidaug.synthesis.provenance import add_training_images, count_seen, describe_training_images
+from tests.factories import images_in, write_checkpoint
+from tests.synthesis.commands import PORTION, complete
+
+
+def test_seen_images_are_known_by_content(study: Study, tiny_root: Path, tmp_path: Path) -> None:
+    folder = split_folder(tiny_root, "train")
+    missing = [row.name for row in read_plan(study.plan_path(PORTION)) if not row.kept]
+    renamed = tmp_path / "renamed"
+    renamed.mkdir()
+    for index, name in enumerate(missing[:3]):
+        (renamed / f"{index}.jpg").write_bytes((folder / name).read_bytes())
+    training = {"trained_on": describe_training_images(images_in(renamed, ["0.jpg", "1.jpg", "2.jpg"]), None)}
+    assert count_seen(images_in(folder, missing), training) == 3
+    assert count_seen(images_in(folder, missing[3:]), training) == 0
+    assert count_seen(images_in(folder, missing), {}) is None
+    report = complete(study, write_checkpoint(tmp_path / "leaky.pt", 0, training))
+    assert report.seen_missing == 3
+
+
+def test_records_of_two_runs_add_up(tiny_root: Path) -> None:
+    folder = split_folder(tiny_root, "train")
+    names = sorted(path.name for path in folder.glob("*.jpg"))
+    first, second = (describe_training_images(images_in(folder, part), None) for part in (names[:4], names[2:6]))
+    both = add_training_images(first, second)
+    assert count_seen(images_in(folder, names), {"trained_on": both}) == 6
+    assert add_training_images(first, first) == first
+    third = add_training_images(describe_training_images(images_in(folder, names[:4]), None), both)
+    assert count_seen(images_in(folder, names), {"trained_on": third}) == 6  # what was inherited is passed on
+    assert count_seen(images_in(folder, names), {"trained_on": add_training_images(first, {"names": names})}) is None
+
+
+def test_pairs_of_a_file_are_part_of_the_fingerprint(tiny_root: Path) -> None:
+    folder = split_folder(tiny_root, "train")
+    first, second = sorted(path.name for path in folder.glob("*.jpg"))[:2]
+    plain = describe_training_images(images_in(folder, [first, second]), None)
+    forward = describe_training_images(images_in(folder, [first, second]), None, [(first, second)])
+    backward = describe_training_images(images_in(folder, [first, second]), None, [(second, first)])
+    assert "pairs" not in plain and forward["pairs"] != backward["pairs"]
+    assert len({record["fingerprint"] for record in (plain, forward, backward)}) == 3
+    assert plain["digests"] == forward["digests"]
+    assert count_seen(images_in(folder, [first, second]), {"trained_on": forward}) == 2
+
+
+@pytest.mark.parametrize("record", [None, "names", {}, {"digests": None}, {"digests": 5}, {"digests": "abc"}])
+def test_a_broken_record_is_unknown_not_none_seen(tiny_root: Path, record: object) -> None:
+    assert count_seen(images_in(split_folder(tiny_root, "train")), {"trained_on": record}) is None
