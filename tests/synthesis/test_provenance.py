@@ -54,3 +54,10 @@ def test_pairs_of_a_file_are_part_of_the_fingerprint(tiny_root: Path) -> None:
 @pytest.mark.parametrize("record", [None, "names", {}, {"digests": None}, {"digests": 5}, {"digests": "abc"}])
 def test_a_broken_record_is_unknown_not_none_seen(tiny_root: Path, record: object) -> None:
     assert count_seen(images_in(split_folder(tiny_root, "train")), {"trained_on": record}) is None
+
+
+@pytest.mark.parametrize("record", ["names", {"start": "shipped"}])
+def test_a_set_is_completed_whatever_the_record_holds(study: Study, tmp_path: Path, record: object) -> None:
+    report = complete(study, write_checkpoint(tmp_path / "odd.pt", 0, {"trained_on": record}))
+    assert report.seen_missing is None
+    assert '"started_from": null' in (study.set_root(PORTION, "pona").parent / "synthesis.json").read_text()
