@@ -1,5 +1,6 @@
 """The state of an unfinished training in a file: a kill costs at most a minute and an epoch, and changes no result."""
 
+import functools
 import hashlib
 import os
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ FORMAT = f"{KIND} 3"  # changes with the content of a state
 Parts = Mapping[str, nn.Module | torch.optim.Optimizer]
 
 
+@functools.cache  # of the source that runs: files may be replaced while it does
 def source_digest() -> str:
     """Eight hexadecimal digits of the source of this package, whose arithmetic may change between two releases."""
     files = sorted(Path(__file__).parent.glob("*.py"))

@@ -70,3 +70,11 @@ def test_tensorboard_gets_the_figures_that_there_are(tmp_path: Path, monkeypatch
     monitor(TrainProgress(3, 90, {"l1": 0.5}, 1.0, 1.0, scores, samples()))
     wanted = {f"validation/{name}": (value, 3) for name, value in scores.items() if value is not None}
     assert written == {"loss/l1": (0.5, 3), "generated": (2, 3), **wanted}
+
+
+def test_validation_says_where_there_is_no_figure() -> None:
+    figures = {f"{name}{suffix}": 0.5 for name in ("l1", "ssim", "mask_ssim") for suffix in ("", "_copy", "_mean")}
+    assert validation_line(5, figures).endswith("mask-SSIM 0.500 (copy 0.500, mean image 0.500)")
+    unseen = figures | {name: None for name in figures if name.startswith("mask")}
+    line = validation_line(5, unseen)
+    assert "SSIM 0.500 (copy" in line and line.endswith(", mask-SSIM: none, as no target shows a joint")

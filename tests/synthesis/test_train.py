@@ -18,7 +18,6 @@ from reidaug.core.files import locked
 from reidaug.datasets.deepfashion import read_fashion_images
 from reidaug.datasets.keypoints import find_annotations, read_annotations, write_annotations
 from reidaug.datasets.market1501 import split_folder
-from reidaug.reports.monitor import validation_line
 from reidaug.study.folder import Study
 from reidaug.study.plan import read_plan
 from reidaug.synthesis.provenance import count_seen
@@ -94,14 +93,6 @@ def test_what_lies_beside_the_checkpoint(tiny_root: Path) -> None:
     best = pona.load_checkpoint("pona.best.pt").training
     assert best["iteration"] == json.loads(result.stdout)["best"]["iteration"]
     assert "mask-SSIM" in result.stderr and "unseen people" in result.stderr
-
-
-def test_validation_says_where_there_is_no_figure() -> None:
-    figures = {f"{name}{suffix}": 0.5 for name in ("l1", "ssim", "mask_ssim") for suffix in ("", "_copy", "_mean")}
-    assert validation_line(5, figures).endswith("mask-SSIM 0.500 (copy 0.500, mean image 0.500)")
-    unseen = figures | {name: None for name in figures if name.startswith("mask")}
-    line = validation_line(5, unseen)
-    assert "SSIM 0.500 (copy" in line and line.endswith(", mask-SSIM: none, as no target shows a joint")
 
 
 def test_every_option_reaches_the_checkpoint(tiny_root: Path) -> None:
