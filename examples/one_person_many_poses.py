@@ -15,7 +15,7 @@ from reidaug.datasets.keypoints import find_annotations, read_annotations
 from reidaug.datasets.market1501 import split_folder
 from reidaug.datasets.pairs import usable
 from reidaug.demo.mannequins import MannequinConfig, write_mannequins
-from reidaug.reports.tiles import pose_image, save_comparison
+from reidaug.reports.tiles import TileRow, pose_image, save_tiles
 from reidaug.synthesis.painter import shipped_checkpoint
 
 POSES = 8
@@ -36,10 +36,10 @@ def main() -> None:
         torch.from_numpy(keypoints),
     )
     rows = [
-        [image[0], pose_image(pose, image.shape[1:3]), output]
+        TileRow([image[0], pose_image(pose, image.shape[1:3]), output])
         for pose, output in zip(keypoints, generated.permute(0, 2, 3, 1).numpy(), strict=True)
     ]
-    save_comparison(Path("poses.png"), rows, headings=("condition", "target pose", "generated"))
+    save_tiles(Path("poses.png"), rows, ("condition", "target pose", "generated"), groups=2, scale=2)
     print("poses.png")
 
 

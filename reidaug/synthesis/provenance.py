@@ -75,9 +75,11 @@ def _encode(digests: Iterable[bytes]) -> str:
 def _decode(text: object) -> set[bytes]:
     """The digests in a record; none if it is broken."""
     try:
-        joined = base64.b64decode(text) if isinstance(text, str) else b""
+        joined = base64.b64decode(text, validate=True) if isinstance(text, str) else b""
     except ValueError:
         joined = b""
+    if len(joined) % DIGEST_BYTES:
+        return set()
     return {joined[i : i + DIGEST_BYTES] for i in range(0, len(joined), DIGEST_BYTES)}
 
 

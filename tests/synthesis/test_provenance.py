@@ -51,7 +51,9 @@ def test_pairs_of_a_file_are_part_of_the_fingerprint(tiny_root: Path) -> None:
     assert count_seen(images_in(folder, [first, second]), {"trained_on": forward}) == 2
 
 
-@pytest.mark.parametrize("record", [None, "names", {}, {"digests": None}, {"digests": 5}, {"digests": "abc"}])
+@pytest.mark.parametrize(
+    "record", [None, "names", {}, {"digests": None}, {"digests": 5}, {"digests": "abc"}, {"digests": "no base64"}]
+)
 def test_a_broken_record_is_unknown_not_none_seen(tiny_root: Path, record: object) -> None:
     assert count_seen(images_in(split_folder(tiny_root, "train")), {"trained_on": record}) is None
 
