@@ -1,5 +1,6 @@
 """Files and folders that appear whole or not at all, and locks on outputs."""
 
+import csv
 import fcntl
 import io
 import os
@@ -8,7 +9,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,13 @@ def atomic_write(path: Path, data: bytes | str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_csv(path: Path, rows: Iterable[Iterable[object]]) -> None:
+    """Writes rows, the first of which is the header, as `atomic_write` does."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    atomic_write(path, text.getvalue())
 
 
 def write_image(path: Path, image: Image.Image, kind: str, **options: Any) -> None:

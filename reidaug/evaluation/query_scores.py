@@ -1,14 +1,13 @@
 """`queries/KEY.csv`: the average precision of each query, for one trained baseline."""
 
 import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import atomic_write
+from reidaug.core.files import write_csv
 from reidaug.datasets.dataset import Image
 
 HEADER = ["name", "pid", "camid", "ap", "ap_trapezoid"]
@@ -23,14 +22,12 @@ def write_query_scores(path: Path, queries: Sequence[Image], plain: np.ndarray, 
         plain: (Q,) plain AP, a fraction; NaN = the query does not count, written as an empty field.
         trapezoid: (Q,) trapezoid AP, likewise.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
+    rows: list[list[object]] = [[*HEADER]]
     for image, *scores in zip(queries, plain, trapezoid, strict=True):
         shown = ["" if np.isnan(score) else f"{score:.6f}" for score in scores]
-        writer.writerow([image.name, image.pid, image.camid, *shown])
+        rows.append([image.name, image.pid, image.camid, *shown])
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, text.getvalue())
+    write_csv(path, rows)
 
 
 def read_query_scores(path: Path) -> dict[str, tuple[str, float]] | None:

@@ -1,7 +1,5 @@
 """The results of `score`: a table, plain values, a CSV with a row per image, and pictures of the worst and the best."""
 
-import csv
-import io
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from reidaug.core.files import atomic_write
+from reidaug.core.files import write_csv
 from reidaug.datasets.posed_images import PosedImages
 from reidaug.reports.tiles import TileRow, pose_image, save_tiles
 from reidaug.scoring.metrics import columns
@@ -58,23 +56,21 @@ def write_details(source: PosedImages, score: Score, folder: Path) -> list[Path]
     folder.mkdir(parents=True, exist_ok=True)
     order = np.argsort(score.sets[0].per_image["l1"], kind="stable")
     files = [folder / name for name in ("per-image.csv", "worst.png", "best.png")]
-    atomic_write(files[0], _per_image(score))
+    write_csv(files[0], _per_image(score))
     _save_picture(source, score, order[::-1][:SHOWN], files[1])
     _save_picture(source, score, order[:SHOWN], files[2])
     return files
 
 
-def _per_image(score: Score) -> str:
+def _per_image(score: Score) -> list[list[str]]:
     names = list(dict.fromkeys(name for scores in score.sets for name in scores.per_image))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["set", "condition", "target", *names])
+    rows = [["set", "condition", "target", *names]]
     for scores in score.sets:
         values = [scores.per_image.get(name) for name in names]
         for row, pair in enumerate(score.pairs):
             cells = ("" if column is None else f"{column[row]:.6g}" for column in values)
-            writer.writerow([scores.name, *pair, *cells])
-    return text.getvalue()
+            rows.append([scores.name, *pair, *cells])
+    return rows
 
 
 def _save_picture(source: PosedImages, score: Score, rows: np.ndarray, path: Path) -> None:

@@ -1,14 +1,13 @@
 """The tables of a study: `plan.csv` (the action for each original image), `manifest.csv` (the images of a set)."""
 
 import csv
-import io
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import atomic_write
+from reidaug.core.files import write_csv
 from reidaug.datasets.market1501 import parse_name
 
 ACTIONS = {"keep": False, "generate": True, "copy": True, "drop": False}  # whether a condition image is needed
@@ -85,11 +84,9 @@ def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
 
 
 def _write_rows(path: Path, kind: type[Row], rows: Iterable[Row]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(field.name for field in fields(kind))
-    writer.writerows([int(v) if isinstance(v, bool) else v for v in asdict(row).values()] for row in rows)
-    atomic_write(path, text.getvalue())
+    lines: list[list[object]] = [[field.name for field in fields(kind)]]
+    lines += [[int(v) if isinstance(v, bool) else v for v in asdict(row).values()] for row in rows]
+    write_csv(path, lines)
 
 
 def _read_rows(path: Path, kind: type[Row], hint: str) -> list[Row]:
