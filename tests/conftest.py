@@ -7,11 +7,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tests run side by
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from reid_baseline import BACKBONES, RECIPES
+import reid_baseline
+from reid_baseline import BACKBONES, RECIPES, build_model
 from reidaug.datasets.keypoints import FILES, write_annotations
 from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import ROOT_NAME, SPLIT_FOLDERS
@@ -68,6 +70,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder: no study, data set or weights lie about, and none are named in the environment."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no-weights"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in ("REIDAUG_STUDY", "REIDAUG_DATA", "RANK", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
@@ -91,6 +94,22 @@ def small_quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """resnet18 is a network that is trained in no time, also in recipe quick; not so in other processes."""
     monkeypatch.setitem(BACKBONES, "resnet18", replace(BACKBONES["resnet18"], build=SmallBackbone))
+
+
+@pytest.fixture
+def trained_on(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Small batches, and what `train_baseline` is called with: it gives the same untrained network every time."""
+    monkeypatch.setitem(RECIPES, "quick", replace(RECIPES["quick"], batch_size=6))
+    calls = []
+    model = build_model("resnet18", 12).eval()
+
+    def watched(images: Any, labels: Any, recipe: Any, **options: Any) -> Any:
+        calls.append({"images": images.clone(), "recipe": recipe, **options})
+        return model
+
+    monkeypatch.setattr(reid_baseline, "train_baseline", watched)
+    monkeypatch.setattr(reid_baseline, "training_seconds", lambda path: 0.0)
+    return calls
 
 
 @pytest.fixture(scope="session")

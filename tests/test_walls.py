@@ -22,7 +22,14 @@ LIBRARY_USERS = {  # where the two libraries may be used: folders, or files
         "reports/monitor.py",  # types of what a training reports
         KEYPOINTS,
     ),
-    "reid_baseline": ("evaluation", "scoring/metrics", "core/machine.py", "reports/ranks.py", "cli"),
+    "reid_baseline": (
+        "evaluation",
+        "scoring/metrics",
+        "core/machine.py",
+        "reports/ranks.py",
+        "demo/pretrain.py",
+        "cli",
+    ),
 }
 
 

@@ -1,6 +1,6 @@
 """Train and score the re-ID baseline on every training set of a study; a result is stored under what it depends on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from reidaug.core.progress import Progress, Say, duration
 from reidaug.core.threads import in_threads
@@ -13,6 +13,7 @@ from reidaug.evaluation.results import Result, read_results
 from reidaug.evaluation.runner import Runner
 from reidaug.evaluation.runs import Run, make_run
 from reidaug.evaluation.setting import Setting, choose_setting
+from reidaug.evaluation.start import Start
 from reidaug.evaluation.store import ResultStore
 from reidaug.study.controls import make_control
 from reidaug.study.folder import PLAIN_SET, Study, chosen_portions
@@ -60,7 +61,7 @@ def evaluate_study(
         say(f"{count} results got re-ranked scores from their saved features, without training")
     store.share(runs)
     if todo := store.missing(runs):
-        check_weights(setting)
+        check_weights(setting, {run.start for run in todo})
         _announce(store, setting, data, todo, len(runs), say)
         Runner(study, data, setting, store, test_fingerprint, progress, say).do(todo, shared)
         store.share(runs)
@@ -78,16 +79,17 @@ def check_evaluation(setting: Setting, data: Dataset) -> None:
         ReIDError: weights that cannot be loaded, or test images without a match.
     """
     check_test_images(data)
-    check_weights(setting)
+    check_weights(setting, {setting.start})
     paths = [image.path for split in SPLITS for image in data.images(split)]
     in_threads(lambda path: read_image(path).shape, paths)
 
 
-def check_weights(setting: Setting) -> None:
-    """Raises ReIDError if the weights cannot be loaded."""
+def check_weights(setting: Setting, starts: Iterable[Start]) -> None:
+    """Raises ReIDError if weights cannot be loaded."""
     from reid_baseline import build_model
 
-    build_model(setting.arch, 2, setting.weights)
+    for start in starts:
+        build_model(setting.arch, 2, start.weights)
 
 
 def check_test_images(data: Dataset) -> None:
@@ -116,7 +118,7 @@ def _announce(store: ResultStore, setting: Setting, data: Dataset, todo: Sequenc
     recipe = setting.recipe
     say(
         f"to train: {len(trained)} of {total} baselines ({names}); recipe {recipe.name}, {setting.arch}, "
-        f"weights {setting.weights}, {recipe.epochs} epoch{'s' * (recipe.epochs > 1)}, on {setting.device}: "
+        f"weights {setting.start.weights}, {recipe.epochs} epoch{'s' * (recipe.epochs > 1)}, on {setting.device}: "
         f"about {duration(seconds)}"
     )
     advise(setting, seconds, say)

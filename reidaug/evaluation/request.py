@@ -57,14 +57,21 @@ class EvaluationRequest:
         Option("paper: ImageNet weights, 60 epochs. strong: bag of tricks, 120 epochs. quick: from scratch, for CPUs."),
     ] = None
     arch: Annotated[str, Option("The network: resnet50, or resnet18 in less than half the time.")] = "resnet50"
-    weights: Annotated[str | None, Option("imagenet, none, or a file. Default: none for quick, else imagenet.")] = None
+    weights: Annotated[
+        str | None,
+        Option(
+            "imagenet, none, rendered (a network that knows rendered people: see `reidaug pretrain`), or a file. "
+            "Default: none for quick, else imagenet."
+        ),
+    ] = None
     epochs: Annotated[int | None, Option("Without it: the recipe's.", min=1)] = None
     seeds: Annotated[int, Option("Train each set with this many seeds, starting at 0.", min=1)] = 1
     controls: Annotated[
         tuple[str, ...],
         Option(
             "Train on these too: none-matched (the reduced set for as many iterations as the full one), duplicate, "
-            "source-copy, flip (missing images replaced by kept ones of the person); comma-separated, or all.",
+            "source-copy, flip (missing images replaced by kept ones of the person), rendered-first (none-matched from "
+            "a network that knows rendered people); comma-separated, or all.",
             parse=_parse_controls,
         ),
     ] = ()

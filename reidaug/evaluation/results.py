@@ -12,7 +12,8 @@ from reidaug.core.fingerprint import fingerprint
 from reidaug.core.records import record_of
 from reidaug.study.training_sets import Provenance
 
-RowKey = tuple[str, str, float]  # key, set and portion: two sets of equal images share a key, not a row of the table
+# Key, set, portion and asked weights: two sets of equal images share a key, but not a row of a table.
+RowKey = tuple[str, str, float, str]
 FRACTIONS = ("mean_ap", "mean_ap_trapezoid", "mean_inp", "rank1", "rank5", "rank10")
 TABLE_FIELDS = ("recipe", "arch", "weights", "epochs", "asked_precision", "test_fingerprint")  # equal in one table
 
@@ -30,7 +31,8 @@ class Result:
     provenance: Provenance | None = None  # of generated images; in JSON its fields stand beside the others
     recipe: str
     arch: str
-    weights: str  # none, imagenet, or a file's name and digest
+    weights: str  # that were asked for: none, imagenet, or a file's name and digest
+    trained_weights: str | None = None  # what the training started from if not these: a control may have others
     trained_epochs: int  # of the training; a control may have others
     care: Mapping[str, float]  # how generated images are treated differently from real ones
     seed: int
@@ -64,7 +66,7 @@ class Result:
     @property
     def row_key(self) -> RowKey:
         """Identifies the row: of the results with equal ones only the newest counts."""
-        return self.key, self.set, self.portion
+        return self.key, self.set, self.portion, self.weights
 
     @property
     def table(self) -> tuple[object, ...]:

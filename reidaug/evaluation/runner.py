@@ -1,7 +1,7 @@
 """Trains and scores the runs of an evaluation one after another, and writes each result at once."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,9 +91,9 @@ class Runner:
     def _do_one(self, run: Run, images: dict[str, "Tensor"]) -> None:
         from reid_baseline import save_model, training_seconds
 
-        self.setting.check_weights_unchanged()
-        model = self._finish_training(run)
-        self.setting.check_weights_unchanged()
+        run.start.check_unchanged()
+        model = resume_or_restart(lambda: self._train(run), self._unfinished(run), run.title(), self.say)
+        run.start.check_unchanged()
         seconds, trained = training_seconds(self._unfinished(run)), time.monotonic()
         model_path, features_path = self.study.model_path(run.key), self.study.features_path(run.key)
         # Replaced even if not requested: files of an earlier result would not belong to the new one.
@@ -114,17 +114,6 @@ class Runner:
             f"{run.title()}: mAP {100 * result.mean_ap_trapezoid:.1f} (trapezoid), rank-1 {100 * result.rank1:.1f}"
         )
 
-    def _finish_training(self, run: Run) -> "BaselineNet":
-        """Resumes the training that an earlier evaluation began, if its state can be used."""
-        from reid_baseline import StateError
-
-        try:
-            return self._train(run)
-        except StateError as error:
-            self.say(f"{run.title()} starts again: {error}")
-            self._unfinished(run).unlink()
-            return self._train(run)
-
     def _train(self, run: Run) -> "BaselineNet":
         import torch
 
@@ -140,12 +129,12 @@ class Runner:
                 run.recipe,
                 synthetic=synthetic if training_set.synthetic else None,
                 arch=setting.arch,
-                weights=setting.weights,
+                weights=run.start.weights,
                 seed=run.seed,
                 device=setting.device,
                 precision=setting.precision,
                 checkpoint=self._unfinished(run),
-                progress=lambda now: advance(now.iteration, now.iterations, _note(now)),
+                progress=lambda now: advance(now.iteration, now.iterations, progress_note(now)),
             )
 
     def _test(self, run: Run, model: "BaselineNet", images: dict[str, "Tensor"]) -> tuple["Ranking", SavedFeatures]:
@@ -201,7 +190,19 @@ def load_training_images(training_set: TrainingSet, size: tuple[int, int]) -> "T
     return images
 
 
-def _note(now: "TrainProgress") -> str:
+def resume_or_restart(train: Callable[[], "BaselineNet"], unfinished: Path, title: str, say: Say) -> "BaselineNet":
+    """Resumes a training that an earlier process began, or starts again if the file of its state cannot be used."""
+    from reid_baseline import StateError
+
+    try:
+        return train()
+    except StateError as error:
+        say(f"{title} starts again: {error}")
+        unfinished.unlink()
+        return train()
+
+
+def progress_note(now: "TrainProgress") -> str:
     return (
         f"epoch {now.epoch} of {now.epochs}, loss {now.loss:.2f}, accuracy {100 * now.accuracy:.0f} %, "
         f"{now.images_per_second:.0f} images/s, {duration(now.seconds_left)} left"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from reidaug.evaluation.results import RowKey, result_key
 from reidaug.evaluation.setting import Setting
+from reidaug.evaluation.start import Start
 from reidaug.study.training_sets import TrainingSet
 
 if TYPE_CHECKING:
@@ -18,25 +19,29 @@ class Run:
     training_set: TrainingSet
     seed: int
     recipe: "Recipe"  # without what does not concern this set; a control may have other epochs
+    start: Start  # a control may have another than the setting
     configuration: dict[str, object]  # all that the result depends on besides images and seed
+    asked_weights: str  # those of the setting, as results name them
     key: str  # of the result
 
     @property
     def row_key(self) -> RowKey:
         """The row key of its result."""
-        return self.key, self.training_set.name, self.training_set.portion
+        return self.key, self.training_set.name, self.training_set.portion, self.asked_weights
 
     def title(self) -> str:
         """The name of the run in messages."""
         return f"{self.training_set.title()}, seed {self.seed}"
 
     def set_fields(self, setting: Setting) -> dict[str, Any]:
-        """The fields of a result in which runs of one experiment differ: equal images trained for as many steps."""
+        """The fields of a result in which runs of one experiment differ: equal images, start and number of steps."""
         training_set = self.training_set
         return {
             "set": training_set.name,
             "portion": training_set.portion,
             "epochs": setting.recipe.epochs,
+            "weights": self.asked_weights,
+            "trained_weights": None if self.start.name == self.asked_weights else self.start.name,
             "synthetic": len(training_set.synthetic),
             "reduced_fingerprint": training_set.reduced or None,
             "provenance": training_set.provenance,
@@ -50,7 +55,6 @@ class Run:
             **self.set_fields(setting),
             "recipe": self.recipe.name,
             "arch": setting.arch,
-            "weights": setting.weights_name,
             "trained_epochs": self.recipe.epochs,
             "care": self.recipe.care(),
             "seed": self.seed,
@@ -74,6 +78,7 @@ def make_run(training_set: TrainingSet, seed: int, setting: Setting, test_finger
     if training_set.steps_of:
         wanted, steps = (count_steps(pids, recipe) for pids in (training_set.steps_of, training_set.pids))
         recipe = replace(recipe, epochs=max(1, round(recipe.epochs * wanted / steps)))
-    differences = setting.configuration(recipe.differences())
+    start = setting.start_of(training_set)
+    differences = setting.configuration(recipe.differences(), start)
     key = result_key(training_set.fingerprint, test_fingerprint, differences, seed)
-    return Run(training_set, seed, recipe, setting.configuration(asdict(recipe)), key)
+    return Run(training_set, seed, recipe, start, setting.configuration(asdict(recipe), start), setting.start.name, key)

@@ -1,14 +1,14 @@
 """The setting that all runs of an evaluation share: recipe, network, weights, device and precision."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reidaug.core.device import pick_device
-from reidaug.core.errors import ReidAugError
-from reidaug.core.fingerprint import file_digest
 from reidaug.core.progress import Say
 from reidaug.evaluation.request import EvaluationRequest
+from reidaug.evaluation.start import Start, find_start, rendered_start, usual_weights
+from reidaug.study.controls import RENDERED_FIRST
+from reidaug.study.training_sets import TrainingSet
 
 if TYPE_CHECKING:
     import torch
@@ -22,8 +22,7 @@ class Setting:
 
     recipe: "Recipe"  # a control may have other epochs
     arch: str
-    weights: str  # none, imagenet or a file
-    weights_name: str  # the same as results name it
+    start: Start  # weights; a control may have others
     device: "torch.device"
     precision: str  # as requested: auto, fp32 or bf16
 
@@ -32,22 +31,25 @@ class Setting:
         """The precision if a result depends on it; None = auto: machines that choose differently share a result."""
         return None if self.precision == "auto" else self.precision
 
-    def configuration(self, recipe: object) -> dict[str, object]:
+    def start_of(self, training_set: TrainingSet) -> Start:
+        """What a network that is trained on this set starts from.
+
+        Raises:
+            ReidAugError: a network that has not been trained yet.
+        """
+        return rendered_start(self.start, self.recipe, self.arch) if training_set.rendered_first else self.start
+
+    def configuration(self, recipe: object, start: Start) -> dict[str, object]:
         """All that a result depends on besides images and seed; `recipe` is some form of its recipe."""
         asked = {} if self.asked_precision is None else {"asked_precision": self.asked_precision}
-        return {"recipe": recipe, "arch": self.arch, "weights": self.weights_name, **asked}
-
-    def check_weights_unchanged(self) -> None:
-        """Raises ReidAugError if a weights file has changed."""
-        if weights_name(self.weights) != self.weights_name:
-            raise ReidAugError(f"--weights {self.weights} has changed since this evaluation began: run it again")
+        return {"recipe": recipe, "arch": self.arch, "weights": start.name, **asked}
 
 
 def choose_setting(request: EvaluationRequest, say: Say) -> Setting:
     """The setting of a request; says in a line which recipe it chose if the request names none.
 
     Raises:
-        ReidAugError: no such device or weights file.
+        ReidAugError: no such device or weights.
         ReIDError: a recipe with invalid values.
     """
     from reid_baseline import RECIPES
@@ -62,19 +64,7 @@ def choose_setting(request: EvaluationRequest, say: Say) -> Setting:
     if request.epochs is not None:
         changes["epochs"] = request.epochs
     recipe = replace(RECIPES[name], **changes)
-    weights = request.weights or ("none" if name == "quick" else "imagenet")
-    return Setting(recipe, request.arch, weights, weights_name(weights), device, request.precision)
-
-
-def weights_name(weights: str) -> str:
-    """``none``, ``imagenet``, or a file's name and digest, but not its folder: results must not depend on that.
-
-    Raises:
-        ReidAugError: no such file.
-    """
-    if weights in ("none", "imagenet"):
-        return weights
-    path = Path(weights)
-    if not path.is_file():
-        raise ReidAugError(f"--weights {weights}: no such file; give a file, imagenet or none")
-    return f"{path.name}:{file_digest(path).hex()[:12]}"
+    start = find_start(request.weights or usual_weights(recipe), recipe, request.arch)
+    if RENDERED_FIRST in request.controls:
+        rendered_start(start, recipe, request.arch)  # raises now what would be raised after hours of work
+    return Setting(recipe, request.arch, start, device, request.precision)

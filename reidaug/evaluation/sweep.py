@@ -98,7 +98,7 @@ def sweep(study: Study, data: Dataset, request: SweepRequest, progress: Progress
 def _read_results(study: Study, setting: Setting, units: list[Unit], seeds: int, test_fingerprint: str) -> list[Result]:
     """The results of all processes of a sweep so far."""
     recipe = setting.recipe
-    names = (recipe.name, setting.arch, setting.weights_name, recipe.epochs)
+    names = (recipe.name, setting.arch, setting.start.name, recipe.epochs)
     table = (*names, setting.asked_precision, test_fingerprint)  # as in `Result.table`
     return [
         result

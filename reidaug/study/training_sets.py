@@ -53,6 +53,7 @@ class TrainingSet:
     steps_of: tuple[
         int, ...
     ] = ()  # person of each image of the set that gives the number of iterations; empty = itself
+    rendered_first: bool = False  # networks start from one that was trained on rendered people
     stamp: str = ""  # of the files, taken before their fingerprint
     provenance: Provenance | None = None  # None = nothing was generated
 

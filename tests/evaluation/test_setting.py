@@ -1,7 +1,6 @@
 """The setting of an evaluation: recipe, weights by their digest, precision."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -9,9 +8,8 @@ import torch
 from reid_baseline import RECIPES
 from reid_baseline.device import choose_precision
 from reidaug.cli.app import app
-from reidaug.core.errors import ReidAugError
 from reidaug.evaluation.request import Care, EvaluationRequest
-from reidaug.evaluation.setting import Setting, choose_setting, weights_name
+from reidaug.evaluation.setting import Setting, choose_setting
 from reidaug.study.folder import Study
 from tests.cli.commands import runner
 from tests.evaluation.commands import evaluate, rows_of
@@ -57,31 +55,18 @@ def test_the_recipe_is_the_paper_s_where_there_is_a_gpu_and_this_is_said(
 ) -> None:
     monkeypatch.setattr("reidaug.evaluation.setting.pick_device", torch.device)
     setting, (line,) = chosen(device=device)
-    assert (setting.recipe, setting.weights, setting.device.type) == (RECIPES[recipe], weights, device)
+    assert (setting.recipe, setting.start.weights, setting.device.type) == (RECIPES[recipe], weights, device)
     assert f"recipe {recipe}" in line and setting.arch == "resnet50"
 
 
 def test_what_is_asked_for_replaces_what_the_recipe_says() -> None:
     setting, said = chosen(recipe="paper", epochs=7, care=Care(synthetic_weight=0.5))
     assert setting.recipe == replace(RECIPES["paper"], epochs=7, synthetic_weight=0.5) and not said
-    assert setting.weights_name == "imagenet" and chosen(recipe="paper", weights="none")[0].weights == "none"
-
-
-def test_a_weights_file_is_named_by_its_content_and_not_its_folder(tmp_path: Path) -> None:
-    files = [tmp_path / folder / "start.pth" for folder in ("a", "b", "c")]
-    for path, content in zip(files, (b"one", b"one", b"other"), strict=True):
-        path.parent.mkdir()
-        path.write_bytes(content)
-    names = [weights_name(str(path)) for path in files]
-    assert names[0] == names[1] != names[2] and all(name.startswith("start.pth:") for name in names)
-    setting, _ = chosen(recipe="quick", weights=str(files[0]))
-    setting.check_weights_unchanged()
-    files[0].write_bytes(b"other")
-    with pytest.raises(ReidAugError, match=r"start\.pth has changed"):
-        setting.check_weights_unchanged()
+    assert setting.start.name == "imagenet" and chosen(recipe="paper", weights="none")[0].start.weights == "none"
 
 
 def test_only_a_precision_that_was_asked_for_is_part_of_a_configuration() -> None:
     auto, asked = (chosen(recipe="quick", precision=precision)[0] for precision in ("auto", "fp32"))
     wanted = {"recipe": "R", "arch": "resnet50", "weights": "none"}
-    assert auto.configuration("R") == wanted and asked.configuration("R") == {**wanted, "asked_precision": "fp32"}
+    assert auto.configuration("R", auto.start) == wanted
+    assert asked.configuration("R", asked.start) == {**wanted, "asked_precision": "fp32"}

@@ -13,6 +13,7 @@ from reidaug.evaluation.request import EvaluationRequest
 from reidaug.evaluation.results import current_results, read_results
 from reidaug.evaluation.runs import Run
 from reidaug.evaluation.setting import choose_setting
+from reidaug.evaluation.start import Start
 from reidaug.evaluation.store import ResultStore
 from reidaug.study.folder import Study
 from reidaug.study.training_sets import Provenance
@@ -94,13 +95,16 @@ def test_without_features_it_is_trained_again_and_said(study: Study) -> None:
     assert len(list((study.path / "features").iterdir())) == 2
 
 
+START = Start("imagenet", "imagenet")  # of `make_result`
+
+
 def store_of(folder: Path, with_models: bool = False, with_reranking: bool = False) -> ResultStore:
     setting = choose_setting(EvaluationRequest(recipe="quick", epochs=5, device="cpu"), print)
     return ResultStore(Study(folder / "own"), setting, with_models, with_reranking)
 
 
 def run_of(name: str, key: str, seed: int = 0, **more: Any) -> Run:
-    return Run(training_set(name, **more), seed, RECIPES["quick"], {}, key)
+    return Run(training_set(name, **more), seed, RECIPES["quick"], START, {}, START.name, key)
 
 
 def test_a_result_is_complete_when_it_has_all_that_is_required(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_controls_are_other_experiments_and_the_same_ones_every_time(sets: tuple
 def test_names_of_controls() -> None:
     assert parse_controls(None) == ()
     assert parse_controls("flip, duplicate,flip") == ("flip", "duplicate")
-    assert parse_controls("all") == ("none-matched", "duplicate", "source-copy", "flip")
+    assert parse_controls("all") == ("none-matched", "duplicate", "source-copy", "flip", "rendered-first")
     with pytest.raises(ReidAugError, match="--controls copies: expected all, or some of none-matched"):
         parse_controls("copies")
 

@@ -6,7 +6,7 @@ To add one, write a file like `duplicate.py` and list it here.
 from dataclasses import replace
 
 from reidaug.core.errors import ReidAugError
-from reidaug.study.controls import duplicate, flip, none_matched, source_copy
+from reidaug.study.controls import duplicate, flip, none_matched, rendered_first, source_copy
 from reidaug.study.controls.control import Control
 from reidaug.study.folder import Study
 from reidaug.study.plan import read_plan
@@ -17,8 +17,10 @@ CONTROLS: dict[str, Control] = {
     "duplicate": duplicate.CONTROL,
     "source-copy": source_copy.CONTROL,
     "flip": flip.CONTROL,
+    "rendered-first": rendered_first.CONTROL,
 }
 MATCHED = "none-matched"  # the one that takes as many steps as the full set
+RENDERED_FIRST = "rendered-first"  # the one that knows what the shipped generator knows
 
 
 def set_of(label: str) -> str:
