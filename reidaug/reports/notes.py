@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from reidaug.evaluation.results import Result
+from reidaug.evaluation.start import RENDERED
 from reidaug.reports.grids import seen_text
 from reidaug.reports.statistics import mean_percent, spread_over_seeds
-from reidaug.study.controls import CONTROLS, MATCHED
+from reidaug.study.controls import CONTROLS, MATCHED, RENDERED_FIRST
 from reidaug.study.folder import PLAIN_SET
 from reidaug.study.training_sets import FULL_SET
 
@@ -16,7 +17,14 @@ CONVENTIONS = (
 
 def notes(results: Sequence[Result]) -> list[str]:
     """What a reader must know to judge the table of some results."""
-    lines = [CONVENTIONS, *_origins(results), *_copies(results), *_lost_people(results), *_unclear_gaps(results)]
+    lines = [
+        CONVENTIONS,
+        *_origins(results),
+        *_other_people(results),
+        *_copies(results),
+        *_lost_people(results),
+        *_unclear_gaps(results),
+    ]
     names = {result.set for result in results}
     if PLAIN_SET in names and MATCHED not in names:
         lines.append(
@@ -61,6 +69,22 @@ def _origins(results: Sequence[Result]) -> list[str]:
 def _training(generator: Mapping[str, object]) -> str:
     start = f", its training started from {generator['started_from']}" if generator.get("started_from") else ""
     return start + (", selected by L1 on people of the test split" if generator.get("selected_on") else "")
+
+
+def _other_people(results: Sequence[Result]) -> list[str]:
+    """The sets whose generator learnt from images that are not of the study, if no control learnt from any."""
+    if any(result.set == RENDERED_FIRST or result.weights.startswith(f"{RENDERED}:") for result in results):
+        return []
+    counts = {
+        result.label: count
+        for result in results
+        if result.provenance and isinstance(count := result.provenance.generator.get("other_images"), int) and count > 0
+    }
+    return [
+        f"{label}: the generator learnt from {count:,} images of other people, and no control here has them; "
+        f"--controls {RENDERED_FIRST} has those of the shipped generator"
+        for label, count in sorted(counts.items())
+    ]
 
 
 def _copies(results: Sequence[Result]) -> list[str]:

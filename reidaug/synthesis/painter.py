@@ -11,7 +11,7 @@ from reidaug.core.errors import ReidAugError
 from reidaug.datasets.dataset import Image
 from reidaug.datasets.pairs import Pair, pair_name
 from reidaug.datasets.posed_images import PosedImages
-from reidaug.synthesis.provenance import count_seen
+from reidaug.synthesis.provenance import count_others, count_seen
 
 SHIPPED = "shipped"
 
@@ -99,6 +99,10 @@ class Painter:
     def count_seen(self, images: Sequence[Image]) -> int | None:
         """How many of some images the generator was trained on; None = its checkpoint does not say."""
         return count_seen(images, self.training)
+
+    def count_others(self, images: Sequence[Image]) -> int | None:
+        """How many images the generator was trained on besides these; None = its checkpoint does not say."""
+        return count_others(images, self.training)
 
 
 class PaintedImages:

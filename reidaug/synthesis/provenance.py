@@ -62,6 +62,12 @@ def count_seen(images: Sequence[Image], training: Mapping[str, object]) -> int |
     return sum(digest in seen for digest in _digests(images)) if seen else None
 
 
+def count_others(images: Sequence[Image], training: Mapping[str, object]) -> int | None:
+    """How many images a generator was trained on besides these; arguments and None as in `count_seen`."""
+    seen = _decode(trained_on(training).get("digests"))
+    return len(seen - set(_digests(images))) if seen else None
+
+
 def trained_on(training: Mapping[str, object]) -> Mapping[str, object]:
     """The record of the training images in that of a training; empty if there is none."""
     record = training.get("trained_on")

@@ -100,7 +100,9 @@ def synthesize(
         todo = completed.missing(share)
         earlier = len(share) - len(todo)
         generated = completed.fill(todo, painter, lambda done: advance(earlier + done, len(share)))
-        complete = completed.finish(replace(record, seen_missing=seen, training=_origin(painter.training)))
+        others = painter.count_others(list(completed.original.values()))
+        training = {**_origin(painter.training), "other_images": others}
+        complete = completed.finish(replace(record, seen_missing=seen, training=training))
     counts = {action: sum(row.action == action for row in plan) for action in ("keep", "generate", "copy")}
     return SynthesisReport(
         options.name,

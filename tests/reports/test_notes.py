@@ -32,6 +32,20 @@ def test_notes_say_what_the_generator_saw_and_that_one_seed_is_no_result() -> No
     assert "one seed" not in "\n".join(notes(seeds_of("none", 0.4, 0.5, 0.5)))
 
 
+def test_people_whom_the_generator_alone_has_seen_are_named_unless_a_control_has_seen_them() -> None:
+    pona = make_result("pona", 0.2, 0.5, synthetic=80, missing=80, seen_missing=0, generator={"other_images": 9126})
+    rows = [pona, make_result("none", 0.2, 0.4)]
+    text = "\n".join(notes(rows))
+    assert (
+        "pona: the generator learnt from 9,126 images of other people" in text and "--controls rendered-first" in text
+    )
+    for more in (make_result("rendered-first", 0.2, 0.45), make_result("full", 1.0, 0.7, weights="rendered:ab")):
+        assert "other people" not in "\n".join(notes([*rows, more]))
+    for count in (0, None):
+        own = make_result("pona", 0.2, synthetic=80, missing=80, seen_missing=0, generator={"other_images": count})
+        assert "other people" not in "\n".join(notes([own]))
+
+
 def test_unknown_origin_and_unequal_iterations_are_said() -> None:
     rows = [make_result("pona", 0.2, 0.5, synthetic=80), make_result("none", 0.2, 0.4)]
     text = "\n".join(notes(rows))

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from reidaug.datasets.market1501 import split_folder
 from reidaug.study.folder import Study
 from reidaug.study.plan import read_plan
-from reidaug.synthesis.provenance import add_training_images, count_seen, describe_training_images
-from tests.factories import images_in, write_checkpoint
+from reidaug.study.records import read_synthesis_record
+from reidaug.synthesis.provenance import add_training_images, count_others, count_seen, describe_training_images
+from tests.factories import images_in, write_checkpoint, write_picture
 from tests.synthesis.commands import PORTION, complete
 
 
@@ -19,12 +21,16 @@ def test_seen_images_are_known_by_content(study: Study, tiny_root: Path, tmp_pat
     renamed.mkdir()
     for index, name in enumerate(missing[:3]):
         (renamed / f"{index}.jpg").write_bytes((folder / name).read_bytes())
-    training = {"trained_on": describe_training_images(images_in(renamed, ["0.jpg", "1.jpg", "2.jpg"]), None)}
+    write_picture(renamed / "3.jpg", np.random.RandomState(5))  # of somebody else
+    training = {"trained_on": describe_training_images(images_in(renamed), None)}
     assert count_seen(images_in(folder, missing), training) == 3
     assert count_seen(images_in(folder, missing[3:]), training) == 0
     assert count_seen(images_in(folder, missing), {}) is None
+    assert count_others(images_in(folder, missing), {}) is None
+    assert [count_others(images_in(folder, some), training) for some in (missing, missing[3:])] == [1, 4]
     report = complete(study, write_checkpoint(tmp_path / "leaky.pt", 0, training))
     assert report.seen_missing == 3
+    assert read_synthesis_record(report.root.parent / "synthesis.json").training["other_images"] == 1
 
 
 def test_records_of_two_runs_add_up(tiny_root: Path) -> None:
