@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from reid_baseline import resnet
+from reid_baseline.augmentation import IMAGENET_COLOURS, Colours
 from reid_baseline.convolution import multiply_matrices
 from reid_baseline.errors import ReIDError
 
@@ -23,6 +24,7 @@ class Backbone:
 
     build: Callable[[int], nn.Module]  # from the stride of the last stage, 1 or 2
     imagenet_url: Callable[[], str] | None = None  # of a file as torchvision names them, ending in part of its SHA-256
+    colours: Colours = IMAGENET_COLOURS  # by which the images are normalised
 
 
 BACKBONES = {

@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from reid_baseline.backbones import build_backbone
+from reid_baseline.backbones import BACKBONES, build_backbone
 from reid_baseline.errors import ReIDError
 from reid_baseline.recipe import Recipe
 from reid_baseline.resume import write_whole
@@ -39,6 +39,7 @@ class BaselineNet(nn.Module):
         super().__init__()
         self.arch = arch
         self.backbone = build_backbone(arch, last_stride)
+        self.colours = BACKBONES[arch].colours  # by which its images are normalised
         plain = neck == "bn"
         self.backbone_width = cast(int, self.backbone.width)  # of the pooled features
         self.width = self.backbone_width if plain else embedding  # of the feature

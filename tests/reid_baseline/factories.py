@@ -81,4 +81,5 @@ def wake_norms(network):
 def unfolded_features(network, images):
     with torch.no_grad():
         network.eval()
-        return F.normalize(network(normalise(images)) + network(normalise(images.flip(3))))
+        normalised = normalise(images, network.colours)
+        return F.normalize(network(normalised) + network(normalised.flip(3)))
