@@ -8,6 +8,7 @@ from torch import nn
 from reid_baseline import resnet
 from reid_baseline.augmentation import IMAGENET_COLOURS, Colours
 from reid_baseline.convolution import multiply_matrices
+from reid_baseline.depthwise import speed_up_depthwise
 from reid_baseline.errors import ReIDError
 
 
@@ -45,4 +46,5 @@ def build_backbone(arch: str, last_stride: int) -> nn.Module:
         raise ReIDError(f"arch {arch!r} is unknown: expected {' or '.join(BACKBONES)}")
     network = BACKBONES[arch].build(last_stride)
     multiply_matrices(network)
+    speed_up_depthwise(network)
     return network

@@ -11,12 +11,13 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from reid_baseline.augmentation import normalise
 from reid_baseline.convolution import MatrixConv2d
+from reid_baseline.depthwise import DepthwiseConv2d
 from reid_baseline.device import autocast, choose_precision, pick_device
 from reid_baseline.errors import ReIDError
 from reid_baseline.model import BaselineNet
 from reid_baseline.recipe import Recipe
 
-PLAIN = (nn.Conv2d, MatrixConv2d)  # convolutions, and nothing besides
+PLAIN = (nn.Conv2d, MatrixConv2d, DepthwiseConv2d)  # convolutions, and nothing besides
 CACHE_PIXELS = 2**18  # in a batch on a CPU: larger batches do not fit its caches, a ResNet-50 is up to 1.4 x slower
 
 
