@@ -21,8 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 from turns import median_seconds
 
-from reid_baseline import ARCHS, RECIPES, Recipe, build_model, extract_features, train_baseline
-from reid_baseline.augmentation import IMAGENET_MEAN, IMAGENET_STD
+from reid_baseline import ARCHS, BACKBONES, RECIPES, Recipe, build_model, extract_features, train_baseline
 from reid_baseline.device import pick_device
 from reid_baseline.model import BaselineNet
 
@@ -54,7 +53,8 @@ class UsualWay:
             self.model.parameters(), recipe.lr_head, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
         )
         height, width = recipe.size
-        last = [transforms.ToTensor(), transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)]
+        colours = BACKBONES[arch].colours
+        last = [transforms.ToTensor(), transforms.Normalize(colours.mean, colours.std)]
         first = [transforms.Resize((height, width))]
         crop = [transforms.Pad(recipe.padding), transforms.RandomCrop((height, width))]
         augmented = [*first, *crop, transforms.RandomHorizontalFlip(recipe.flip), *last]
@@ -113,7 +113,7 @@ def write_files(folder: Path, images: Tensor) -> list[Path]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--arch", choices=ARCHS, nargs="+", default=list(ARCHS))
+    parser.add_argument("--arch", choices=ARCHS, nargs="+", default=["resnet50", "resnet18"])
     parser.add_argument("--recipe", choices=("paper", "quick"), default="quick")
     parser.add_argument("--images", type=int, default=1280, help="a multiple of the recipe's batch")
     parser.add_argument("--rounds", type=int, default=3, help="of each way, in turns, after a warm-up")
@@ -145,7 +145,7 @@ def main() -> None:
                 medians = median_seconds(ways, args.rounds, device)
                 for name, seconds in medians.items():
                     ratio = medians["usual"] / seconds
-                    print(f"{arch:9} {what:9} {name:6} {args.images / seconds:8.1f} {ratio:6.2f} x", flush=True)
+                    print(f"{arch:21} {what:9} {name:6} {args.images / seconds:8.1f} {ratio:6.2f} x", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Augmentation of a whole batch on its device, with separate random draws for each sample."""
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 
@@ -9,25 +11,39 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB in [0, 1], as torchvision's weights
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def normalise(images: torch.Tensor) -> torch.Tensor:
-    """Turns (B, 3, H, W) uint8 into float32 with ImageNet's mean and standard deviation, channels last in memory."""
-    mean = torch.tensor(IMAGENET_MEAN, device=images.device).mul(255).view(3, 1, 1)
-    std = torch.tensor(IMAGENET_STD, device=images.device).mul(255).view(3, 1, 1)
+@dataclass(frozen=True)
+class Colours:
+    """By what a network wants its images normalised; the default is ImageNet's."""
+
+    mean: tuple[float, float, float] = IMAGENET_MEAN  # RGB in [0, 1]
+    std: tuple[float, float, float] = IMAGENET_STD
+
+
+IMAGENET_COLOURS = Colours()
+
+
+def normalise(images: torch.Tensor, colours: Colours = IMAGENET_COLOURS) -> torch.Tensor:
+    """Turns (B, 3, H, W) uint8 into float32, less the mean and divided by the deviation, channels last in memory."""
+    mean = torch.tensor(colours.mean, device=images.device).mul(255).view(3, 1, 1)
+    std = torch.tensor(colours.std, device=images.device).mul(255).view(3, 1, 1)
     return images.to(torch.float32, memory_format=torch.channels_last).sub(mean).div_(std)
 
 
-def augment(images: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
+def augment(
+    images: torch.Tensor, recipe: Recipe, generator: torch.Generator, colours: Colours = IMAGENET_COLOURS
+) -> torch.Tensor:
     """Pads, crops, flips, normalises and erases as the recipe says.
 
     Args:
         images: (B, 3, H, W) uint8, any device.
         recipe: its ``padding``, ``flip`` and ``erasing`` are used.
         generator: on the CPU, so that the draws are the same on every device.
+        colours: of the network that gets them.
 
     Returns:
         (B, 3, H, W) float32, normalised; padding is black, as in the paper's baseline; erased boxes are mean colour.
     """
-    normalised = normalise(_crop_and_flip(images, recipe.padding, recipe.flip, generator))
+    normalised = normalise(_crop_and_flip(images, recipe.padding, recipe.flip, generator), colours)
     return _erase(normalised, recipe.erasing, generator) if recipe.erasing else normalised
 
 

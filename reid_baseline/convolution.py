@@ -26,7 +26,7 @@ class MatrixConv2d(nn.Conv2d):
         stride = self.stride[0]
         one_tap = self.kernel_size == (1, 1) and self.padding == (0, 0)
         small = self.out_channels >= WIDE and images.shape[2:].numel() <= FEW_PIXELS * stride**2
-        if not ((one_tap or small) and _in_bfloat16(images.device)):
+        if not ((one_tap or small) and in_bfloat16(images.device)):
             return super().forward(images)
         pixels = images.to(torch.bfloat16).permute(0, 2, 3, 1)
         if one_tap:
@@ -56,7 +56,8 @@ def _is_a_product(layer: nn.Conv2d) -> bool:
     return square and layer.groups == 1 and layer.dilation == (1, 1)
 
 
-def _in_bfloat16(device: torch.device) -> bool:
+def in_bfloat16(device: torch.device) -> bool:
+    """Whether convolutions on the device run in bfloat16, and it is a CPU."""
     on = device.type == "cpu" and torch.is_autocast_enabled("cpu")
     return on and torch.get_autocast_dtype("cpu") == torch.bfloat16
 

@@ -63,7 +63,7 @@ def _paces(
         labels = torch.randint(num_classes, (batch_size,))
 
         def step() -> None:
-            augmented = augment(batch.to(device), recipe, generator)
+            augmented = augment(batch.to(device), recipe, generator, model.colours)
             train_step(objective, optimizer, augmented, labels.to(device), None, 0.0, precision).tolist()
 
         def test() -> None:

@@ -11,11 +11,13 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from reid_baseline.augmentation import normalise
 from reid_baseline.convolution import MatrixConv2d
+from reid_baseline.depthwise import DepthwiseConv2d
 from reid_baseline.device import autocast, choose_precision, pick_device
 from reid_baseline.errors import ReIDError
 from reid_baseline.model import BaselineNet
 from reid_baseline.recipe import Recipe
 
+PLAIN = (nn.Conv2d, MatrixConv2d, DepthwiseConv2d)  # convolutions, and nothing besides
 CACHE_PIXELS = 2**18  # in a batch on a CPU: larger batches do not fit its caches, a ResNet-50 is up to 1.4 x slower
 
 
@@ -59,7 +61,7 @@ def extract_features(
         batch_size = 128 if device.type != "cpu" else max(1, CACHE_PIXELS // (height * width))
     features = []
     for start in range(0, len(images), batch_size):
-        batch = normalise(images[start : start + batch_size].to(device))
+        batch = normalise(images[start : start + batch_size].to(device), model.colours)
         with autocast(device, precision):
             feature = model.neck(backbone(batch)).float()
             if recipe.flip_test:
@@ -78,7 +80,7 @@ def _folded(backbone: nn.Module) -> nn.Module:
     folded = copy.deepcopy(backbone)
     for module in list(folded.modules()):
         for (name, layer), (norm_name, norm) in pairwise(list(module.named_children())):
-            if (type(layer) is nn.Conv2d or type(layer) is MatrixConv2d) and type(norm) is nn.BatchNorm2d:
+            if isinstance(layer, nn.Conv2d) and type(layer) in PLAIN and type(norm) is nn.BatchNorm2d:
                 setattr(module, name, fuse_conv_bn_eval(layer, norm))
                 setattr(module, norm_name, nn.Identity())
     return folded

@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from reid_baseline.backbones import build_backbone
+from reid_baseline.backbones import BACKBONES, build_backbone
 from reid_baseline.errors import ReIDError
 from reid_baseline.recipe import Recipe
 from reid_baseline.resume import write_whole
@@ -39,6 +39,7 @@ class BaselineNet(nn.Module):
         super().__init__()
         self.arch = arch
         self.backbone = build_backbone(arch, last_stride)
+        self.colours = BACKBONES[arch].colours  # by which its images are normalised
         plain = neck == "bn"
         self.backbone_width = cast(int, self.backbone.width)  # of the pooled features
         self.width = self.backbone_width if plain else embedding  # of the feature
@@ -99,15 +100,16 @@ def build_model(
     Args:
         arch: a name in `reid_baseline.BACKBONES`.
         num_classes: training identities.
-        weights: "imagenet" (for ResNets torchvision's V1; downloaded if absent), "none", or a file: a state dict of the
-            backbone, or a re-ID checkpoint, whose head is ignored.
+        weights: "imagenet" (for ResNets torchvision's V1, downloaded if absent; for others a package's), "none", or a
+            file: a state dict of the backbone, or a re-ID checkpoint, whose head is ignored.
         embedding: width of the feature.
         dropout: probability, between feature and classifier.
         last_stride: 1 or 2, of the backbone's last stage (1 doubles the height and width of the last map).
         neck: "bottleneck" or "bn", which has the width of the backbone and ignores ``embedding``.
 
     Raises:
-        ReIDError: an unknown arch, or weights that are not available, are no plain tensors, or are of another network.
+        ReIDError: an unknown arch, or one whose package is not installed; weights that are not available, are no plain
+            tensors, or are of another network.
     """
     model = BaselineNet(arch, num_classes, embedding=embedding, dropout=dropout, last_stride=last_stride, neck=neck)
     if weights != "none":

@@ -134,7 +134,7 @@ class _Run:
             sums += train_step(
                 self.objective,
                 self.optimizer,
-                augment(images[batch].to(self.device), self.recipe, generator),
+                augment(images[batch].to(self.device), self.recipe, generator, self.objective.model.colours),
                 labels[batch].to(self.device),
                 None if synthetic is None else synthetic[batch].to(self.device),
                 rate_factor(done / self.recipe.epochs, self.recipe),

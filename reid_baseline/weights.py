@@ -37,7 +37,8 @@ def load_weights(network: nn.Module, arch: str, weights: str | Path) -> None:
         state, source = _imagenet_state(arch), f"the ImageNet weights of {arch}"
     else:
         state, source = _file_state(Path(weights)), f"weights {weights}"
-    _load(network, arch, state, source)
+    rename = BACKBONES[arch].rename
+    _load(network, arch, {rename(name): tensor for name, tensor in state.items()}, source)
 
 
 def read_tensors(path: Path) -> Any:
@@ -48,8 +49,14 @@ def read_tensors(path: Path) -> Any:
 
 
 def _imagenet_state(arch: str) -> dict[str, torch.Tensor]:
-    """Reads torch's cache, after a download if need be; the file must have the SHA-256 whose start is in its name."""
-    imagenet_url = BACKBONES[arch].imagenet_url
+    """Reads an installed package, or torch's cache, after a download if need be.
+
+    A file in the cache must have the SHA-256 whose start is in its name.
+    """
+    backbone = BACKBONES[arch]
+    if backbone.imagenet_file:
+        return _file_state(backbone.imagenet_file.find())
+    imagenet_url = backbone.imagenet_url
     if imagenet_url is None:
         raise ReIDError(f"there are no ImageNet weights of {arch}: expected weights none, or a file of weights")
     url = imagenet_url()

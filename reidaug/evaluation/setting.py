@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from reidaug.core.device import pick_device
 from reidaug.core.progress import Say
 from reidaug.evaluation.request import EvaluationRequest
-from reidaug.evaluation.start import Start, find_start, rendered_start, usual_weights
+from reidaug.evaluation.start import RENDERED, Start, find_start, rendered_start, usual_weights
 from reidaug.study.controls import RENDERED_FIRST
 from reidaug.study.training_sets import TrainingSet
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     import torch
 
     from reid_baseline import Recipe
+
+
+FROM_SCRATCH = ("none", RENDERED)  # weights that quick's own learning rate is made for
+FINE_TUNING_RATE = 0.01  # of the backbone in quick from other weights: 0.1 unlearns them (docs/experiments.md)
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,9 @@ def choose_setting(request: EvaluationRequest, say: Say) -> Setting:
         changes["epochs"] = request.epochs
     recipe = replace(RECIPES[name], **changes)
     start = find_start(request.weights or usual_weights(recipe), recipe, request.arch)
+    if name == "quick" and request.weights not in (None, *FROM_SCRATCH):
+        recipe = replace(recipe, lr_backbone=FINE_TUNING_RATE)
+        say(f"the backbone's learning rate is {FINE_TUNING_RATE} instead of quick's {RECIPES[name].lr_backbone:g}")
     if RENDERED_FIRST in request.controls:
         rendered_start(start, recipe, request.arch)  # raises now what would be raised after hours of work
     return Setting(recipe, request.arch, start, device, request.precision)

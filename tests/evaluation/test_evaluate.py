@@ -2,12 +2,15 @@
 
 import json
 import re
+import sys
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reid_baseline.efficientnet import IMAGENET
 from reidaug.cli.app import app
 from reidaug.core import fingerprint
 from reidaug.datasets import market1501
@@ -41,6 +44,32 @@ def test_three_commands_end_in_a_table(study: Study, tmp_path: Path) -> None:
     assert len(study.results_path.read_text().splitlines()) == 3
     table = runner.invoke(app, ["table", "--format", "markdown"])
     assert table.exit_code == 0 and "| pona |" in table.stdout and "trapezoid" in table.stdout
+
+
+def test_a_network_of_timm_on_its_weights_and_on_none() -> None:
+    for package in ("timm", IMAGENET.package):
+        if find_spec(package) is None:
+            pytest.skip(f"{package} is not installed: {IMAGENET.install}")
+    lite = ("--arch", "tf_efficientnet_lite0")
+    for weights in ("imagenet", "none"):
+        rows = rows_of(evaluate(*lite, "--weights", weights))
+        assert {(row["set"], row["arch"], row["weights"]) for row in rows} == {
+            *(("none", lite[1], weights), ("full", lite[1], weights))
+        }
+        assert all(0 < row["mean_ap"] < 1 for row in rows)
+
+
+@pytest.mark.parametrize("missing", ["timm", IMAGENET.package])
+def test_what_a_network_of_timm_lacks_is_one_line_before_any_training(
+    missing: str, trained_on: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if missing != "timm":
+        pytest.importorskip("timm", reason=f"timm is not installed: {IMAGENET.install}")
+    monkeypatch.setitem(sys.modules, missing, None)
+    result = evaluate("--arch", "tf_efficientnet_lite0", "--weights", "imagenet")
+    assert result.exit_code == 1 and not trained_on
+    last = result.stderr.splitlines()[-1]
+    assert missing in last and "not installed" in last and "pip install 'reidaug[timm]'" in last
 
 
 def test_folders_are_scanned_once_and_images_hashed_once(

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -16,6 +17,12 @@ TINY = replace(
 STRONG_TINY = replace(
     RECIPES["strong"], size=(32, 16), epochs=4, batch_size=8, identities=2, padding=2, erasing=0.2, lr_backbone=1e-3
 )
+
+
+def skip_without_packages(arch):
+    """Skips the test if the backbone needs a package that is not installed."""
+    if arch == "tf_efficientnet_lite0":
+        pytest.importorskip("timm", reason="timm is not installed: pip install 'reidaug[timm]'")
 
 
 class Toy(nn.Module):
@@ -81,4 +88,5 @@ def wake_norms(network):
 def unfolded_features(network, images):
     with torch.no_grad():
         network.eval()
-        return F.normalize(network(normalise(images)) + network(normalise(images.flip(3))))
+        normalised = normalise(images, network.colours)
+        return F.normalize(network(normalised) + network(normalised.flip(3)))

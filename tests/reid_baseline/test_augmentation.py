@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torchvision.transforms.functional import normalize
 
 from reid_baseline import RECIPES
-from reid_baseline.augmentation import IMAGENET_MEAN, IMAGENET_STD, augment, normalise
+from reid_baseline.augmentation import IMAGENET_MEAN, IMAGENET_STD, Colours, augment, normalise
 
 PLAIN = replace(RECIPES["paper"], padding=0, flip=0.0, erasing=0.0)
 
@@ -25,6 +25,19 @@ def test_normalise_equals_torchvision():
     expected = normalize(images() / 255, IMAGENET_MEAN, IMAGENET_STD)
     torch.testing.assert_close(normalise(images()), expected)
     assert normalise(images()).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_normalise_takes_the_colours_of_a_network():
+    expected = normalize(images() / 255, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    torch.testing.assert_close(normalise(images(), Colours((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))), expected)
+
+
+def test_padding_is_black_and_erasing_the_mean_colour_of_the_network():
+    half = Colours((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    white = torch.full((16, 3, 12, 6), 255, dtype=torch.uint8)
+    padded = augment(white, replace(PLAIN, padding=4), draws(), half)
+    assert padded.unique().tolist() == [-1, 1]
+    assert augment(white, replace(PLAIN, erasing=1.0), draws(), half).unique().tolist() == [0, 1]
 
 
 def test_nothing_asked_changes_nothing():
