@@ -39,6 +39,7 @@ class TrainConfig:
     gan_weight: float = 5.0  # eq. 8, lambda 1: for the mean of the two discriminators' terms, and for their own losses
     l1_weight: float = 10.0  # eq. 8, lambda 2; images -1..1
     perceptual_weight: float = 10.0  # eq. 8, lambda 3
+    identity_weight: float = 1.0  # of the identity loss, in runs that are given one; not the paper's
     perceptual: str = "required"  # "required", "optional" (left out if there are no VGG weights) or "none"
     batch_size: int = 32  # pairs per iteration
     iterations: int | None = 87_500  # 700 epochs of 4,000 pairs; None = `minutes` alone ends the run

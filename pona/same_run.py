@@ -12,6 +12,7 @@ IGNORED = ("log_every", "validate_every", "perceptual")
 INPUTS = {
     "initial": "another generator to start from",
     "vgg": "other VGG-19 weights",
+    "identity": "another re-ID network",
     "keypoints": "other keypoints",
     "validation": "other validation images or keypoints",
 }

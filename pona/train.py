@@ -15,6 +15,7 @@ import torch
 from pona.checkpoint import Checkpoint, check_plain, load_checkpoint
 from pona.data import PoseImages
 from pona.errors import PoNAError
+from pona.identity import IdentityLoss
 from pona.launch import launch
 from pona.losses import VGG_FILE, PerceptualLoss, find_vgg_weights
 from pona.presets import PRESETS, TrainConfig
@@ -37,6 +38,7 @@ def train(
     trained_on: Mapping[str, Any],
     protocol: str = "paper",
     vgg_weights: Path | None = None,
+    identity: IdentityLoss | None = None,
     device: str = "auto",
     progress: Callable[[TrainProgress], None] | None = None,
     resume: bool = True,
@@ -64,6 +66,7 @@ def train(
         trained_on: for the record: "fingerprint", "names", "portion".
         protocol: for the record: "paper" (all training images) or "strict" (the kept images of a study).
         vgg_weights: VGG-19 weights for the perceptual loss; None = torchvision's, if they are in torch's cache.
+        identity: a further loss, see there; None = without, as in the paper.
         device: "auto", "cpu", "cuda" or "cuda:N".
         progress: called every `log_every` iterations.
         resume: continue from `<out>.last`, and do nothing if `out` is the finished generator of this run; False = start
@@ -95,6 +98,7 @@ def train(
         origin = {
             "initial": _file_digest(initial),
             "vgg": _file_digest(vgg),
+            "identity": None if identity is None else identity.digest,
             "keypoints": _digest(data.keypoints),
             "validation": None if validation is None else _digest(validation.images, validation.keypoints),
         }
@@ -107,7 +111,7 @@ def train(
         cuda = [processes.fabric.device] if processes.fabric.device.type == "cuda" else []
         with torch.random.fork_rng(devices=cuda), _interrupts() as interrupted:
             torch.manual_seed(config.seed)
-            trainer = Trainer(processes, config, data, perceptual, compiled)
+            trainer = Trainer(processes, config, data, perceptual, compiled, identity)
             if start is not None:
                 processes.every(partial(trainer.start_from, start.generator))
             run = Run(trainer, out, trained_on, protocol, origin, progress)

@@ -13,6 +13,7 @@ from pona.data import Batch, PoseImages, draw_colors, draw_pairs, make_batch
 from pona.discriminator import APPEARANCE_CHANNELS, POSE_CHANNELS, Discriminator
 from pona.errors import PoNAError
 from pona.generate import check_size
+from pona.identity import IdentityLoss
 from pona.image_pool import ImagePool
 from pona.interface import Generator
 from pona.layers import HalfDropout, zero_biases
@@ -37,6 +38,7 @@ class Trainer:
         config: the run.
         data: training images, the same in every process; moved to the device.
         perceptual: the perceptual loss, moved to the device; None = without.
+        identity: the identity loss, moved to the device; None = without.
         compiled: pass generator and discriminators through torch.compile.
 
     Raises:
@@ -50,6 +52,7 @@ class Trainer:
         data: PoseImages,
         perceptual: PerceptualLoss | None,
         compiled: bool = False,
+        identity: IdentityLoss | None = None,
     ) -> None:
         self.compiled = compiled
         self.processes, self.fabric, self.config = processes, processes.fabric, config
@@ -82,6 +85,9 @@ class Trainer:
         self.perceptual = None
         if perceptual is not None:
             self.perceptual = perceptual.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.identity = None
+        if identity is not None:
+            self.identity = identity.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.random = torch.Generator(device=fabric.device).manual_seed(config.seed)
         if not processes.is_first:  # the weights are drawn: from here on each process draws its own dropout
             torch.manual_seed(config.seed + processes.rank)
@@ -146,6 +152,9 @@ class Trainer:
             if self.perceptual is not None:
                 losses["perceptual"] = self.perceptual(generated, batch.target_image)
                 total = total + config.perceptual_weight * losses["perceptual"]
+            if self.identity is not None:
+                losses["identity"] = self.identity(generated, batch.target_image)
+                total = total + config.identity_weight * losses["identity"]
         self.generator_optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(total)
         self.generator_optimizer.step()

@@ -29,6 +29,7 @@ LIBRARY_USERS = {  # where the two libraries may be used: folders, or files
         "reports/ranks.py",
         "demo/pretrain.py",
         "cli",
+        "synthesis/identity.py",
     ),
 }
 

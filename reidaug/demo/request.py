@@ -15,5 +15,12 @@ class MannequinConfig:
     images: Annotated[int, Option("Images of each identity.", min=4)] = 12
     cameras: Annotated[int, Option("Cameras.", min=2, max=6)] = 6
     seed: Seed = 0
+    varied: Annotated[
+        bool,
+        Option(
+            "Give each person places, light, lenses and colours of clothes of their own: to train generators, which "
+            "else learns the six places by heart."
+        ),
+    ] = False
     distractors: int | None = None  # gallery images of people without a query; None = a tenth of the test images
     junk: int | None = None  # gallery images that are ignored in scoring; None = a tenth of the test images

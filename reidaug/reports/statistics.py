@@ -32,7 +32,7 @@ class Summary:
     seeds: int
     mean: float
     deviation: float | None  # the sample standard deviation over seeds; None = one seed
-    gap_recovered: float | None  # (mean - none) / (full - none); None = a set is missing, or full is not above none
+    gap_recovered: float | None  # (mean - none) / (full - none); None = a set is missing, or see `_gap`
     gap_recovered_deviation: float | None
 
 
@@ -82,7 +82,8 @@ def summarise(results: Iterable[Result]) -> list[Summary]:
 def _gap(augmented: Sequence[float], none: Sequence[float], full: Sequence[float]) -> Gap | None:
     """(augmented - none) / (full - none) of the means, and its standard deviation by error propagation.
 
-    The trainings of different sets with one seed are independent, so gaps are not computed seed by seed.
+    The trainings of different sets with one seed are independent, so gaps are not computed seed by seed. None where
+    full is not above none, or so little that the deviation is above 100 %.
     """
     if not none or not full or (whole := fmean(full) - fmean(none)) <= 0:
         return None
@@ -91,7 +92,8 @@ def _gap(augmented: Sequence[float], none: Sequence[float], full: Sequence[float
         return gap, None
     slopes = (1.0, 1 - gap, gap)
     variance = sum(s**2 * statistics.variance(v) for s, v in zip(slopes, (augmented, none, full), strict=True))
-    return gap, variance**0.5 / whole
+    deviation = variance**0.5 / whole
+    return None if deviation > 1 else (gap, deviation)
 
 
 def compare(results: Sequence[Result], queries: Path) -> list[Comparison]:

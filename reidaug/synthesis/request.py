@@ -35,6 +35,7 @@ class TrainChanges:
         ),
     ] = None
     adversarial: Annotated[Literal["bce", "lsgan"] | None, _loss("bce: Market-1501. lsgan: DeepFashion.")] = None
+    identity_weight: Annotated[float | None, _loss("Weight of the identity loss; L1 has 10.", min=0.0)] = None
     dropout: Annotated[bool | None, _schedule("In the generator's blocks during training; mini has none.")] = None
     color_jitter: Annotated[
         float | None,
@@ -113,6 +114,13 @@ class TrainRequest:
     vgg_weights: Annotated[
         Path | None,
         _loss("VGG-19 weights: torchvision's, or vgg_normalised_conv2_1.pth. Default: those in torch's cache."),
+    ] = None
+    identity: Annotated[
+        Path | None,
+        _loss(
+            "A re-ID network, such as that of `reidaug pretrain`: generated images must look like their person to it. "
+            "Not in the paper."
+        ),
     ] = None
     device: Device = "auto"
     devices: Annotated[  # None = as many processes as torchrun or SLURM started, else one

@@ -11,12 +11,14 @@ from reidaug.core.progress import Say
 from reidaug.datasets.dataset import Dataset, Image
 from reidaug.study.folder import Study, chosen_portions, resolve_data
 from reidaug.study.plan import read_plan
+from reidaug.synthesis.identity import load_identity_loss
 from reidaug.synthesis.painter import checkpoint_file
 from reidaug.synthesis.provenance import add_training_images, count_seen, describe_training_images, trained_on
 from reidaug.synthesis.request import TrainRequest
 from reidaug.synthesis.training_data import TrainingData, deepfashion_data, market_data
 
 if TYPE_CHECKING:
+    from pona.identity import IdentityLoss
     from pona.presets import TrainConfig
     from pona.processes import Processes
     from pona.progress import TrainProgress
@@ -75,6 +77,7 @@ def _train(
             trained_on=job.trained_on,
             protocol=job.protocol,
             vgg_weights=request.vgg_weights,
+            identity=job.identity,
             progress=watch,
             initial=request.start_from,
             processes=processes,
@@ -93,6 +96,7 @@ class _Job:
     trained_on: dict[str, object]
     protocol: str
     compiled: bool
+    identity: "IdentityLoss | None"
 
 
 def _prepare(request: TrainRequest, config: "TrainConfig", processes: "Processes", say: Say) -> _Job:
@@ -114,6 +118,7 @@ def _prepare(request: TrainRequest, config: "TrainConfig", processes: "Processes
         raise ReidAugError(f"{error} (--vgg-weights FILE, --perceptual none)") from None
     if vgg is not None:
         PerceptualLoss(vgg)
+    identity = None if request.identity is None else load_identity_loss(request.identity)
     data = _training_data(request, say)
     if vgg is None and config.perceptual == "optional":
         say("no VGG-19 weights: training without the perceptual loss (--vgg-weights FILE adds it)")
@@ -125,7 +130,7 @@ def _prepare(request: TrainRequest, config: "TrainConfig", processes: "Processes
     obstacle = why_not_compile(processes.fabric.device.type) if request.compiled else None
     if obstacle:
         say(f"{obstacle}: training without --compile")
-    return _Job(data, record, protocol, request.compiled and not obstacle)
+    return _Job(data, record, protocol, request.compiled and not obstacle, identity)
 
 
 def is_first_process() -> bool:

@@ -1,6 +1,7 @@
 """The setting of an evaluation: recipe, weights by their digest, precision."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -63,6 +64,15 @@ def test_what_is_asked_for_replaces_what_the_recipe_says() -> None:
     setting, said = chosen(recipe="paper", epochs=7, care=Care(synthetic_weight=0.5))
     assert setting.recipe == replace(RECIPES["paper"], epochs=7, synthetic_weight=0.5) and not said
     assert setting.start.name == "imagenet" and chosen(recipe="paper", weights="none")[0].start.weights == "none"
+
+
+def test_quick_is_gentler_with_trained_weights_and_this_is_said(tmp_path: Path) -> None:
+    (tmp_path / "start.pth").write_bytes(b"")
+    for weights in ("imagenet", str(tmp_path / "start.pth")):
+        setting, (line,) = chosen(recipe="quick", weights=weights)
+        assert setting.recipe == replace(RECIPES["quick"], lr_backbone=0.01) and "0.01 instead of quick's 0.1" in line
+    assert chosen(recipe="quick", weights="none")[0].recipe == chosen(recipe="quick")[0].recipe == RECIPES["quick"]
+    assert chosen(recipe="strong", weights="imagenet") == chosen(recipe="strong")
 
 
 def test_only_a_precision_that_was_asked_for_is_part_of_a_configuration() -> None:

@@ -130,6 +130,13 @@ def test_a_gain_must_exceed_seeds_and_queries_together(tmp_path: Path) -> None:
     assert comparison.verdict == "within both intervals together"
 
 
+def test_no_share_is_given_of_a_gap_that_may_be_chance() -> None:
+    """Full is 1 point above none, and both have deviations of 1 and 2 points: -600 +- 1300 %."""
+    rows = [*seeds_of("none", 0.4, 0.86, 0.88, 0.87), *seeds_of("full", 1.0, 0.90, 0.86, 0.88)]
+    (pona,) = [row for row in summarise([*rows, *seeds_of("pona", 0.4, 0.8, 0.81, 0.82)]) if row.name == "pona"]
+    assert pona.mean == pytest.approx(81) and pona.gap_recovered is None and pona.gap_recovered_deviation is None
+
+
 def test_gap_s_deviation_is_propagated_from_those_of_its_three_means() -> None:
     values = {"none": (0.40, 0.44, 0.42), "pona": (0.50, 0.58), "full": (0.70, 0.72)}
     rows = [row for name in values for row in seeds_of(name, 1.0 if name == "full" else 0.4, *values[name])]

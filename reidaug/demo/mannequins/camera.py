@@ -8,7 +8,7 @@ from PIL import Image, ImageFilter
 
 from reidaug.demo.mannequins.occluders import OCCLUDERS
 from reidaug.demo.mannequins.render import Lens, Light, view_rotation
-from reidaug.demo.mannequins.scene import paint_scene
+from reidaug.demo.mannequins.scene import FLOORS, PLACES, WALLS, paint_scene
 
 Array = np.ndarray
 Rng = np.random.Generator
@@ -38,27 +38,20 @@ class Camera:
     quality: tuple[int, int]  # JPEG
     path: float  # radians: direction in which people mostly walk; 0 = towards the camera
     occluders: tuple[str, ...]  # what may hide people here: keys of `OCCLUDERS`
+    exposure: float = EXPOSURE  # standard deviation of brightness between images
 
 
 def make_camera(number: int) -> Camera:
     """Builds camera `number` (1..6); the six places are the same for every seed."""
     rng = np.random.default_rng([TOWN, number])
     lens = Lens(distance=rng.uniform(5.5, 9.0), pitch=PITCH[number - 1] + rng.uniform(-0.04, 0.04))
-    side, front = rng.uniform(-1, 1), rng.uniform(-0.3, 1.0)
-    sun = view_rotation(lens.pitch) @ np.array([side, rng.uniform(0.8, 1.6), front])
-    sun /= np.linalg.norm(sun)
-    overcast = rng.random()
-    light = Light(
-        sun=(float(sun[0]), float(sun[1]), float(sun[2])),
-        strength=0.25 + 0.45 * (1 - overcast),
-        ambient=0.60 + 0.22 * overcast,
-    )
+    light = _light(lens, rng)
     gain = np.exp(rng.normal(0, CAST, 3) + rng.normal(0, 0.5 * CAST))
     low = int(rng.integers(68, 86))
     return Camera(
         lens=lens,
         light=light,
-        scene=paint_scene(lens, number - 1, rng),
+        scene=paint_scene(lens, PLACES[number - 1], rng),
         gain=(float(gain[0]), float(gain[1]), float(gain[2])),
         contrast=rng.uniform(0.82, 1.15),
         haze=rng.uniform(0.0, 0.06),
@@ -71,6 +64,44 @@ def make_camera(number: int) -> Camera:
     )
 
 
+def make_varied_camera(rng: Rng) -> Camera:
+    """Builds a camera in a place of its own, which differs more from others than the six do from each other."""
+    lens = Lens(distance=rng.uniform(4.5, 11.0), pitch=rng.uniform(0.0, 0.5))
+    light = _light(lens, rng)
+    place = (str(rng.choice(FLOORS)), str(rng.choice(WALLS)))
+    scene = np.asarray(paint_scene(lens, place, rng), dtype=np.float32)
+    tint = np.exp(rng.normal(0, 0.15, 3) + rng.normal(0, 0.2))  # floors and walls of other colours
+    red, green, blue = np.exp(rng.normal(0, 2 * CAST, 3) + rng.normal(0, 2 * CAST))
+    low = int(rng.integers(45, 86))
+    return Camera(
+        lens=lens,
+        light=light,
+        scene=Image.fromarray(np.clip(scene * tint, 0, 255).astype(np.uint8)),
+        gain=(float(red), float(green), float(blue)),
+        contrast=rng.uniform(0.65, 1.3),
+        haze=rng.uniform(0.0, 0.14),
+        saturation=rng.uniform(0.4, 1.35),
+        noise=rng.uniform(0.004, NOISE[1]),
+        blur=rng.uniform(0.0, 2 * BLUR[1]),
+        quality=(low, low + 10),
+        path=rng.uniform(0, np.pi),
+        occluders=tuple(OCCLUDERS),
+        exposure=1.5 * EXPOSURE,
+    )
+
+
+def _light(lens: Lens, rng: Rng) -> Light:
+    side, front = rng.uniform(-1, 1), rng.uniform(-0.3, 1.0)
+    sun = view_rotation(lens.pitch) @ np.array([side, rng.uniform(0.8, 1.6), front])
+    sun /= np.linalg.norm(sun)
+    overcast = rng.random()
+    return Light(
+        sun=(float(sun[0]), float(sun[1]), float(sun[2])),
+        strength=0.25 + 0.45 * (1 - overcast),
+        ambient=0.60 + 0.22 * overcast,
+    )
+
+
 def develop(camera: Camera, colours: Array, rng: Rng) -> Image.Image:
     """Turns light into an image: cast, exposure, contrast, blur and noise.
 
@@ -79,7 +110,7 @@ def develop(camera: Camera, colours: Array, rng: Rng) -> Image.Image:
         colours: (H, W, 3) float32, 0..1.
         rng: source of the variation between images.
     """
-    exposure = np.exp(rng.normal(0, EXPOSURE))
+    exposure = np.exp(rng.normal(0, camera.exposure))
     gain = (np.array(camera.gain) * exposure * np.exp(rng.normal(0, 0.2 * CAST, 3))).astype(np.float32)
     colours = colours * gain
     grey = (0.3 * colours[..., 0] + 0.59 * colours[..., 1] + 0.11 * colours[..., 2])[..., None]

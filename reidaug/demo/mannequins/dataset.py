@@ -149,7 +149,7 @@ def write_mannequins(out: Path, config: MannequinConfig, progress: Callable[[int
 
 
 def _fill(folder: Path, config: MannequinConfig, progress: Callable[[int, int], None] | None) -> None:
-    studio = Studio(config.seed)
+    studio = Studio(config.seed, config.varied)
     orders = _orders(config)
     for name in SPLIT_FOLDERS.values():
         (folder / name).mkdir()

@@ -1,5 +1,6 @@
 """Draws the look of an identity: body shape and outfit."""
 
+import colorsys
 from dataclasses import replace
 
 import numpy as np
@@ -67,6 +68,27 @@ def _decal(rng: Rng, base: Colour, kinds: dict[str, float], chance: float) -> De
     elif kind == "band":
         drop, size = rng.uniform(0.12, 0.3), rng.uniform(0.06, 0.14)
     return Decal(kind, colour, drop, size, seed) if rng.random() < chance else None
+
+
+def recolour(outfit: Outfit, rng: Rng) -> Outfit:
+    """Gives most garments colours from outside the palette: their own, turned in hue and changed in strength."""
+    top, bottom = _recoloured(outfit.top, rng), _recoloured(outfit.bottom, rng)
+    outer = outfit.outer and _recoloured(outfit.outer, rng)
+    return replace(outfit, top=top, bottom=top if outfit.bottom_kind == "dress" else bottom, outer=outer)
+
+
+def _recoloured(fabric: Fabric, rng: Rng) -> Fabric:
+    change = rng.random(), rng.uniform(0.3, 1.6), rng.uniform(0.7, 1.3)
+    if rng.random() < 0.3:
+        return fabric
+    base, second, third = (_turned(colour, *change) for colour in (fabric.base, fabric.second, fabric.third))
+    return replace(fabric, base=base, second=second, third=third)
+
+
+def _turned(colour: Colour, turn: float, strength: float, light: float) -> Colour:
+    hue, saturation, value = colorsys.rgb_to_hsv(*colour)
+    saturation, value = min(1.0, saturation * strength + 0.1), min(1.0, max(0.04, value * light))
+    return colorsys.hsv_to_rgb((hue + turn) % 1, saturation, value)
 
 
 def sample_shape(rng: Rng) -> BodyShape:

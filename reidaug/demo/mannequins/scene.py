@@ -146,18 +146,18 @@ def _draw_person(draw: ImageDraw.ImageDraw, box: Box, top_colour: tuple[int, ...
     draw.ellipse((middle - head, top - 2.3 * head, middle + head, top + 0.3 * head), fill=(70, 52, 45))
 
 
-def paint_scene(lens: Lens, place: int, rng: Rng) -> Image.Image:
+def paint_scene(lens: Lens, place: tuple[str, str], rng: Rng) -> Image.Image:
     """Draws the background of a camera.
 
     Args:
         lens: the camera.
-        place: index into the places, taken modulo their number.
+        place: kinds of floor and wall.
         rng: source of colours and layout.
 
     Returns:
         RGB image of SCENE_WIDTH x SCENE_HEIGHT; its centre is the point at which the lens looks.
     """
-    floor_kind, wall_kind = PLACES[place % len(PLACES)]
+    floor_kind, wall_kind = place
     back = rng.uniform(1.2, 4.0) if wall_kind != "hedge" else rng.uniform(3.0, 6.0)
     x, y = _rays(lens)
     sin, cos = np.sin(lens.pitch), np.cos(lens.pitch)

@@ -6,9 +6,9 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from reidaug.demo.mannequins.body import Pose
-from reidaug.demo.mannequins.camera import Camera, develop, encode, make_camera
+from reidaug.demo.mannequins.camera import Camera, develop, encode, make_camera, make_varied_camera
 from reidaug.demo.mannequins.figure import Figure, build_figure
-from reidaug.demo.mannequins.looks import sample_outfit, sample_shape
+from reidaug.demo.mannequins.looks import recolour, sample_outfit, sample_shape
 from reidaug.demo.mannequins.occluders import draw_occluder
 from reidaug.demo.mannequins.poses import sample_pose
 from reidaug.demo.mannequins.render import HEIGHT, WIDTH, Picture, Placed, View, bounds, place, render
@@ -25,6 +25,7 @@ COMMON_OUTFITS = 8  # per kind of body
 OCCLUDED = 0.10  # share of images with an occluder
 CROWDED = 0.16  # share of images with a second person
 PASSERS = 10  # how many other people there are
+PLACES_KEPT = 12  # in memory
 CUT = 0.05  # share of boxes that cut off a part of the body
 TURN = 0.35  # standard deviation of the yaw within one pass through a camera, radians
 
@@ -40,7 +41,7 @@ OWN = (
     "bag", "bag_colours", "bag_size", "bag_side", "front_decal", "back_decal",
 )  # fmt: skip
 
-IDENTITY, STRANGER, PASSER, COMMON, SHOT, PASS = range(1, 7)  # streams of random numbers
+IDENTITY, STRANGER, PASSER, COMMON, SHOT, PASS, PLACE, COLOURS = range(1, 9)  # streams of random numbers
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,21 @@ class Studio:
     """Cameras and people of one seed, created when first needed."""
 
     seed: int
-    cameras: dict[int, Camera] = field(default_factory=dict)
+    varied: bool = False  # each person has places and colours of their own
+    cameras: dict[tuple[int, ...], Camera] = field(default_factory=dict)
     people: dict[tuple[int, int], Figure] = field(default_factory=dict)
 
-    def camera(self, number: int) -> Camera:
-        """Camera 1..6."""
-        if number not in self.cameras:
-            self.cameras[number] = make_camera(number)
-        return self.cameras[number]
+    def camera(self, number: int, kind: int, person: int) -> Camera:
+        """Camera 1..6, or that of one person."""
+        key = (number, kind, person) if self.varied else (number,)
+        if key not in self.cameras:
+            if len(self.cameras) > PLACES_KEPT:
+                self.cameras.clear()
+            if self.varied:
+                self.cameras[key] = make_varied_camera(np.random.default_rng([self.seed, PLACE, *key]))
+            else:
+                self.cameras[key] = make_camera(number)
+        return self.cameras[key]
 
     def person(self, kind: int, number: int) -> Figure:
         """A person of a kind (IDENTITY, STRANGER or PASSER); depends on seed, kind and number only."""
@@ -79,10 +87,12 @@ class Studio:
         rng = np.random.default_rng([self.seed, kind, number])
         shape = sample_shape(rng)
         outfit = sample_outfit(rng, shape)
-        if rng.random() < LOOKALIKE:
+        if rng.random() < LOOKALIKE and not self.varied:
             which = [self.seed, COMMON, int(rng.integers(COMMON_OUTFITS)), int(shape.female > 0.5)]
             other = sample_outfit(np.random.default_rng(which), shape)
             outfit = _in_clothes_of(outfit, other)
+        if self.varied:
+            outfit = recolour(outfit, np.random.default_rng([self.seed, COLOURS, kind, number]))
         return build_figure(replace(shape, bag_side=outfit.bag_side), outfit, int(rng.integers(1 << 30)))
 
 
@@ -174,7 +184,7 @@ def take_shot(
         passage: which walk of the person past this camera; images of one passage share the direction.
         partial: whether the box is a bad one, which shows a part of the body.
     """
-    camera = studio.camera(camid)
+    camera = studio.camera(camid, kind, number)
     figure = studio.person(kind, number)
     rng = np.random.default_rng([studio.seed, SHOT, kind, number, index, int(partial)])
     walk = np.random.default_rng([studio.seed, PASS, kind, number, camid, passage])
