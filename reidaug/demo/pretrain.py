@@ -17,6 +17,7 @@ from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import ROOT_NAME
 from reidaug.demo.mannequins import write_mannequins
 from reidaug.demo.request import MannequinConfig
+from reidaug.evaluation.evaluate import check_weights
 from reidaug.evaluation.request import EvaluationRequest
 from reidaug.evaluation.runner import progress_note, resume_or_restart
 from reidaug.evaluation.setting import Setting, choose_setting
@@ -78,11 +79,17 @@ def _train(path: Path, setting: Setting, progress: Progress, say: Say) -> None:
 
     from reid_baseline import estimate_seconds, load_images, save_model, train_baseline
 
+    check_weights(setting, [setting.start])
     images = _rendered_people(progress)
     pids, labels = np.unique([image.pid for image in images], return_inverse=True)
     recipe, unfinished = setting.recipe, path.with_suffix(".unfinished")
     seconds = estimate_seconds(
-        recipe, images=len(images), num_classes=len(pids), arch=setting.arch, device=setting.device
+        recipe,
+        images=len(images),
+        num_classes=len(pids),
+        arch=setting.arch,
+        device=setting.device,
+        precision=setting.precision,
     )
     known = Painter(shipped_checkpoint(), "cpu").count_seen(images)
     say(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import pona
-from reid_baseline import RECIPES, load_model
+from reid_baseline import RECIPES, ReIDError, load_model
 from reidaug.cli.app import app
 from reidaug.core.files import locked
 from reidaug.core.progress import Advance
@@ -115,6 +115,13 @@ def test_a_second_process_waits_for_the_first() -> None:
         path.write_bytes(b"made by the first")
     second.join(20)
     assert not second.is_alive() and path.read_bytes() == b"made by the first"
+
+
+def test_weights_that_are_not_there_are_told_before_people_are_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("urllib.request.urlopen", lambda *a, **k: (_ for _ in ()).throw(OSError("no network")))
+    with pytest.raises(ReIDError, match="ImageNet weights of resnet18"):
+        trained(weights="imagenet")
+    assert not list(cache_folder().glob("people*"))
 
 
 def test_a_cache_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
