@@ -1,13 +1,12 @@
 """The identity loss: a generated image must look like its person to a re-ID network."""
 
-import hashlib
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pona.errors import PoNAError
+from pona.same_run import file_digest
 
 
 class IdentityLoss(nn.Module):
@@ -26,10 +25,7 @@ class IdentityLoss(nn.Module):
 
     def __init__(self, network: nn.Module, file: Path) -> None:
         super().__init__()
-        try:
-            self.digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        except OSError as error:
-            raise PoNAError(f"cannot read {file}: {error.strerror}; give another file") from None
+        self.digest = file_digest(file)
         self.network = network.requires_grad_(False)
         self.train(False)
 

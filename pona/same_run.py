@@ -1,9 +1,12 @@
 """Whether a saved state or checkpoint belongs to the run that is asked for."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from pona.errors import PoNAError
 from pona.presets import TrainConfig
 
 # Fields that may differ: reports and validations do not change the weights, and VGG-19 weights are compared by digest.
@@ -36,3 +39,11 @@ def differences(
         lines.append("other training images")
     inputs = recorded.get("origin", {})
     return lines + [INPUTS[name] for name in origin if inputs.get(name) != origin[name]]
+
+
+def file_digest(path: Path | None) -> str | None:
+    """SHA-256 of an input file."""
+    try:
+        return None if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise PoNAError(f"cannot read {path}: {error.strerror}; give another file") from None

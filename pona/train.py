@@ -22,7 +22,7 @@ from pona.presets import PRESETS, TrainConfig
 from pona.processes import Processes
 from pona.progress import TrainProgress
 from pona.run import Run
-from pona.same_run import differences
+from pona.same_run import differences, file_digest
 from pona.trainer import Trainer
 from pona.validation import Validation
 
@@ -96,8 +96,8 @@ def train(
         vgg = choose_vgg(config, vgg_weights)
         perceptual = None if vgg is None else PerceptualLoss(vgg)
         origin = {
-            "initial": _file_digest(initial),
-            "vgg": _file_digest(vgg),
+            "initial": file_digest(initial),
+            "vgg": file_digest(vgg),
             "identity": None if identity is None else identity.digest,
             "keypoints": _digest(data.keypoints),
             "validation": None if validation is None else _digest(validation.images, validation.keypoints),
@@ -149,14 +149,6 @@ def _digest(*tensors: torch.Tensor) -> str:
     for tensor in tensors:
         digest.update(tensor.contiguous().cpu().numpy().data)
     return digest.hexdigest()
-
-
-def _file_digest(path: Path | None) -> str | None:
-    """SHA-256 of an input file."""
-    try:
-        return None if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError as error:
-        raise PoNAError(f"cannot read {path}: {error.strerror}; give another file") from None
 
 
 def choose_vgg(config: TrainConfig, path: Path | None) -> Path | None:
