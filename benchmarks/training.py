@@ -24,10 +24,12 @@ from turns import median_seconds
 import pona.attention
 from pona import PoNAGenerator, PoseImages, render_heatmaps
 from pona.discriminator import APPEARANCE_CHANNELS, POSE_CHANNELS, Discriminator
+from pona.generators import generator_config
+from pona.generators.pona import PRESETS
 from pona.launch import launch
 from pona.layers import HalfDropout
 from pona.losses import adversarial_loss
-from pona.presets import PRESETS, TrainConfig
+from pona.train_config import TrainConfig
 from pona.trainer import Trainer
 
 IMAGES, PAIRS = 64, 1024
@@ -94,7 +96,7 @@ class NaiveTrainer:
 
     def __init__(self, config: TrainConfig, batches: Iterator[list[Tensor]], device: torch.device) -> None:
         self.config, self.batches, self.device = config, batches, device
-        self.generator = plain_dropout(PoNAGenerator.from_config(config.generator_config())).to(device)
+        self.generator = plain_dropout(PoNAGenerator.from_config(generator_config(config))).to(device)
         norm = config.discriminator_norm or config.norm
         self.discriminators = [
             plain_dropout(Discriminator(channels, config.discriminator_width, norm)).to(device)

@@ -5,7 +5,7 @@ from pona.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pona.data import PoseImages
 from pona.errors import PoNAError
 from pona.generate import fold_norms, generate_images
-from pona.generator import GeneratorConfig, PoNAGenerator
+from pona.generators.pona import GeneratorConfig, PoNAGenerator
 from pona.keypoints import render_heatmaps
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Loads weights with the names of the authors' published code."""
+"""Loads weights with the names that the authors of PoNA and PATN published."""
 
 import re
 from collections.abc import Mapping
@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from pona.errors import PoNAError
-from pona.generator import PoNAGenerator
+from pona.generators.patn import PATNConfig, PATNGenerator
+from pona.generators.pona import PoNAGenerator
 
 
-def generator_from_author_weights(state_dict: Mapping[str, Tensor], sigma: float | None = 6.0) -> PoNAGenerator:
-    """Builds a generator from a state dict with the names of the authors' code, in eval mode.
+def generator_from_author_weights(
+    state_dict: Mapping[str, Tensor], sigma: float | None = 6.0
+) -> PoNAGenerator | PATNGenerator:
+    """Builds a generator from a state dict with the names of PoNA's or PATN's code, in eval mode.
 
-    Width, number of blocks and norms follow from the tensors. The prefixes `module.` and `model.` are optional.
+    Which of the two, width, number of blocks and norms follow from the tensors. The prefixes `module.` and `model.` are
+    optional.
 
     Args:
         state_dict: names -> tensors.
@@ -29,16 +33,26 @@ def generator_from_author_weights(state_dict: Mapping[str, Tensor], sigma: float
             f"not the authors' generator: {len(state_dict)} entries without stream1_down.1.weight and att.0.*; "
             "give a state dict such as latest_net_netG.pth"
         )
-    generator = PoNAGenerator(
-        width=first.shape[0],
-        blocks=max(indices) + 1,
-        norm="batch" if "image_encoder.2.weight" in renamed else "instance",
-        block_norm="batch" if "blocks.0.image_conv1.1.weight" in renamed else "instance",
-        self_attention="blocks.0.self_attention.gamma" in renamed,
-        cross_attention="blocks.0.cross_attention.gamma" in renamed,
-        sigma=sigma,
-    )
+    width, blocks = first.shape[0], max(indices) + 1
+    norm = "batch" if "image_encoder.2.weight" in renamed else "instance"
+    generator: PoNAGenerator | PATNGenerator
+    if "blocks.0.image_path.1.weight" in renamed:
+        generator = PATNGenerator(PATNConfig(width, blocks, norm, sigma))
+    else:
+        generator = PoNAGenerator(
+            width=width,
+            blocks=blocks,
+            norm=norm,
+            block_norm="batch" if "blocks.0.image_conv1.1.weight" in renamed else "instance",
+            self_attention="blocks.0.self_attention.gamma" in renamed,
+            cross_attention="blocks.0.cross_attention.gamma" in renamed,
+            sigma=sigma,
+        )
     expected = generator.state_dict()
+    if isinstance(generator, PATNGenerator):  # torch 0.3.1 counted no batches, and stored statistics of IN without use
+        stale = {name for name in renamed if name.endswith(("running_mean", "running_var")) and name not in expected}
+        counted = {name: tensor for name, tensor in expected.items() if name.endswith("num_batches_tracked")}
+        renamed = counted | {name: tensor for name, tensor in renamed.items() if name not in stale}
     wrong = [name for name, tensor in expected.items() if name in renamed and renamed[name].shape != tensor.shape]
     if not wrong:
         missing, unknown = generator.load_state_dict(renamed, strict=False)
@@ -56,6 +70,8 @@ _AUTHOR_NAMES = (
     (r"^stream1_down\.", "image_encoder."),
     (r"^stream2_down\.", "pose_encoder."),
     (r"^stream1_up\.", "decoder."),
+    (r"^att\.(\d+)\.conv_block_stream1\.", r"blocks.\1.image_path."),
+    (r"^att\.(\d+)\.conv_block_stream2\.", r"blocks.\1.pose_path."),
     (r"^att\.(\d+)\.att2\.", r"blocks.\1.self_attention."),
     (r"^att\.(\d+)\.(query_conv|key_conv|value_conv|gamma)\b", r"blocks.\1.cross_attention.\2"),
     (r"^att\.(\d+)\.conv\.conv\.", r"blocks.\1.image_conv1."),

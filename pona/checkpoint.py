@@ -13,9 +13,9 @@ from typing import IO, TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from pona.architectures import ARCHITECTURES, architecture_of
 from pona.errors import PoNAError
-from pona.interface import Generator
+from pona.generators import architecture_of, generator_class
+from pona.generators.generator import Generator
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -45,7 +45,7 @@ def save_checkpoint(
 
     Args:
         path: the file; its folder must exist.
-        generator: of a class in `pona.architectures.ARCHITECTURES`.
+        generator: of a class in `pona.generators.GENERATORS`.
         config: what it was built from.
         training: plain values only (str, int, float, bool, None, lists and dicts of these).
         half: store floating-point weights in half precision; they are loaded as float32.
@@ -84,16 +84,17 @@ def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> Che
     if content.get("version") != VERSION:
         raise PoNAError(f"{path} has version {content.get('version')}, this program reads version {VERSION}: update it")
     architecture = content.get("architecture")
-    if isinstance(architecture, str) and architecture not in ARCHITECTURES:
-        raise PoNAError(
-            f"{path} holds the architecture {architecture!r}, this program knows {', '.join(ARCHITECTURES)}: update it"
-        )
     try:
-        generator_class = ARCHITECTURES[content["architecture"]]
-        config = generator_class.config_class(**content["config"])
+        kind = generator_class(architecture) if isinstance(architecture, str) else None
+    except PoNAError as error:
+        raise PoNAError(f"{path} is of another version of this program, update it: {error}") from None
+    if kind is None:
+        raise PoNAError(f"{path} is damaged: it names no architecture; get the file again")
+    try:
+        config = kind.config_class(**content["config"])
         state = {name: t.float() if t.is_floating_point() else t for name, t in content["state"].items()}
         with torch.device("meta"):  # its weights are replaced at once: none are drawn
-            generator = generator_class.from_config(config)
+            generator = kind.from_config(config)
         generator.load_state_dict(state, assign=True)
         training = _with_names(content["training"], _unpack_names)
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, PoNAError, zlib.error):

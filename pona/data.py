@@ -1,4 +1,4 @@
-"""Training data in memory: all images in one uint8 tensor, pairs drawn and heatmaps rendered on the device."""
+"""Training data in memory: all images in one uint8 tensor, pairs drawn on the device."""
 
 import math
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pona.errors import PoNAError
-from pona.keypoints import JOINTS, flip_keypoints, render_heatmaps
+from pona.keypoints import JOINTS, flip_keypoints
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class PoseImages:
 
 @dataclass(frozen=True)
 class Batch:
-    """The pairs of one training step; images -1..1, heatmaps 0..1."""
+    """The pairs of one training step; images -1..1, keypoints (x, y) in pixels, NaN = missing."""
 
     condition_image: Tensor  # B x 3 x H x W
-    condition_heatmaps: Tensor  # B x 18 x H x W
+    condition_keypoints: Tensor  # B x 18 x 2
     target_image: Tensor  # B x 3 x H x W
-    target_heatmaps: Tensor  # B x 18 x H x W
+    target_keypoints: Tensor  # B x 18 x 2
 
 
 def draw_pairs(data: PoseImages, count: int, generator: torch.Generator) -> Tensor:
@@ -87,35 +87,30 @@ def draw_colors(count: int, strength: float, generator: torch.Generator) -> Tens
     return torch.cat((matrix, offset), dim=2)
 
 
-def make_batch(
-    data: PoseImages, pairs: Tensor, sigma: float | None, flip: Tensor | None = None, colors: Tensor | None = None
-) -> Batch:
+def make_batch(data: PoseImages, pairs: Tensor, flip: Tensor | None = None, colors: Tensor | None = None) -> Batch:
     """Makes a batch on the device of the data.
 
     Args:
         data: images and keypoints.
         pairs: int64, B x 2.
-        sigma: of the heatmaps, pixels; None = impulses.
         flip: bool, B: the pairs to mirror, both images of a pair alike. None = no pair.
         colors: B x 3 x 4 of `draw_colors`, for both images of a pair alike. None = no change.
     """
     images, keypoints = data.images[pairs.flatten()], data.keypoints[pairs.flatten()]
-    height, width = images.shape[2:]
     if flip is not None:
-        # Mirroring bytes and points is an eighth of the work of mirroring floats and heatmaps.
+        # Mirroring bytes and points is an eighth of the work of mirroring floats.
         mirrored = torch.stack((flip, flip), dim=1).flatten()[:, None, None]
         images = torch.where(mirrored[..., None], images.flip(3), images)
-        keypoints = torch.where(mirrored, flip_keypoints(keypoints, width), keypoints)
+        keypoints = torch.where(mirrored, flip_keypoints(keypoints, images.shape[3]), keypoints)
     images = to_float(images)
     if colors is not None:
         maps = colors.repeat_interleave(2, dim=0)
         images = torch.baddbmm(maps[:, :, 3:], maps[:, :, :3], images.flatten(2)).clamp_(-1, 1).view_as(images)
-    heatmaps = render_heatmaps(keypoints, size=(height, width), sigma=sigma)
     return Batch(
         condition_image=_channels_last(images[0::2]),
-        condition_heatmaps=_channels_last(heatmaps[0::2]),
+        condition_keypoints=keypoints[0::2],
         target_image=_channels_last(images[1::2]),
-        target_heatmaps=_channels_last(heatmaps[1::2]),
+        target_keypoints=keypoints[1::2],
     )
 
 

@@ -10,6 +10,7 @@ from pona.layers import HalfDropout, initialise, norm_layer, zero_biases
 APPEARANCE_CHANNELS = 3 + 3  # image and condition image
 POSE_CHANNELS = 3 + 18  # image and target heatmaps
 RESIDUAL_BLOCKS = 3
+VARIANTS = ("code", "paper", "plain")
 
 
 class Discriminator(nn.Module):
@@ -24,8 +25,9 @@ class Discriminator(nn.Module):
             batches, and BN removes the difference of means that tells them apart. Such a discriminator learns too
             slowly for a short run, where spectral norm alone does better. Convolutions have biases under "instance"
             only, as in the authors' code.
-        variant: "code" = as the authors published it: spectral norm and ReLU; "paper" = as the paper describes it:
-            LeakyReLU 0.2, and self-attention after every residual block (our reading: its position is not given).
+        variant: "code" = as PoNA's authors published it: spectral norm and ReLU; "paper" = as their paper describes it:
+            LeakyReLU 0.2, and self-attention after every residual block (our reading: its position is not given);
+            "plain" = PATN's: ReLU alone.
         initialisation: "code" = torch's default, as in the authors' code; "normal" = as the generator's, with biases 0.
     """
 
@@ -38,8 +40,8 @@ class Discriminator(nn.Module):
         initialisation: str = "code",
     ) -> None:
         super().__init__()
-        if variant not in ("code", "paper"):
-            raise PoNAError(f"discriminator variant is {variant!r}, expected 'code' or 'paper'")
+        if variant not in VARIANTS:
+            raise PoNAError(f"discriminator variant is {variant!r}, expected one of {', '.join(VARIANTS)}")
         if initialisation not in ("code", "normal"):
             raise PoNAError(f"initialisation is {initialisation!r}, expected 'code' or 'normal'")
         bias = norm == "instance"
@@ -87,4 +89,4 @@ class ResidualBlock(nn.Module):
 
 
 def _activation(variant: str) -> nn.Module:
-    return nn.ReLU(inplace=True) if variant == "code" else nn.LeakyReLU(0.2, inplace=True)
+    return nn.LeakyReLU(0.2, inplace=True) if variant == "paper" else nn.ReLU(inplace=True)

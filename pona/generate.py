@@ -10,10 +10,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pona.data import to_float, to_uint8
 from pona.errors import PoNAError
-from pona.interface import Generator
-
-DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}  # of convolutions and matrix products
-PRECISIONS = ("auto", *DTYPES)
+from pona.generators.generator import Generator
+from pona.precision import PRECISIONS, autocast
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -92,24 +90,3 @@ def check_size(generator: Generator, size: tuple[int, int]) -> None:
             f"images have {height} x {width} pixels (height x width), expected sides that {generator.size_multiple} "
             "divides"
         )
-
-
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """The autocast context of a precision, as in `generate_images`."""
-    dtype = DTYPES[resolve_precision(device, precision)]
-    return torch.autocast(device.type, dtype, enabled=dtype is not None)
-
-
-def resolve_precision(device: torch.device, precision: str) -> str:
-    """Resolves "auto" for a device; other precisions stay as they are."""
-    if precision != "auto":
-        return precision
-    return "bf16" if prefers_bf16(device) else "fp32"
-
-
-def prefers_bf16(device: torch.device) -> bool:
-    """Whether bf16 is faster than fp32: on GPUs that support it, and on CPUs with AMX or AVX-512 BF16."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # not in every version of torch
-    return device.type == "cpu" and any(getattr(torch.cpu, name, lambda: False)() for name in checks)

@@ -23,9 +23,9 @@ from lightning_fabric.utilities.rank_zero import rank_zero_only
 from torch.nn.parallel import DistributedDataParallel
 
 from pona.errors import PoNAError, StoppedElsewhere
-from pona.generate import resolve_precision
-from pona.presets import TrainConfig
+from pona.precision import resolve_precision
 from pona.processes import Processes
+from pona.train_config import TrainConfig
 
 
 def launch(config: TrainConfig, device: str = "auto", devices: int | None = None) -> Processes:

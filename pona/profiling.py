@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from pona.errors import PoNAError
-from pona.generate import autocast, fold_norms
-from pona.interface import Generator
+from pona.generate import fold_norms
+from pona.generators.generator import Generator
+from pona.precision import autocast
 
 LEAST_RUNS = 3
 SMALLEST = 8  # pixels

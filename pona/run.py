@@ -16,9 +16,9 @@ from torch import Tensor
 
 from pona.checkpoint import read_torch, save_checkpoint, write_torch
 from pona.errors import PoNAError, StoppedElsewhere, is_out_of_memory, out_of_memory
-from pona.generate import resolve_precision
-from pona.interface import Generator
+from pona.generators.generator import Generator
 from pona.log import Log
+from pona.precision import resolve_precision
 from pona.progress import Losses, TrainProgress
 from pona.same_run import differences
 from pona.trainer import Trainer

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pona.errors import PoNAError
-from pona.presets import TrainConfig
+from pona.train_config import TrainConfig
 
 # Fields that may differ: reports and validations do not change the weights, and VGG-19 weights are compared by digest.
 IGNORED = ("log_every", "validate_every", "perceptual")

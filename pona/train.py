@@ -15,14 +15,15 @@ import torch
 from pona.checkpoint import Checkpoint, check_plain, load_checkpoint
 from pona.data import PoseImages
 from pona.errors import PoNAError
+from pona.generators.pona import PRESETS
 from pona.identity import IdentityLoss
 from pona.launch import launch
 from pona.losses import VGG_FILE, PerceptualLoss, find_vgg_weights
-from pona.presets import PRESETS, TrainConfig
 from pona.processes import Processes
 from pona.progress import TrainProgress
 from pona.run import Run
 from pona.same_run import differences, file_digest
+from pona.train_config import TrainConfig
 from pona.trainer import Trainer
 from pona.validation import Validation
 

@@ -1,32 +1,29 @@
-"""One training step of PoNA, and the state that a resumed run needs."""
+"""The networks, optimisers and random states of a training, and the state that a resumed run needs."""
 
 import copy
 from dataclasses import asdict
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pona.architectures import ARCHITECTURES, architecture_of
 from pona.data import Batch, PoseImages, draw_colors, draw_pairs, make_batch
-from pona.discriminator import APPEARANCE_CHANNELS, POSE_CHANNELS, Discriminator
 from pona.errors import PoNAError
 from pona.generate import check_size
+from pona.generators import architecture_of, generator_class, generator_config
+from pona.generators.generator import Generator
 from pona.identity import IdentityLoss
 from pona.image_pool import ImagePool
-from pona.interface import Generator
 from pona.layers import HalfDropout, zero_biases
-from pona.losses import PerceptualLoss, adversarial_loss
-from pona.presets import TrainConfig
+from pona.losses import PerceptualLoss
 from pona.processes import Processes
+from pona.train_config import TrainConfig
 
 
 class Trainer:
     """Networks, optimisers and random states of one run.
 
-    PoNA's repository has no training code; what the paper leaves open follows the code of PATN (Zhu et al., CVPR 2019),
-    on which PoNA is built.
+    What a step does is the generator's `objective`.
 
     Several devices share each batch: all draw the same pairs and each takes its part, so the pairs do not depend on the
     number of devices. Gradients are averaged; each device has its own dropout and image pools (of `pool_size` each). On
@@ -60,7 +57,8 @@ class Trainer:
         self.data = data.to(fabric.device)
         self.iteration = 0
         self.seconds = 0.0  # of training so far, including earlier parts of a resumed run
-        generator = ARCHITECTURES[config.architecture].from_config(config.generator_config())
+        kind = generator_class(config.architecture)
+        generator = kind.from_config(generator_config(config))
         check_size(generator, (data.images.shape[2], data.images.shape[3]))
         if config.initialisation == "normal":
             generator.apply(zero_biases)
@@ -74,14 +72,10 @@ class Trainer:
         self.discriminators: dict[str, Any] = {}
         self.discriminator_optimizers: dict[str, torch.optim.Optimizer] = {}
         self.pools: dict[str, ImagePool] = {}
-        if config.discriminator_width and config.gan_weight:
-            norm = config.discriminator_norm or config.norm
-            for index, (name, channels) in enumerate((("appearance", APPEARANCE_CHANNELS), ("pose", POSE_CHANNELS))):
-                network = Discriminator(
-                    channels, config.discriminator_width, norm, config.discriminator_variant, config.initialisation
-                )
-                self.discriminators[name], self.discriminator_optimizers[name] = self._set_up(network)
-                self.pools[name] = ImagePool(config.pool_size, seed=config.seed + index + 2 * processes.rank)
+        self.objective = kind.objective(config)
+        for index, (name, network) in enumerate(self.objective.discriminators().items()):
+            self.discriminators[name], self.discriminator_optimizers[name] = self._set_up(network)
+            self.pools[name] = ImagePool(config.pool_size, seed=config.seed + index + 2 * processes.rank)
         self.perceptual = None
         if perceptual is not None:
             self.perceptual = perceptual.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -104,18 +98,11 @@ class Trainer:
             self.average.load_state_dict(generator.state_dict())
 
     def step(self, learning_rate: float) -> dict[str, Tensor]:
-        """One iteration: the generator first, then the discriminators, on the same batch.
-
-        Returns:
-            The losses, detached, on the device.
-        """
+        """One iteration of the objective; returns its losses, detached, on the device."""
         for optimizer in (self.generator_optimizer, *self.discriminator_optimizers.values()):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * group["relative_rate"]
-        batch = self.draw_batch()
-        generated, losses = self._step_generator(batch)
-        for name in self.discriminators:
-            losses |= self._step_discriminator(name, batch, generated)
+        losses = self.objective.step(self)
         self._update_average()
         self.iteration += 1
         return losses
@@ -131,46 +118,41 @@ class Trainer:
             flip = (torch.rand(count, generator=self.random, device=pairs.device) < 0.5)[part]
         if self.config.color_jitter:
             colors = draw_colors(count, self.config.color_jitter, self.random)[part]
-        return make_batch(self.data, pairs[part], self.config.sigma, flip, colors)
+        return make_batch(self.data, pairs[part], flip, colors)
 
-    def _step_generator(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        config = self.config
-        generated = self.generator(batch.condition_image, batch.condition_heatmaps, batch.target_heatmaps)
-        losses = {"l1": F.l1_loss(generated, batch.target_image)}
-        total = config.l1_weight * losses["l1"]
-        # The discriminators' weights get no gradient here, so they are called without their wrappers, which would
-        # average it over devices.
-        with self.fabric.autocast():
-            if self.discriminators:
-                terms = []
-                for name, network in self.discriminators.items():
-                    network.requires_grad_(False)
-                    score = network.module(_discriminator_input(name, generated, batch))
-                    terms.append(adversarial_loss(score, True, config.adversarial))
-                losses["gan"] = torch.stack(terms).mean()
-                total = total + config.gan_weight * losses["gan"]
-            if self.perceptual is not None:
-                losses["perceptual"] = self.perceptual(generated, batch.target_image)
-                total = total + config.perceptual_weight * losses["perceptual"]
-            if self.identity is not None:
-                losses["identity"] = self.identity(generated, batch.target_image)
-                total = total + config.identity_weight * losses["identity"]
-        self.generator_optimizer.zero_grad(set_to_none=True)
-        self.fabric.backward(total)
-        self.generator_optimizer.step()
-        return generated.detach(), {name: loss.detach() for name, loss in losses.items()}
+    def generate(self, batch: Batch) -> tuple[Tensor, Any]:
+        """The generated images of a batch, and the inputs that the generator made of it."""
+        inputs = self.prepare(batch)
+        return self.generator(*inputs), inputs
 
-    def _step_discriminator(self, name: str, batch: Batch, generated: Tensor) -> dict[str, Tensor]:
-        network, optimizer = self.discriminators[name], self.discriminator_optimizers[name]
+    @torch.no_grad()
+    def prepare(self, batch: Batch) -> Any:
+        """What the generator makes of a batch, before its network."""
+        return self.generator.module.prepare(batch.condition_image, batch.condition_keypoints, batch.target_keypoints)
+
+    def judge(self, name: str, image: Tensor) -> Tensor:
+        """The score of a discriminator whose weights get no gradient.
+
+        It is called without its wrapper, which would average gradients over devices.
+        """
+        network = self.discriminators[name]
+        network.requires_grad_(False)
+        scores: Tensor = network.module(image)
         network.requires_grad_(True)
-        real = network(_discriminator_input(name, batch.target_image, batch))
-        fake = network(self.pools[name].query(_discriminator_input(name, generated, batch)))
-        kind = self.config.adversarial
-        loss = 0.5 * (adversarial_loss(real, True, kind) + adversarial_loss(fake, False, kind))
+        return scores
+
+    def update_generator(self, loss: Tensor) -> None:
+        """Takes a step that lowers a loss of the generator."""
+        self._update(self.generator_optimizer, loss)
+
+    def update_discriminator(self, name: str, loss: Tensor) -> None:
+        """Takes a step that lowers a loss of a discriminator."""
+        self._update(self.discriminator_optimizers[name], loss)
+
+    def _update(self, optimizer: Any, loss: Tensor) -> None:
         optimizer.zero_grad(set_to_none=True)
-        self.fabric.backward(self.config.gan_weight * loss)
+        self.fabric.backward(loss)
         optimizer.step()
-        return {f"discriminator_{name}": loss.detach()}
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -267,16 +249,10 @@ class Trainer:
 def check_architecture(config: TrainConfig, start: Generator) -> None:
     """Raises PoNAError for weights that a run cannot start from, as it trains another architecture."""
     theirs = {"architecture": architecture_of(start)} | asdict(start.config)
-    ours = {"architecture": config.architecture} | asdict(config.generator_config())
+    ours = {"architecture": config.architecture} | asdict(generator_config(config))
     different = [f"{name} {theirs.get(name)} -> {ours[name]}" for name in ours if ours[name] != theirs.get(name)]
     if different:
         raise PoNAError(f"the generator to start from has another architecture: {', '.join(different)}")
-
-
-def _discriminator_input(name: str, image: Tensor, batch: Batch) -> Tensor:
-    """B x 6 x H x W for the appearance discriminator, B x 21 x H x W for the pose discriminator."""
-    condition = batch.condition_image if name == "appearance" else batch.target_heatmaps
-    return torch.cat((image, condition), dim=1)
 
 
 def _floats(network: nn.Module) -> list[Tensor]:

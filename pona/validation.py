@@ -10,7 +10,7 @@ from torch import Tensor
 from pona.data import PoseImages
 from pona.errors import PoNAError
 from pona.generate import generate_images
-from pona.interface import Generator
+from pona.generators.generator import Generator
 from pona.metrics import l1, mask_ssim, ssim
 
 CHUNK = 32

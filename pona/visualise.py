@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from pona.errors import PoNAError
 from pona.generate import generate_images
-from pona.generator import PoNABlock, PoNAGenerator
-from pona.interface import Generator
+from pona.generators.generator import Generator
+from pona.generators.pona import PoNABlock, PoNAGenerator
 
 STRIDE = 4  # pixels between positions of a code: position i lies on pixel 4 i, after two convolutions of stride 2
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 import numpy as np
@@ -17,10 +18,10 @@ import torch
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-import pona
 import reid_baseline
-from pona.architectures import ARCHITECTURES
-from pona.interface import Generator
+from pona.generators import GENERATORS
+from pona.generators.generator import Generator
+from pona.train_config import TrainConfig
 from reid_baseline import BACKBONES, Backbone
 from reidaug.cli.app import app
 from reidaug.datasets.images import read_image
@@ -42,6 +43,9 @@ def run(*arguments: str) -> str:
     return result.stdout
 
 
+MINI = TrainConfig("mini", "TintedCopy", perceptual="none", batch_size=4, iterations=5)
+
+
 @dataclass(frozen=True)
 class TintConfig:
     strength: float = 0.5
@@ -52,6 +56,7 @@ class TintedCopy(Generator[TintConfig]):
 
     config_class = TintConfig
     size_multiple = 1
+    presets = MappingProxyType({"mini": MINI})
 
     def __init__(self, config: TintConfig) -> None:
         super().__init__()
@@ -61,21 +66,19 @@ class TintedCopy(Generator[TintConfig]):
     def from_config(cls, config: TintConfig) -> Self:
         return cls(config)
 
-    def generate(
-        self,
-        condition_images: Tensor,
-        condition_keypoints: Tensor,
-        target_keypoints: Tensor,
-        of: Tensor | None = None,
-    ) -> Tensor:
-        tinted = (condition_images + self.config.strength * self.tint(condition_images)).clamp(-1, 1)
-        return tinted if of is None else tinted[of]
+    def prepare(
+        self, condition_images: Tensor, condition_keypoints: Tensor, target_keypoints: Tensor
+    ) -> tuple[Tensor, ...]:
+        return (condition_images,)
+
+    def forward(self, condition_image: Tensor) -> Tensor:
+        return (condition_image + self.config.strength * self.tint(condition_image)).clamp(-1, 1)
 
 
 def test_a_generator(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ARCHITECTURES, "TintedCopy", TintedCopy)
-    torch.manual_seed(0)
-    pona.save_checkpoint(tmp_path / "tint.pt", TintedCopy(TintConfig()), TintConfig(0.25), {"protocol": "paper"})
+    monkeypatch.setitem(GENERATORS, "tinted", TintedCopy)
+    data = str(study.data_of(0.4).root)
+    run("train", "--generator", "tinted", "--preset", "mini", "--data", data, "--out", "tint.pt", "--device", "cpu")
     run("synthesize", "--ckpt", "tint.pt", "--name", "tint", "--device", "cpu", "--batch-size", "5")
     plan = {row.name: row for row in read_plan(study.plan_path(0.4))}
     folder = split_folder(study.set_root(0.4, "tint"), "train")

@@ -84,6 +84,9 @@ class TrainChanges:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
+NETWORK_OPTIONS = {"width", "blocks", "fusion", "self_attention", "cross_attention"}  # not every generator has all
+
+
 @dataclass(frozen=True)
 class TrainRequest:
     """A training of a generator; None = the preset's value."""
@@ -106,6 +109,9 @@ class TrainRequest:
         Path | None,
         Option("A generator to start from; `shipped` (for mini): the package's own. Images that it saw count as seen."),
     ] = None
+    generator: Annotated[
+        str, Option("The method: pona, or one of the paper's rivals (docs/generators.md lists them).")
+    ] = "pona"
     changes: TrainChanges = TrainChanges()
     perceptual: Annotated[
         Literal["vgg19", "none"] | None,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from reidaug.core.errors import ReidAugError
@@ -14,14 +14,14 @@ from reidaug.study.plan import read_plan
 from reidaug.synthesis.identity import load_identity_loss
 from reidaug.synthesis.painter import checkpoint_file
 from reidaug.synthesis.provenance import add_training_images, count_seen, describe_training_images, trained_on
-from reidaug.synthesis.request import TrainRequest
+from reidaug.synthesis.request import NETWORK_OPTIONS, TrainRequest
 from reidaug.synthesis.training_data import TrainingData, deepfashion_data, market_data
 
 if TYPE_CHECKING:
     from pona.identity import IdentityLoss
-    from pona.presets import TrainConfig
     from pona.processes import Processes
     from pona.progress import TrainProgress
+    from pona.train_config import TrainConfig
 
 Watch = Callable[["TrainProgress"], None]
 """Gets each report of a training."""
@@ -141,14 +141,26 @@ def is_first_process() -> bool:
 
 
 def _configuration(request: TrainRequest) -> "TrainConfig":
-    from pona.train import PRESETS
+    from pona.generators import GENERATORS, generator_config
 
+    if request.generator not in GENERATORS:
+        raise ReidAugError(f"--generator {request.generator}: expected one of {', '.join(GENERATORS)}")
+    kind = GENERATORS[request.generator]
+    if request.preset not in kind.presets:
+        raise ReidAugError(
+            f"--preset {request.preset}: {request.generator} has {', '.join(kind.presets)}; give one of them"
+        )
     changes = request.changes.given()
+    if foreign := changes.keys() & NETWORK_OPTIONS - {field.name for field in fields(kind.config_class)}:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(foreign))
+        raise ReidAugError(f"{options}: the generator {request.generator} has no such part; leave it out")
     if "minutes" in changes and "iterations" not in changes:
         changes["iterations"] = None
     if request.perceptual is not None:
         changes["perceptual"] = {"vgg19": "required", "none": "none"}[request.perceptual]
-    return replace(PRESETS[request.preset], **changes)
+    config = replace(kind.presets[request.preset], **changes)
+    generator_config(config)  # values that the generator cannot have are refused here
+    return config
 
 
 def _training_data(request: TrainRequest, say: Say) -> TrainingData:

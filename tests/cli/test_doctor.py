@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from pona.generate import resolve_precision
+from pona.precision import resolve_precision
 from reid_baseline.device import choose_precision
 from reidaug.cli import doctor
 from reidaug.cli.app import app

@@ -182,7 +182,10 @@ PLAUSIBLE = {"format": "pona-checkpoint", "version": 1, "architecture": "PoNAGen
         (PLAUSIBLE | {"config": {"depth": 4}}, "damaged"),
         (PLAUSIBLE | {"architecture": ["PoNAGenerator"]}, "damaged"),
         (PLAUSIBLE | {"architecture": None}, "damaged"),
-        (PLAUSIBLE | {"architecture": "Nonesuch"}, "'Nonesuch', this program knows PoNAGenerator"),
+        (
+            PLAUSIBLE | {"architecture": "Nonesuch"},
+            "update it: architecture is 'Nonesuch', expected one",
+        ),
     ],
 )
 def test_foreign_contents_are_refused(tmp_path: Path, content: Any, message: str) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pona import PoNAError, PoseImages, render_heatmaps
+from pona import PoNAError, PoseImages
 from pona.data import draw_colors, draw_pairs, make_batch, to_float, to_uint8
 from pona.keypoints import flip_keypoints
 from tests.factories import small_data
@@ -20,28 +20,27 @@ def test_uint8_survives_the_way_to_float_and_back() -> None:
 def test_batch_holds_the_pairs() -> None:
     data = small_data()
     pairs = torch.tensor([[0, 3], [4, 1], [2, 0]])
-    batch = make_batch(data, pairs, sigma=3.0)
+    batch = make_batch(data, pairs)
     assert torch.equal(to_uint8(batch.condition_image), data.images[[0, 4, 2]])
     assert torch.equal(to_uint8(batch.target_image), data.images[[3, 1, 0]])
-    heatmaps = render_heatmaps(data.keypoints, (16, 8), 3.0)
-    assert torch.equal(batch.condition_heatmaps, heatmaps[[0, 4, 2]])
-    assert torch.equal(batch.target_heatmaps, heatmaps[[3, 1, 0]])
+    assert torch.equal(batch.condition_keypoints.nan_to_num(-9), data.keypoints[[0, 4, 2]].nan_to_num(-9))
+    assert torch.equal(batch.target_keypoints.nan_to_num(-9), data.keypoints[[3, 1, 0]].nan_to_num(-9))
 
 
 def test_flip_mirrors_both_images_and_swaps_sides() -> None:
     data = small_data()
-    batch = make_batch(data, torch.tensor([[0, 3], [4, 1]]), sigma=3.0, flip=torch.tensor([True, False]))
-    mirrored = render_heatmaps(flip_keypoints(data.keypoints, 8), (16, 8), 3.0)
+    batch = make_batch(data, torch.tensor([[0, 3], [4, 1]]), flip=torch.tensor([True, False]))
+    mirrored = flip_keypoints(data.keypoints, 8)
     assert torch.equal(to_uint8(batch.condition_image), torch.stack([data.images[0].flip(2), data.images[4]]))
     assert torch.equal(to_uint8(batch.target_image), torch.stack([data.images[3].flip(2), data.images[1]]))
-    assert torch.equal(batch.condition_heatmaps[0], mirrored[0])
-    assert torch.equal(batch.target_heatmaps[0], mirrored[3])
+    assert torch.equal(batch.condition_keypoints[0].nan_to_num(-9), mirrored[0].nan_to_num(-9))
+    assert torch.equal(batch.target_keypoints, torch.stack([mirrored[3], data.keypoints[1]]))
 
 
 def test_colors_change_alike_in_both_images_of_a_pair() -> None:
     data = small_data()
     colors = draw_colors(2, 0.3, torch.Generator().manual_seed(0))
-    batch = make_batch(data, torch.tensor([[0, 3], [4, 1]]), sigma=3.0, colors=colors)
+    batch = make_batch(data, torch.tensor([[0, 3], [4, 1]]), colors=colors)
     for images, rows in ((batch.condition_image, (0, 4)), (batch.target_image, (3, 1))):
         for index, row in enumerate(rows):
             matrix, offset = colors[index, :, :3], colors[index, :, 3:]

@@ -92,12 +92,12 @@ def test_time_budget_ends_the_run_with_the_learning_rate_at_zero(tmp_path: Path)
 
 
 def test_divergence_is_said_and_the_last_good_weights_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = pona.trainer.adversarial_loss
+    real = pona.objectives.adversarial.adversarial_loss
 
     def poisoned(score: torch.Tensor, *arguments: Any) -> torch.Tensor:
         return real(score, *arguments) * (float("nan") if (tmp_path / "g.pt").exists() else 1)
 
-    monkeypatch.setattr(pona.trainer, "adversarial_loss", poisoned)
+    monkeypatch.setattr(pona.objectives.adversarial, "adversarial_loss", poisoned)
     with pytest.raises(PoNAError, match=r"diverged before iteration 3: .*gan.* keeps the last good weights"):
         train_tiny(tmp_path / "g.pt")
     assert all(tensor.isfinite().all() for tensor in weights(tmp_path / "g.pt").values())
@@ -126,7 +126,9 @@ def test_weights_that_the_last_step_ruined_are_not_saved(
 def test_divergence_before_anything_was_saved_claims_no_good_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pona.trainer, "adversarial_loss", lambda score, *_: score.float().mean() * float("nan"))
+    monkeypatch.setattr(
+        pona.objectives.adversarial, "adversarial_loss", lambda score, *_: score.float().mean() * float("nan")
+    )
     with pytest.raises(PoNAError, match=r"diverged before iteration 1: .*not finite.*try a smaller") as caught:
         train_tiny(tmp_path / "g.pt")
     assert "keeps" not in str(caught.value)
@@ -164,7 +166,7 @@ def test_fp16_that_can_take_no_step_has_diverged(tmp_path: Path, monkeypatch: py
     def broken(score: torch.Tensor, real: bool, kind: str) -> torch.Tensor:
         return 1 + (0 * score).sqrt().mean()  # a number, and its gradient is none
 
-    monkeypatch.setattr(pona.trainer, "adversarial_loss", broken)
+    monkeypatch.setattr(pona.objectives.adversarial, "adversarial_loss", broken)
     with pytest.raises(PoNAError, match=r"diverged before iteration 20: gradients .*not finite"):
         train_tiny(tmp_path / "g.pt", replace(TINY, iterations=20, validate_every=20, precision="fp16"))
 

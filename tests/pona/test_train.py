@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from pona import PoNAError, PoseImages, load_checkpoint
+from pona.generators import generator_config
 from pona.train import PRESETS, TrainConfig, TrainProgress
 from tests.factories import RECORD, TINY, equal, kill_at, torchvision_layout, train_tiny, weights
 
@@ -51,7 +52,7 @@ def test_record_of_a_run(tmp_path: Path) -> None:
     assert out == tmp_path / "g.pt"
     checkpoint = load_checkpoint(tmp_path / "g.pt")
     training = checkpoint.training
-    assert checkpoint.config == config.generator_config()
+    assert checkpoint.config == generator_config(config)
     assert training["trained_on"] == RECORD
     wanted = {"preset": "mini", "iteration": 6, "iterations": 6, "finished": True, "batch_size": 4, "seed": 0}
     wanted |= {"perceptual": "vgg19-torchvision", "protocol": "strict", "weights": "moving average, decay 0.998"}

@@ -10,6 +10,7 @@ import torch
 
 from pona import PoNAGenerator, load_checkpoint
 from pona.checkpoint import read_torch
+from pona.generators import generator_config
 from pona.launch import launch
 from pona.trainer import Trainer
 from tests.factories import TINY, equal, interrupted, small_data, train_tiny, weights
@@ -35,7 +36,7 @@ def test_every_switch_trains(tmp_path: Path, change: dict[str, Any]) -> None:
     config = replace(TINY, iterations=2, **change)
     data = small_data(6, 32, 16)
     train_tiny(tmp_path / "g.pt", config, data=data, validation=data)
-    assert load_checkpoint(tmp_path / "g.pt").config == config.generator_config()
+    assert load_checkpoint(tmp_path / "g.pt").config == generator_config(config)
 
 
 def test_fp16_scales_its_losses_and_trains_as_fp32_does(tmp_path: Path) -> None:
@@ -57,7 +58,7 @@ def test_colour_jitter_changes_what_is_seen_not_what_is_drawn() -> None:
         Trainer(processes, replace(config, color_jitter=strength), small_data(), None).draw_batch()
         for strength in (0.0, 0.3)
     ]
-    assert torch.equal(batches[0].target_heatmaps, batches[1].target_heatmaps)
+    assert torch.equal(batches[0].target_keypoints, batches[1].target_keypoints)
     assert not torch.allclose(batches[0].target_image, batches[1].target_image, atol=0.05)
 
 
@@ -69,7 +70,7 @@ def test_dropout_is_the_training_s_not_the_network_s(tmp_path: Path) -> None:
         block = trainer.generator.module.blocks[0].image_conv1.train()
         x = torch.ones(2, 16, 4, 2)
         batch[dropout] = [block(x), block(x)]
-        assert trainer.average.config == config.generator_config()
+        assert trainer.average.config == generator_config(config)
     assert torch.equal(*batch[False]) and not torch.equal(*batch[True])
 
 
@@ -91,7 +92,7 @@ def test_average_follows_the_weights_slowly(tmp_path: Path) -> None:
         train_tiny(tmp_path / f"{name}.pt", replace(TINY, ema=ema, iterations=1))
     # After one step the average has taken 9/10 of the way from the start to the last weights.
     torch.manual_seed(0)
-    first = PoNAGenerator.from_config(TINY.generator_config()).state_dict()["decoder.7.weight"]
+    first = PoNAGenerator.from_config(generator_config(TINY)).state_dict()["decoder.7.weight"]
     last = weights(tmp_path / "last.pt")["decoder.7.weight"]
     torch.testing.assert_close(
         weights(tmp_path / "average.pt")["decoder.7.weight"], first + 0.9 * (last - first), rtol=2e-3, atol=1e-5

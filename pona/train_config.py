@@ -1,14 +1,10 @@
-"""The configuration of a training run, and three presets."""
+"""The configuration of a training run; presets stand with their generators."""
 
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from pona.architectures import ARCHITECTURES
 from pona.errors import PoNAError
-from pona.generate import PRECISIONS
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+from pona.precision import PRECISIONS
 
 
 @dataclass(frozen=True)
@@ -23,7 +19,7 @@ class TrainConfig:
     """
 
     preset: str = "market"  # where the values come from, for the record
-    architecture: str = "PoNAGenerator"  # generator: a name in pona.architectures
+    architecture: str = "PoNAGenerator"  # generator: the name of its class, see pona.generators
     width: int = 64  # generator: channels after its first convolution
     blocks: int = 3  # generator: 1-5 in Table III
     norm: str = "batch"  # generator and discriminators: "batch" or "instance"
@@ -33,7 +29,7 @@ class TrainConfig:
     dropout: bool = True  # in the generator's blocks, 0.5 while it trains; no part of its architecture
     sigma: float | None = 6.0  # heatmaps, pixels; None = one-pixel impulses, as in the authors' DeepFashion code
     discriminator_width: int = 64  # channels after the first convolution; 0 = no discriminators
-    discriminator_variant: str = "code"  # "code" (spectral norm, ReLU) or "paper" (self-attention, LeakyReLU 0.2)
+    discriminator_variant: str = "code"  # "code", "paper" or "plain": see `Discriminator`
     discriminator_norm: str | None = None  # "batch", "instance" or "none"; None = as in the generator
     adversarial: str = "bce"  # "bce" or "lsgan"
     gan_weight: float = 5.0  # eq. 8, lambda 1: for the mean of the two discriminators' terms, and for their own losses
@@ -56,6 +52,7 @@ class TrainConfig:
     ema: float = 0.0  # decay of the generator's moving average per iteration; 0 = save the last weights
     precision: str = "auto"  # "fp32", "bf16", "fp16" (losses scaled), or "auto" = bf16 where it is faster
     initialisation: str = "code"  # "code" (as the authors': `pona.layers.initialise`) or "normal" (see `Discriminator`)
+    method: Mapping[str, float] = field(default_factory=dict)  # of the generator and its objective: what others lack
     seed: int = 0  # of weights, pairs and dropout
     half: bool = False  # store the weights in half precision
     log_every: int = 50  # iterations
@@ -63,9 +60,6 @@ class TrainConfig:
     validation_pairs: int = 256  # evenly spaced among the held-out pairs
 
     def __post_init__(self) -> None:
-        if self.architecture not in ARCHITECTURES:
-            raise PoNAError(f"architecture is {self.architecture!r}, expected one of {', '.join(ARCHITECTURES)}")
-        self.generator_config()
         positive = ("batch_size", "log_every", "validate_every", "validation_pairs", "learning_rate")
         optional = [name for name in ("iterations", "minutes", "rate_steps") if getattr(self, name) is not None]
         for name in (*positive, *optional):
@@ -79,7 +73,7 @@ class TrainConfig:
             "perceptual": ("required", "optional", "none"),
             "precision": PRECISIONS,
             "adversarial": ("bce", "lsgan"),
-            "discriminator_variant": ("code", "paper"),
+            "discriminator_variant": ("code", "paper", "plain"),
             "initialisation": ("code", "normal"),
             "discriminator_norm": (None, "batch", "instance", "none"),
         }
@@ -90,49 +84,3 @@ class TrainConfig:
             raise PoNAError(f"decay is {self.decay} and ema {self.ema}, expected shares of 1")
         if not 0 <= self.color_jitter <= 1:
             raise PoNAError(f"color_jitter is {self.color_jitter}, expected 0 (none) to 1 (any hue)")
-
-    def generator_config(self) -> "DataclassInstance":
-        """The configuration of the generator to train: fields of the same name are taken from this one."""
-        config_class = ARCHITECTURES[self.architecture].config_class
-        shared = {field.name for field in fields(config_class)} & {field.name for field in fields(self)}
-        return config_class(**{name: getattr(self, name) for name in shared})
-
-
-_MARKET = TrainConfig()
-
-PRESETS: dict[str, TrainConfig] = {
-    "market": _MARKET,
-    "deepfashion": replace(
-        _MARKET,
-        preset="deepfashion",
-        norm="instance",
-        sigma=None,
-        adversarial="lsgan",
-        l1_weight=1.0,
-        perceptual_weight=1.0,
-        batch_size=7,
-        iterations=400_400,  # 700 epochs of 572; in the authors' code the last batch of an epoch has 3 pairs
-        pool_size=0,
-    ),
-    # For about an hour on two CPU cores. Differences from the paper are for speed, or because the run is short.
-    "mini": replace(
-        _MARKET,
-        preset="mini",
-        width=24,
-        discriminator_width=16,
-        discriminator_norm="none",  # with BN (see `Discriminator`) they still guess after 1,000 iterations
-        gan_weight=1.0,  # such discriminators learn fast: at 5 they drive the generator away from the true image
-        perceptual="optional",
-        batch_size=16,
-        iterations=4_000,
-        dropout=False,  # which would take a quarter more iterations for the same L1 on unseen people
-        decay=0.5,
-        rate_steps=None,
-        initialisation="normal",  # with which the values here were chosen
-        attention_rate=20.0,  # gammas grow slowly: 87,500 iterations are enough for them, a short run is not
-        flip=True,
-        ema=0.998,
-        half=True,
-        validate_every=250,
-    ),
-}

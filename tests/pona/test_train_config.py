@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from pona import GeneratorConfig, PoNAError
-from pona.presets import PRESETS, TrainConfig
+from pona.generators import generator_config
+from pona.generators.pona import PRESETS
 from pona.run import rate_factor
+from pona.train_config import TrainConfig
 
 
 def test_presets_are_the_papers() -> None:
@@ -37,7 +39,7 @@ def test_learning_rate_of_each_of_the_authors_epochs(preset: str) -> None:
 def test_the_generators_configuration_is_that_of_the_run() -> None:
     config = TrainConfig(width=8, blocks=2, norm="instance", fusion="tail", cross_attention=False, sigma=None)
     expected = GeneratorConfig(width=8, blocks=2, norm="instance", fusion="tail", cross_attention=False, sigma=None)
-    assert config.generator_config() == expected
+    assert generator_config(config) == expected
 
 
 @pytest.mark.parametrize(
@@ -51,4 +53,4 @@ def test_the_generators_configuration_is_that_of_the_run() -> None:
 )  # fmt: skip
 def test_wrong_configuration_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(PoNAError, match="expected"):
-        TrainConfig(**wrong)
+        generator_config(TrainConfig(**wrong))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 import pytest
@@ -9,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from pona import PoNAError, PoNAGenerator, fold_norms, generate_images, load_checkpoint, save_checkpoint
-from pona.architectures import ARCHITECTURES, architecture_of
 from pona.generate import check_size
-from pona.interface import Generator
+from pona.generators import GENERATORS, architecture_of, generator_class
+from pona.generators.generator import Generator
 from pona.profiling import count_macs, count_parameters, measure
 from pona.train import TrainProgress, train
 from pona.validation import Validation
@@ -31,6 +32,7 @@ class TintedCopy(Generator[TintConfig]):
 
     config_class = TintConfig
     size_multiple = 8
+    presets = MappingProxyType({"mini": replace(TINY, architecture="TintedCopy")})
 
     def __init__(self, config: TintConfig) -> None:
         super().__init__()
@@ -41,33 +43,31 @@ class TintedCopy(Generator[TintConfig]):
     def from_config(cls, config: TintConfig) -> Self:
         return cls(config)
 
-    def forward(self, condition_image: Tensor, condition_heatmaps: Tensor, target_heatmaps: Tensor) -> Tensor:
-        return (condition_image + self.config.strength * self.tint(condition_image)).clamp(-1, 1)
+    def prepare(
+        self, condition_images: Tensor, condition_keypoints: Tensor, target_keypoints: Tensor
+    ) -> tuple[Tensor, ...]:
+        return (condition_images,)
 
-    def generate(
-        self,
-        condition_images: Tensor,
-        condition_keypoints: Tensor,
-        target_keypoints: Tensor,
-        of: Tensor | None = None,
-    ) -> Tensor:
-        tinted = self(condition_images, condition_keypoints, target_keypoints)
-        return tinted if of is None else tinted[of]
+    def forward(self, condition_image: Tensor) -> Tensor:
+        return (condition_image + self.config.strength * self.tint(condition_image)).clamp(-1, 1)
 
 
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> TintedCopy:
-    monkeypatch.setitem(ARCHITECTURES, "TintedCopy", TintedCopy)
+    monkeypatch.setitem(GENERATORS, "tinted", TintedCopy)
     torch.manual_seed(0)
     return wake(TintedCopy(TintConfig(0.25)))
 
 
 def test_the_table_names_its_classes() -> None:
-    assert ARCHITECTURES["PoNAGenerator"] is PoNAGenerator
-    for name, architecture in ARCHITECTURES.items():
-        assert name == architecture.__name__
-        generator = architecture.from_config(architecture.config_class())
-        assert architecture_of(generator) == name and generator.config == architecture.config_class()
+    assert GENERATORS["pona"] is PoNAGenerator
+    for kind in GENERATORS.values():
+        with torch.device("meta"):
+            generator = kind.from_config(kind.config_class())
+        assert generator_class(architecture_of(generator)) is kind and generator.config == kind.config_class()
+        assert set(kind.presets) <= {"market", "deepfashion", "mini"} and "mini" in kind.presets
+        for preset, config in kind.presets.items():
+            assert config.preset == preset and generator_class(config.architecture) is kind
 
 
 def test_a_checkpoint_gives_back_class_configuration_and_weights(toy: TintedCopy, tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_checkpoint_gives_back_class_configuration_and_weights(toy: TintedCopy
 
 def test_a_class_outside_of_the_table_is_refused_by_name(tmp_path: Path) -> None:
     toy = TintedCopy(TintConfig())
-    with pytest.raises(PoNAError, match=r"TintedCopy.*ARCHITECTURES"):
+    with pytest.raises(PoNAError, match=r"TintedCopy.*GENERATORS"):
         save_checkpoint(tmp_path / "toy.pt", toy, toy.config, {})
     assert not list(tmp_path.iterdir())
 
@@ -91,7 +91,7 @@ def test_a_class_outside_of_the_table_is_refused_by_name(tmp_path: Path) -> None
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
 def test_images_are_the_same_at_any_batch_size_and_folded(toy: TintedCopy, batch_size: int, folded: bool) -> None:
     data = small_data(8, 32, 16)
-    expected = toy(data.images / 127.5 - 1, data.keypoints, data.keypoints)
+    expected = toy(data.images / 127.5 - 1)
     generator = fold_norms(toy) if folded else toy
     assert folded != any(isinstance(module, nn.BatchNorm2d) for module in generator.modules())
     parts = [

@@ -1,16 +1,18 @@
 """The PoNA generator: two encoders, pose-guided non-local attention blocks, one decoder."""
 
-from dataclasses import asdict, dataclass
-from typing import Self
+from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
 from pona.attention import CrossAttention, SelfAttention
 from pona.errors import PoNAError
-from pona.interface import Generator
+from pona.generators.generator import Generator
 from pona.keypoints import render_heatmaps
 from pona.layers import HalfDropout, initialise, norm_layer
+from pona.objectives.adversarial import AdversarialObjective
+from pona.train_config import TrainConfig
 
 IMAGE_CHANNELS = 3
 POSE_CHANNELS = 2 * 18  # condition and target heatmaps
@@ -41,6 +43,54 @@ class GeneratorConfig:
             raise PoNAError(f"blocks is {self.blocks}, expected at least 1")
 
 
+_MARKET = TrainConfig()
+
+PRESETS: dict[str, TrainConfig] = {
+    "market": _MARKET,
+    "deepfashion": replace(
+        _MARKET,
+        preset="deepfashion",
+        norm="instance",
+        sigma=None,
+        adversarial="lsgan",
+        l1_weight=1.0,
+        perceptual_weight=1.0,
+        batch_size=7,
+        iterations=400_400,  # 700 epochs of 572; in the authors' code the last batch of an epoch has 3 pairs
+        pool_size=0,
+    ),
+    # For about an hour on two CPU cores. Differences from the paper are for speed, or because the run is short.
+    "mini": replace(
+        _MARKET,
+        preset="mini",
+        width=24,
+        discriminator_width=16,
+        discriminator_norm="none",  # with BN (see `Discriminator`) they still guess after 1,000 iterations
+        gan_weight=1.0,  # such discriminators learn fast: at 5 they drive the generator away from the true image
+        perceptual="optional",
+        batch_size=16,
+        iterations=4_000,
+        dropout=False,  # which would take a quarter more iterations for the same L1 on unseen people
+        decay=0.5,
+        rate_steps=None,
+        initialisation="normal",  # with which the values here were chosen
+        attention_rate=20.0,  # gammas grow slowly: 87,500 iterations are enough for them, a short run is not
+        flip=True,
+        ema=0.998,
+        half=True,
+        validate_every=250,
+    ),
+}
+
+
+class PoseInputs(NamedTuple):
+    """What PoNA and PATN work on; channels last."""
+
+    condition_image: Tensor  # B x 3 x H x W, -1..1
+    condition_heatmaps: Tensor  # B x 18 x H x W, 0..1
+    target_heatmaps: Tensor  # B x 18 x H x W, 0..1
+
+
 class PoNAGenerator(Generator[GeneratorConfig]):
     """Generates the person of the condition image in the target pose (Li et al., PoNA, IEEE TIP 2020, section III).
 
@@ -49,6 +99,8 @@ class PoNAGenerator(Generator[GeneratorConfig]):
 
     config_class = GeneratorConfig
     size_multiple = 4
+    presets = PRESETS
+    objective = AdversarialObjective
 
     def __init__(
         self,
@@ -66,18 +118,22 @@ class PoNAGenerator(Generator[GeneratorConfig]):
         self.config = GeneratorConfig(
             width, blocks, norm, fusion, self_attention, cross_attention, block_norm=block_norm, sigma=sigma
         )
-        self.image_encoder = _encoder(IMAGE_CHANNELS, width, norm)
-        self.pose_encoder = _encoder(POSE_CHANNELS, width, norm)
+        self.image_encoder = encoder(IMAGE_CHANNELS, width, norm)
+        self.pose_encoder = encoder(POSE_CHANNELS, width, norm)
         self.blocks = nn.ModuleList(
             PoNABlock(4 * width, block_norm or norm, fusion, self_attention, cross_attention) for _ in range(blocks)
         )
-        self.decoder = _decoder(width, norm)
+        self.decoder = decoder(width, norm)
         self.apply(initialise)
 
     @classmethod
     def from_config(cls, config: GeneratorConfig) -> Self:
         """Builds a generator with fresh weights."""
         return cls(**asdict(config))
+
+    def prepare(self, condition_images: Tensor, condition_keypoints: Tensor, target_keypoints: Tensor) -> PoseInputs:
+        """See `Generator.prepare`: heatmaps of both poses."""
+        return pose_inputs(condition_images, condition_keypoints, target_keypoints, self.config.sigma)
 
     def forward(self, condition_image: Tensor, condition_heatmaps: Tensor, target_heatmaps: Tensor) -> Tensor:
         """Generates images.
@@ -118,6 +174,15 @@ class PoNAGenerator(Generator[GeneratorConfig]):
             image_code, pose_code = block(image_code, pose_code, updated)
             updated = None
         return self.decoder(image_code)
+
+
+def pose_inputs(
+    condition_images: Tensor, condition_keypoints: Tensor, target_keypoints: Tensor, sigma: float | None
+) -> PoseInputs:
+    """Images with the heatmaps of both poses; sigma in pixels, None = impulses."""
+    size = (condition_images.shape[2], condition_images.shape[3])
+    condition, target = (render_heatmaps(poses, size, sigma) for poses in (condition_keypoints, target_keypoints))
+    return PoseInputs(*(x.contiguous(memory_format=torch.channels_last) for x in (condition_images, condition, target)))
 
 
 class PoNABlock(nn.Module):
@@ -185,7 +250,7 @@ def double_conv(channels: int, out_channels: int, norm: str) -> nn.Sequential:
     )
 
 
-def _encoder(channels: int, width: int, norm: str) -> nn.Sequential:
+def encoder(channels: int, width: int, norm: str) -> nn.Sequential:
     """B x channels x H x W -> B x 4 width x H/4 x W/4."""
     bias = norm == "instance"
     return nn.Sequential(
@@ -202,7 +267,7 @@ def _encoder(channels: int, width: int, norm: str) -> nn.Sequential:
     )
 
 
-def _decoder(width: int, norm: str) -> nn.Sequential:
+def decoder(width: int, norm: str) -> nn.Sequential:
     """B x 4 width x H/4 x W/4 -> B x 3 x H x W, -1..1."""
     bias = norm == "instance"
     return nn.Sequential(

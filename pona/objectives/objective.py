@@ -1,0 +1,51 @@
+"""The training of a generator by comparison with the true image, and what other objectives build on."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pona.train_config import TrainConfig
+
+if TYPE_CHECKING:
+    from pona.data import Batch
+    from pona.trainer import Trainer
+
+
+class Objective:
+    """L1, perceptual and identity loss. Methods with more, such as discriminators, derive from it.
+
+    One for each process of a run. It holds no tensors: the trainer has networks, optimisers, image pools and their
+    state.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+
+    def discriminators(self) -> dict[str, nn.Module]:
+        """New discriminators, by name; each gets an optimiser and an image pool."""
+        return {}
+
+    def step(self, trainer: "Trainer") -> dict[str, Tensor]:
+        """One iteration, all updates included; returns the losses, detached."""
+        batch = trainer.draw_batch()
+        generated, _ = trainer.generate(batch)
+        losses = {"l1": F.l1_loss(generated, batch.target_image)} | self.feature_losses(trainer, generated, batch)
+        trainer.update_generator(self.weighted(losses))
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def feature_losses(self, trainer: "Trainer", generated: Tensor, batch: "Batch") -> dict[str, Tensor]:
+        """The losses between features of generated and true image that the run has: perceptual, identity."""
+        losses = {}
+        with trainer.fabric.autocast():
+            if trainer.perceptual is not None:
+                losses["perceptual"] = trainer.perceptual(generated, batch.target_image)
+            if trainer.identity is not None:
+                losses["identity"] = trainer.identity(generated, batch.target_image)
+        return losses
+
+    def weighted(self, losses: Mapping[str, Tensor]) -> Tensor:
+        """The sum of the losses, each times its weight in the configuration: `l1` times `l1_weight`."""
+        return torch.stack([getattr(self.config, f"{name}_weight") * loss for name, loss in losses.items()]).sum()

@@ -1,0 +1,120 @@
+"""What holds for every generator of the table: training, resume, checkpoints, missing joints, batches."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pona import PoseImages, fold_norms, generate_images, load_checkpoint
+from pona.data import to_float
+from pona.generators import GENERATORS, generator_config
+from pona.generators.generator import Generator
+from pona.profiling import count_macs
+from pona.train import TrainConfig, TrainProgress, train
+from tests.factories import RECORD, STANDING, kill_at, weights
+
+NAMES = list(GENERATORS)
+SIZE = (64, 32)
+
+
+def tiny(name: str) -> TrainConfig:
+    """The preset mini, as small as it gets."""
+    return replace(
+        GENERATORS[name].presets["mini"], width=4, blocks=1, discriminator_width=4, batch_size=4, iterations=6,
+        log_every=1, validate_every=3, perceptual="none", precision="fp32", half=False,
+    )  # fmt: skip
+
+
+def new(name: str) -> Generator:
+    config = tiny(name)
+    torch.manual_seed(0)
+    return GENERATORS[name].from_config(generator_config(config)).eval()
+
+
+def poses(count: int, seed: int = 0) -> Tensor:
+    """Standing people of 64 x 32 pixels who move their arms and legs."""
+    random = np.random.default_rng(seed)
+    moved = STANDING / 2 + random.normal(0, 3, (count, 18, 2))
+    return torch.from_numpy(moved.round().clip(1, [SIZE[1] - 2, SIZE[0] - 2])).float()
+
+
+def dressed(count: int = 4, images: int = 4) -> PoseImages:
+    """People of one colour each, who are where their joints are, before a grey wall."""
+    keypoints = poses(count * images)
+    pictures = torch.full((count * images, 3, *SIZE), 120, dtype=torch.uint8)
+    random = torch.Generator().manual_seed(1)
+    colours = torch.randint(256, (count, 3), generator=random, dtype=torch.uint8)
+    for row, pose in enumerate(keypoints.round().int()):
+        for x, y in pose.tolist():
+            pictures[row, :, max(0, y - 3) : y + 4, max(0, x - 2) : x + 3] = colours[row // images][:, None, None]
+    rows = range(count * images)
+    pairs = [(a, b) for a in rows for b in rows if a != b and a // images == b // images]
+    return PoseImages(pictures, keypoints, torch.tensor(pairs))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_learns_and_follows_person_and_pose(name: str, tmp_path: Path) -> None:
+    data, reports = dressed(), list[TrainProgress]()
+    changes = {"width": 8, "gan_weight": 0.0, "iterations": 100, "validate_every": 100, "learning_rate": 0.003}
+    config = replace(tiny(name), ema=0.9, **changes)  # type: ignore[arg-type]
+    train(data, config, tmp_path / "g.pt", trained_on=RECORD, device="cpu", progress=reports.append)
+    assert reports[-1].losses["l1"] < 0.7 * reports[0].losses["l1"]
+    generator = load_checkpoint(tmp_path / "g.pt").generator
+    conditions, targets = data.pairs[::3].T
+    shuffled = torch.randperm(len(targets), generator=torch.Generator().manual_seed(0))
+
+    def loss(people: Tensor, places: Tensor) -> float:
+        images = generate_images(generator, data.images[people], data.keypoints[people], data.keypoints[places])
+        return float((to_float(images) - to_float(data.images[targets])).abs().mean())
+
+    assert loss(conditions, targets) < loss(conditions, targets[shuffled])
+    assert loss(conditions, targets) < loss(conditions[shuffled], targets)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_resume_is_exact(name: str, tmp_path: Path) -> None:
+    data, config = dressed(2), tiny(name)
+    train(data, config, tmp_path / "whole.pt", trained_on=RECORD, device="cpu")
+    with pytest.raises(OSError, match="killed"):
+        train(data, config, tmp_path / "cut.pt", trained_on=RECORD, device="cpu", progress=kill_at(5))
+    train(data, config, tmp_path / "cut.pt", trained_on=RECORD, device="cpu")
+    whole, cut = weights(tmp_path / "whole.pt"), weights(tmp_path / "cut.pt")
+    assert all(torch.equal(tensor, cut[key]) for key, tensor in whole.items())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_images_do_not_depend_on_their_batch(name: str) -> None:
+    generator, data = new(name), dressed(2)
+    of = torch.tensor([3, 3, 0, 5, 3])
+    targets = poses(5, seed=2)
+    together = generate_images(generator, data.images[of], data.keypoints[of], targets, precision="fp32").int()
+    shared = generate_images(generator, data.images, data.keypoints, targets, of=of, precision="fp32").int()
+    alone = torch.cat(
+        [
+            generate_images(generator, data.images[[row]], data.keypoints[[row]], pose[None], precision="fp32")
+            for row, pose in zip(of.tolist(), targets, strict=True)
+        ]
+    ).int()
+    folded = generate_images(fold_norms(generator), data.images[of], data.keypoints[of], targets, precision="fp32")
+    for other in (shared, alone, folded.int()):
+        assert (other - together).abs().max() <= 1
+    assert together.float().std() > 1 and count_macs(generator, SIZE) > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_missing_joint_breaks_an_image(name: str) -> None:
+    generator, data = new(name), dressed(1, 2)
+    targets, conditions = poses(40, seed=3), data.keypoints[:1].repeat(40, 1, 1)
+    for joint in range(18):
+        targets[joint, joint] = float("nan")
+        conditions[18 + joint, joint] = float("nan")
+    targets[36], conditions[37] = float("nan"), float("nan")  # nobody
+    targets[38, [2, 5, 8, 11]] = targets[38, [2]].clone()  # a torso of one point
+    targets[39, 5], targets[39, 11] = targets[39, 2].clone(), targets[39, 8].clone()  # seen exactly from the side
+    image = to_float(data.images[:1]).expand(40, -1, -1, -1)
+    with torch.no_grad():
+        generated = generator.generate(image, conditions, targets)
+    assert generated.isfinite().all() and generated.abs().max() <= 1
