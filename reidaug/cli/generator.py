@@ -17,7 +17,7 @@ def train(
     tensorboard: Annotated[bool, Option("Also write TensorBoard files to OUT.tensorboard/.", panel=WATCH)] = False,
     json: Json = False,
 ) -> None:
-    """Train a PoNA generator; run again after an interruption, and it continues.
+    """Train a generator; run again after an interruption, and it continues.
 
     Protocol `paper` trains on all training images, including those that a study removes. With --portion (protocol
     `strict`) it sees only the kept images of that portion. The checkpoint records what it saw, and tables report it.
@@ -71,7 +71,9 @@ def score(
 
 @command
 def profile(*, request: ProfileRequest, json: Json = False) -> None:
-    """Measure what a generator costs, as in the paper's Table II: parameters, multiply-adds, speed and memory.
+    """Measure what generators cost, as in the paper's Table II: parameters, multiply-adds, speed and memory.
+
+    Of a trained one (--ckpt), or of a method as it is built (--generator).
 
     "fp32 eager" is the network as it was trained; "fast" is what `reidaug synthesize` does: BN folded into the
     convolutions, channels last, bf16 where the device is faster with it; "fast, one person" is the same for several
@@ -79,9 +81,9 @@ def profile(*, request: ProfileRequest, json: Json = False) -> None:
 
     Times start from images and keypoints on the device: they include rendering the heatmaps, but not reading images.
     """
-    from reidaug.cli.render import profile_table, profile_values
-    from reidaug.synthesis.profile import profile_generator
+    from reidaug.cli.render import profile_tables, profile_values
+    from reidaug.synthesis.profile import profile_generators
 
     with progress("measuring") as advance:
-        measured = profile_generator(request, advance)
-    show(profile_table(measured), profile_values(measured), json)
+        measured = profile_generators(request, advance)
+    show(profile_tables(measured), profile_values(measured), json)

@@ -69,9 +69,15 @@ def doctor_values(checks: Sequence[Check]) -> dict[str, object]:
     return {"ok": all(check.ok for check in checks), "checks": rows}
 
 
-def profile_table(profile: Profile) -> RenderableType:
+def profile_tables(profiles: Sequence[Profile]) -> RenderableType:
+    """A table for each generator."""
+    return Group(*map(_profile_table, profiles))
+
+
+def _profile_table(profile: Profile) -> RenderableType:
     """A row for each size, batch and way; `times` is the speed relative to fp32 eager."""
-    title = f"{profile.checkpoint.name}: {profile.parameters / 1e6:,.2f} M parameters; {profile.device}"
+    printed = f" (as the paper prints: {profile.printed})" if profile.printed else ""
+    title = f"{profile.label}: {profile.parameters / 1e6:,.2f} M parameters{printed}; {profile.device}"
     table = Table(title=title, title_justify="left", title_style="bold")
     for name in ("size", "GMACs", "batch", "way", "ms/image", "images/s", "times", "memory MiB"):
         table.add_column(name, justify="left" if name == "way" else "right")
@@ -90,10 +96,16 @@ def profile_table(profile: Profile) -> RenderableType:
     return table
 
 
-def profile_values(profile: Profile) -> dict[str, object]:
+def profile_values(profiles: Sequence[Profile]) -> dict[str, object]:
+    """For `--json`."""
+    return {"generators": [_profile_values(profile) for profile in profiles]}
+
+
+def _profile_values(profile: Profile) -> dict[str, object]:
     rows = [
         {**asdict(cost), "macs": profile.macs[cost.size], "images_per_second": cost.images_per_second}
         for cost in profile.costs
     ]
-    whole = {"checkpoint": str(profile.checkpoint), "parameters": profile.parameters, "device": profile.device}
+    counts = {"parameters": profile.parameters, "printed_parameters": profile.printed}
+    whole = {"generator": profile.label, **counts, "device": profile.device}
     return {**whole, "rows": rows}

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from reidaug.core.options import DEFAULT_STUDY, Checkpoint, Copy, DataRoot, Device, Option, Precision, Seed, StudyFolder
+from reidaug.core.options import DEFAULT_STUDY, Copy, DataRoot, Device, Option, Precision, Seed, StudyFolder
 
 WATCH = "Reports"
 _network = partial(Option, panel="Generator (ablations: Tables III-V)")
@@ -158,9 +158,20 @@ class SynthesisOptions:
 
 @dataclass(frozen=True)
 class ProfileRequest:
-    """Which generator to measure, and how."""
+    """Which generators to measure, and how."""
 
-    checkpoint: Checkpoint
+    checkpoints: Annotated[
+        tuple[Path, ...],
+        Option("A generator that `reidaug train` wrote, or `shipped`; may be repeated.", flag="--ckpt"),
+    ] = ()
+    generators: Annotated[
+        tuple[str, ...],
+        Option("A method with random weights; may be repeated.", flag="--generator"),
+    ] = ()
+    preset: Annotated[
+        Literal["market", "deepfashion", "mini"],
+        Option("Of --generator: the size of its network. The paper's Table II is of deepfashion."),
+    ] = "market"
     sizes: Annotated[
         tuple[str, ...],
         Option("HEIGHTxWIDTH in pixels; may be repeated. Without it: 128x64 and 256x176.", flag="--size"),

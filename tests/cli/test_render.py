@@ -13,7 +13,7 @@ from reidaug.cli.render import (
     doctor_values,
     inspection_table,
     inspection_values,
-    profile_table,
+    profile_tables,
     profile_values,
 )
 from reidaug.core.records import to_json
@@ -54,21 +54,22 @@ def test_speed_is_relative_to_the_eager_way_of_the_same_size_and_batch() -> None
         Cost("fast", small, 2, 2.0, 3 * 2**20),
         Cost("eager", large, 2, 4.0, 0),
     ]
-    profile = Profile(Path("a/pona.pt"), 34_347_340, {small: 1_500_000_000, large: 0}, costs, "a CPU")
-    title, *lines = lines_of(profile_table(profile))
-    assert title == "pona.pt: 34.35 M parameters; a CPU"
+    profile = Profile("pona.pt", 34_347_340, "34.33 M", {small: 1_500_000_000, large: 0}, costs, "a CPU")
+    title, *lines = lines_of(profile_tables([profile]))
+    assert title == "pona.pt: 34.35 M parameters (as the paper prints: 34.33 M); a CPU"
     assert [cells_of(line) for line in lines if " x " in line] == [
         ["32 x 16", "1.50", "2", "eager", "8.00", "125.0", "1.00", "-"],
         ["32 x 16", "1.50", "2", "fast", "2.00", "500.0", "4.00", "3"],
         ["64 x 32", "0.00", "2", "eager", "4.00", "250.0", "1.00", "0"],
     ]
-    rows: list[dict[str, Any]] = profile_values(profile)["rows"]
+    values: Any = profile_values([profile])
+    rows = values["generators"][0]["rows"]
     assert [(row["macs"], row["images_per_second"]) for row in rows] == [
         (1_500_000_000, 125),
         (1_500_000_000, 500),
         (0, 250),
     ]
-    to_json(profile_values(profile))
+    to_json(values)
 
 
 def test_a_check_that_failed_is_marked_with_what_to_do() -> None:
