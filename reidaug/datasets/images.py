@@ -11,23 +11,30 @@ from reidaug.core.threads import in_threads
 
 
 def read_image(path: Path) -> np.ndarray:
-    """Decode an image.
+    """Decode an image, of any mode as the baseline reads it (`reid_baseline.modes.to_rgb`).
 
     Returns:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        ReidAugError: it is absent, truncated or not an image; the message names the file.
+        ReidAugError: it is absent, truncated, not an image, or of a mode without a known white; the message names the
+            file.
     """
     try:
         with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
+            return np.asarray(image if image.mode == "RGB" else _to_rgb(image))
     except FileNotFoundError:
         raise ReidAugError(f"no such image: {path}") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ReidAugError(
             f"cannot read the image {path}: {str(error).splitlines()[0]}; replace or remove it"
         ) from None
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    from reid_baseline.modes import to_rgb  # loads torch, which RGB does not need
+
+    return to_rgb(image)
 
 
 def read_images(paths: Sequence[Path], size: tuple[int, int] | None = None) -> np.ndarray:
