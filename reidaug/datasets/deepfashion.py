@@ -87,8 +87,7 @@ def crop_keypoints(annotations: Annotations, path: Path, shift: int) -> tuple[An
         ReidAugError: a joint lies outside even the 256 x 256 image.
     """
     height, width = IMAGE_SIZE
-    left = -BORDER - shift
-    count_outside(annotations, path, (left, left + FULL_WIDTH), height)
+    count_outside(annotations, path, (height, FULL_WIDTH), -BORDER - shift)
     keypoints = annotations.keypoints + np.array([shift, 0], dtype=np.float32)
     pixel = np.rint(keypoints)  # NaN where missing
     outside = ((pixel < 0) | (pixel > (width - 1, height - 1))).any(axis=2)

@@ -1,6 +1,7 @@
 """Decode image files, one by one or in threads."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,25 @@ def read_image(path: Path) -> np.ndarray:
         ReidAugError: it is absent, truncated, not an image, or of a mode without a known white; the message names the
             file.
     """
+    with _opened(path) as image:
+        return np.asarray(image if image.mode == "RGB" else _to_rgb(image))
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """(height, width) in pixels, without decoding the image.
+
+    Raises:
+        ReidAugError: it is absent or not an image; the message names the file.
+    """
+    with _opened(path) as image:
+        return image.height, image.width
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
-            return np.asarray(image if image.mode == "RGB" else _to_rgb(image))
+            yield image
     except FileNotFoundError:
         raise ReidAugError(f"no such image: {path}") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

@@ -177,7 +177,7 @@ def _keypoint_problems(
         if name not in names:
             problems.append(Problem("no-image", "note", path.name, f"{name} has a row, but there is no such image"))
     try:
-        count_outside(annotations, path, (0, size[1]), size[0])
+        count_outside(annotations, path, size)
     except ReidAugError as error:
         problems.append(Problem("joint-outside", "error", path.name, str(error)))
     return annotations, problems

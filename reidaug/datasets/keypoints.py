@@ -15,6 +15,9 @@ import numpy as np
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import atomic_write
 from reidaug.core.fingerprint import fingerprint
+from reidaug.core.threads import in_threads
+from reidaug.datasets.dataset import Image
+from reidaug.datasets.images import image_size
 
 SLACK = 5  # pixels by which an estimated joint may lie outside its image
 
@@ -118,6 +121,22 @@ def read_annotations(path: Path) -> Annotations:
     return annotations
 
 
+def read_annotations_of(path: Path, images: Sequence[Image]) -> Annotations:
+    """Read the keypoints of some images, and check that they can belong to them; images are not decoded.
+
+    Returns:
+        The rows of these images, in file order; there may be none.
+
+    Raises:
+        ReidAugError: as `read_annotations` and `count_outside`, or an image whose size cannot be read.
+    """
+    paths = {image.name: image.path for image in images}
+    annotations = read_annotations(path).only(paths)
+    sizes = in_threads(lambda name: image_size(paths[name]), annotations.names)
+    count_outside(annotations, path, np.array(sizes, dtype=np.int64).reshape(-1, 2))
+    return annotations
+
+
 def write_annotations(path: Path, names: Iterable[str], keypoints: np.ndarray) -> None:
     """Write a keypoint CSV in the public format, whole or not at all; arguments and errors as `format_annotations`.
 
@@ -213,7 +232,9 @@ def _plain(value: np.float32) -> float | int:
     return int(value) if value == int(value) else float(str(value))
 
 
-def count_outside(annotations: Annotations, path: Path, columns: tuple[int, int], height: int) -> int:
+def count_outside(
+    annotations: Annotations, path: Path, size: tuple[int, int] | np.ndarray, first_column: int = 0
+) -> int:
     """Count joints outside their image, and refuse those too far outside to come from rounding.
 
     The published files of Market-1501 have none, so a joint far outside means images of another size, or a file with
@@ -222,8 +243,8 @@ def count_outside(annotations: Annotations, path: Path, columns: tuple[int, int]
     Args:
         annotations: of the images that are used, (x, y) in pixels.
         path: the file that they were read from.
-        columns: first column of the image and the one after its last, in pixels of the keypoints.
-        height: of the image in pixels.
+        size: (height, width) in pixels of all images, or (N, 2) of each.
+        first_column: of the image, in pixels of the keypoints.
 
     Returns:
         How many joints lie up to `SLACK` pixels outside.
@@ -232,7 +253,9 @@ def count_outside(annotations: Annotations, path: Path, columns: tuple[int, int]
         ReidAugError: a joint lies farther outside; the message names the line of the first and counts them.
     """
     x, y = annotations.keypoints[..., 0], annotations.keypoints[..., 1]
-    beyond = np.maximum.reduce([columns[0] - x, x - (columns[1] - 1), -y, y - (height - 1)])  # NaN where missing
+    rows, columns = np.broadcast_to(np.asarray(size), (len(annotations), 2)).T[..., None]
+    last = first_column + columns - 1
+    beyond = np.maximum.reduce([first_column - x, x - last, -y, y - (rows - 1)])  # NaN where missing
     far = np.argwhere(beyond > SLACK)
     if len(far):
         from pona.keypoints import JOINTS
@@ -243,7 +266,7 @@ def count_outside(annotations: Annotations, path: Path, columns: tuple[int, int]
         line = next(number for number, text in enumerate(lines, start=1) if text.split(":")[0].strip() == name)
         raise ReidAugError(
             f"{path} line {line}: the {JOINTS[joint]} of {name} lies at x = {x[row, joint]:g}, "
-            f"y = {y[row, joint]:g}, expected x {columns[0]} to {columns[1] - 1} and y 0 to {height - 1} "
+            f"y = {y[row, joint]:g}, expected x {first_column} to {last[row, 0]} and y 0 to {rows[row, 0] - 1} "
             f"({len(far):,} such joints): is this the keypoint file of images of another size, or x first in it?"
         )
     return int((beyond > 0.5).sum())

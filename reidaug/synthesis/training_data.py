@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,14 @@ from reidaug.datasets import deepfashion
 from reidaug.datasets.dataset import Dataset, Image
 from reidaug.datasets.deepfashion import Split, crop_keypoints, find_split, read_fashion_images
 from reidaug.datasets.images import read_images
-from reidaug.datasets.keypoints import SLACK, Annotations, count_outside, find_annotations, read_annotations
+from reidaug.datasets.keypoints import (
+    SLACK,
+    Annotations,
+    count_outside,
+    find_annotations,
+    read_annotations,
+    read_annotations_of,
+)
 from reidaug.datasets.pairs import Pair, make_pairs, read_pairs, refuse_pairs, usable
 
 if TYPE_CHECKING:
@@ -53,7 +59,7 @@ def market_data(
             the images by reason), images of two sizes, or a joint far outside its image.
     """
     path = find_annotations(data.root, "train")
-    posed = _Posed(read_annotations(path), path, {image.name: image for image in images})
+    posed = _Posed(read_annotations_of(path, images), path, {image.name: image for image in images})
     if pairs_file is None:
         pairs = posed.pairs()
         lost = posed.lost(pairs)
@@ -75,14 +81,9 @@ def market_data(
 class _Posed:
     """Images and their keypoint file."""
 
-    rows: Annotations  # the whole file
+    annotations: Annotations  # of these images
     path: Path
     by_name: dict[str, Image]
-
-    @cached_property
-    def annotations(self) -> Annotations:
-        """The rows of these images."""
-        return self.rows.only(self.by_name)
 
     def pairs(self) -> np.ndarray:
         """All pairs: (M, 2) int64 rows of `annotations`."""
@@ -106,7 +107,7 @@ class _Posed:
             self.annotations, pairs, lambda names: read_images([self.by_name[name].path for name in names], size)
         )
         height, width = pose_images.images.shape[2:]
-        if outside := count_outside(self.annotations.only(names), self.path, (0, width), height):
+        if outside := count_outside(self.annotations.only(names), self.path, (height, width)):
             say(f"{outside:,} joints in {self.path.name} lie up to {SLACK} pixels outside their image")
         return pose_images, [self.by_name[name] for name in names]
 
@@ -164,7 +165,7 @@ def _gallery_images(data: Dataset, size: tuple[int, int], say: Say) -> "PoseImag
     except ReidAugError as error:
         say(f"no validation: {error}")
         return None
-    posed = _Posed(read_annotations(path), path, {image.name: image for image in images})
+    posed = _Posed(read_annotations_of(path, images), path, {image.name: image for image in images})
     pairs = posed.pairs()
     if not len(pairs):
         say(f"no validation: nobody in the gallery has two images with both shoulders and both hips in {path.name}")

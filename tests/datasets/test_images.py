@@ -9,7 +9,7 @@ from PIL import Image
 
 from reid_baseline import ReIDError, load_images
 from reidaug.core.errors import ReidAugError
-from reidaug.datasets.images import read_image, read_images
+from reidaug.datasets.images import image_size, read_image, read_images
 from reidaug.datasets.market1501 import split_folder
 
 
@@ -51,6 +51,15 @@ def test_a_mode_without_a_known_white_is_refused_with_file_and_mode(tmp_path: Pa
     for read in (read_image, lambda path: load_images([path], (128, 64))):
         with pytest.raises((ReidAugError, ReIDError), match=r"a\.tif.*mode is F"):
             read(tmp_path / "a.tif")
+
+
+def test_sizes_are_read_without_decoding(tiny_root: Path) -> None:
+    path = next(split_folder(tiny_root, "query").iterdir())
+    path.write_bytes(path.read_bytes()[:-300])
+    assert image_size(path) == (128, 64)
+    path.write_bytes(b"<html>")
+    with pytest.raises(ReidAugError, match=f"cannot read the image {path}"):
+        image_size(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", None], ids=["empty", "html", "truncated"])

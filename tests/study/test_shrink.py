@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from reidaug.study.folder import Study
 from reidaug.study.plan import PlanRow, read_manifest, read_plan
 from reidaug.study.request import ShrinkConfig
 from reidaug.study.shrink import shrink
+from tests.factories import SPOIL, write_picture
 
 
 def test_reduced_set_is_a_whole_root(tiny_root: Path, tmp_path: Path) -> None:
@@ -195,6 +197,27 @@ def test_bad_input_writes_nothing(tiny_root: Path, tmp_path: Path) -> None:
     with pytest.raises(ReidAugError, match="junk"):
         shrink(open_dataset(tiny_root), Study(tmp_path / "study"), ShrinkConfig(0.4))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+
+
+@pytest.mark.parametrize("spoil", SPOIL)
+def test_keypoints_of_other_images_are_refused(tiny_root: Path, tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    spoil(find_annotations(tiny_root, "train"))
+    with pytest.raises(ReidAugError, match=r"annotation-train.csv line \d+: .*is this the keypoint file of images of"):
+        shrink(open_dataset(tiny_root), Study(tmp_path / "study"), ShrinkConfig(0.4))
+    assert not (tmp_path / "study").exists()
+
+
+def test_each_image_is_compared_with_its_own_size(tiny_root: Path, tmp_path: Path) -> None:
+    path = find_annotations(tiny_root, "train")
+    annotations = read_annotations(path)
+    row = int(usable(annotations.keypoints).argmax())
+    annotations.keypoints[row] *= 2
+    write_annotations(path, annotations.names, annotations.keypoints)
+    image = split_folder(tiny_root, "train") / annotations.names[row]
+    with pytest.raises(ReidAugError, match=f"of {image.name} lies at"):
+        shrink(open_dataset(tiny_root), Study(tmp_path / "study"), ShrinkConfig(0.4))
+    write_picture(image, np.random.RandomState(0), (256, 128))
+    assert shrink(open_dataset(tiny_root), Study(tmp_path / "study"), ShrinkConfig(0.4)).images == 36
 
 
 def test_images_without_a_row_are_copied_and_counted(tiny_root: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from reidaug.datasets.keypoints import find_annotations, read_annotations, write
 from reidaug.datasets.market1501 import split_folder
 from reidaug.study.folder import Study
 from reidaug.study.plan import read_manifest, read_plan
-from tests.factories import write_checkpoint
+from reidaug.study.records import read_shrink_record, write_record
+from tests.factories import double_keypoints, write_checkpoint
 from tests.synthesis.commands import PORTION, complete
 
 
@@ -89,6 +91,19 @@ def test_moved_keypoints_are_not_generated_by_an_old_plan(study: Study, tiny_roo
     for name in ("pona", "another"):
         with pytest.raises(ReidAugError, match=r"keypoints .* have changed since p = 0.40 .*shrink --force"):
             complete(study, checkpoint, name=name)
+
+
+def test_keypoints_of_other_images_are_refused_where_an_older_plan_has_them(
+    study: Study, tiny_root: Path, checkpoint: Path
+) -> None:
+    path = find_annotations(tiny_root, "train")
+    double_keypoints(path)
+    record = read_shrink_record(study.shrink_path(PORTION))
+    names = [image.name for image in study.data_of(PORTION).images("train")]
+    write_record(study.shrink_path(PORTION), replace(record, keypoints=read_annotations(path).fingerprint(names)))
+    with pytest.raises(ReidAugError, match="is this the keypoint file of images of another size"):
+        complete(study, checkpoint)
+    assert not study.set_root(PORTION, "pona").exists()
 
 
 def test_the_same_share_twice_is_refused_naming_the_holder(study: Study, checkpoint: Path) -> None:
