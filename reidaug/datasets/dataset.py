@@ -14,6 +14,18 @@ if TYPE_CHECKING:
 JUNK_PID = -1  # a box without a person: ignored in scoring
 DISTRACTOR_PID = 0  # a person of no query: counts as wrong
 SPLITS = ("train", "query", "gallery")
+ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+
+
+def is_image_file(name: str) -> bool:
+    """Whether a file name ends as one of `ENDINGS`, also in capitals; a hidden file, as macOS's `._x.jpg`, is none."""
+    return name.lower().endswith(ENDINGS) and not name.startswith(".")
+
+
+def jpg_name(name: str) -> str:
+    """A file name with `.jpg` in place of any of `ENDINGS`: the name of the image in the file `x.PNG` is `x.jpg`."""
+    stem, dot, ending = name.rpartition(".")
+    return f"{stem}.jpg" if (dot + ending).lower() in ENDINGS else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +35,7 @@ class Image:
     path: Path  # the file
     pid: int  # person; -1 = junk, 0 = distractor
     camid: int  # camera
-    name: str  # its Market-1501 file name, which plan, manifest and keypoint files use
+    name: str  # its Market-1501 file name, in .jpg, which plan, manifest, keypoint files and written sets use
 
     @property
     def shows_known_person(self) -> bool:

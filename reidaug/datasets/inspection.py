@@ -161,6 +161,7 @@ def _keypoint_problems(
     try:
         path = find_annotations(root, file)
         annotations, broken = parse_annotations(path)
+        annotations = annotations.in_jpg(path)
     except ReidAugError as error:
         level = "error" if file == "train" else "note"  # only the test pairs of generators need the other
         return None, [Problem("no-keypoints", level, _folder(root, images[COVERED[file][0]]), str(error))]

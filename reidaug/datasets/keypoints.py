@@ -16,7 +16,7 @@ from reidaug.core.errors import ReidAugError
 from reidaug.core.files import atomic_write
 from reidaug.core.fingerprint import fingerprint
 from reidaug.core.threads import in_threads
-from reidaug.datasets.dataset import Image
+from reidaug.datasets.dataset import Image, jpg_name
 from reidaug.datasets.images import image_size
 
 SLACK = 5  # pixels by which an estimated joint may lie outside its image
@@ -53,6 +53,21 @@ class Annotations:
     def fingerprint(self, names: Sequence[str]) -> str:
         """Digest of the keypoints of some images, in their order; no row is the same as no joint."""
         return fingerprint(self.select(names).tobytes())
+
+    def in_jpg(self, path: Path) -> "Annotations":
+        """The same with the names that images of a data set have, which end in `.jpg`.
+
+        Args:
+            path: the file that the rows were read from, for messages.
+
+        Raises:
+            ReidAugError: two rows would have one name.
+        """
+        names = tuple(map(jpg_name, self.names))
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ReidAugError(f"{path} has two rows for {twice}, which differ in the ending: remove one")
+        return Annotations(names, self.keypoints)
 
     def only(self, names: Iterable[str]) -> "Annotations":
         """The rows of some images, in file order; those without a row are skipped."""
@@ -125,13 +140,13 @@ def read_annotations_of(path: Path, images: Sequence[Image]) -> Annotations:
     """Read the keypoints of some images, and check that they can belong to them; images are not decoded.
 
     Returns:
-        The rows of these images, in file order; there may be none.
+        The rows of these images, in file order; there may be none. A row may name the file in its own ending.
 
     Raises:
         ReidAugError: as `read_annotations` and `count_outside`, or an image whose size cannot be read.
     """
     paths = {image.name: image.path for image in images}
-    annotations = read_annotations(path).only(paths)
+    annotations = read_annotations(path).in_jpg(path).only(paths)
     sizes = in_threads(lambda name: image_size(paths[name]), annotations.names)
     count_outside(annotations, path, np.array(sizes, dtype=np.int64).reshape(-1, 2))
     return annotations
@@ -263,7 +278,9 @@ def count_outside(
         row, joint = far[0].tolist()
         name = annotations.names[row]
         lines = path.read_text(encoding="utf-8-sig").split("\n")
-        line = next(number for number, text in enumerate(lines, start=1) if text.split(":")[0].strip() == name)
+        line = next(
+            n for n, text in enumerate(lines, start=1) if jpg_name(text.split(":")[0].strip()) == jpg_name(name)
+        )
         raise ReidAugError(
             f"{path} line {line}: the {JOINTS[joint]} of {name} lies at x = {x[row, joint]:g}, "
             f"y = {y[row, joint]:g}, expected x {first_column} to {last[row, 0]} and y 0 to {rows[row, 0] - 1} "

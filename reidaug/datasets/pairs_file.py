@@ -30,7 +30,7 @@ def pairs_file(data: Path, split: str, out: Path, count: int | None = None, seed
     except ReidAugError:
         if not (data / FILES[split]).is_file():
             raise
-        annotations = read_annotations(data / FILES[split])
+        annotations = read_annotations(data / FILES[split]).in_jpg(data / FILES[split])
         pids = {name: parse_name(name)[0] for name in annotations.names}
     else:
         images = dataset.images("gallery" if split == "test" else split)

@@ -14,7 +14,7 @@ Split = Literal["train", "test"]  # of the keypoint files; test: gallery and que
 class PoseRequest:
     """Which keypoint CSV to write, and with which estimator."""
 
-    data: Annotated[Path, Argument("A folder of .jpg and .png images, or a Market-1501 root.")]
+    data: Annotated[Path, Argument("A folder of images, or a Market-1501 root.")]
     out: Annotated[Path, Option("The keypoint CSV to write.")]
     split: Annotated[
         Split | None, Option("Of a Market-1501 root: train (the default), or test: gallery and query.")

@@ -205,7 +205,7 @@ def _read_split(data: Dataset, name: str, split: Split, say: Say) -> tuple["Pose
     by_name = {image.name: image for image in data.images(name)}
     pairs = read_pairs(split.pairs)
     refuse_pairs(split.pairs, pairs, by_name, f"is not in {split.folder}; put all images there")
-    annotations = read_annotations(split.keypoints)
+    annotations = read_annotations(split.keypoints).in_jpg(split.keypoints)
     fix = f"has no row in {split.keypoints}; add its keypoints or take out the pair"
     refuse_pairs(split.pairs, pairs, annotations.index, fix)
     used = annotations.only({name for pair in pairs for name in pair})

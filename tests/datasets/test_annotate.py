@@ -63,6 +63,22 @@ def test_splits_of_a_root(tiny_root: Path) -> None:
     assert len(test) == 31 and test == sorted(test) and test[0].startswith("-1_")
 
 
+def test_files_in_another_ending_give_rows_of_their_images_names(tmp_path: Path, tiny_root: Path) -> None:
+    names = list(find_images(tiny_root))
+    folder = split_folder(tiny_root, "train")
+    (folder / names[0]).rename(folder / names[0].replace(".jpg", ".JPG"))
+    assert list(find_images(tiny_root)) == names and find_images(tiny_root)[names[0]].suffix == ".JPG"
+    (tmp_path / "a.json").write_text(
+        json.dumps([{"image_id": names[0].replace(".jpg", ".JPG"), "keypoints": [9, 9, 0.9] * 17}])
+    )
+    run(tiny_root, "--read", tmp_path / "a.json", "--out", tmp_path / "a.csv")
+    annotations = read_annotations(tmp_path / "a.csv")
+    assert list(annotations.names) == names and np.isfinite(annotations.keypoints[0]).all()
+    (folder / "x.BMP").touch()
+    (folder / "._x.jpg").touch()
+    assert set(find_images(folder)) == {*(path.name for path in folder.iterdir())} - {"._x.jpg"}
+
+
 @pytest.mark.parametrize("damage", [b"", b"0002_c1s1_000451_03.jpg: [1, 2", b"rubbish\n\xff\n"])
 def test_a_killed_run_goes_on(
     tmp_path: Path, tiny_root: Path, seen: list[int], monkeypatch: pytest.MonkeyPatch, damage: bytes
@@ -135,7 +151,7 @@ def test_broken_data(tmp_path: Path, tiny_root: Path) -> None:
     empty, out = tmp_path / "empty", tmp_path / "a.csv"
     empty.mkdir()
     assert "nowhere" in error_of("nowhere", "--out", out)
-    assert "no .jpg or .png image" in error_of(empty, "--out", out)
+    assert "no image in" in error_of(empty, "--out", out)
     assert "omit --split" in error_of(split_folder(tiny_root, "train"), "--out", out, "--split", "test")
     Image.new("RGB", (4, 4)).save(empty / "a:b.png")
     assert "rename it" in error_of(empty, "--out", out)

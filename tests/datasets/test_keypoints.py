@@ -138,6 +138,13 @@ def test_windows_line_ends_and_byte_order_mark_are_read(tmp_path: Path) -> None:
     assert read_annotations(path).keypoints[0, 0].tolist() == [39, 8]
 
 
+def test_two_rows_that_differ_in_the_ending_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", *(f"{name}: {ONES}: {ONES}" for name in ("b.jpg", "a.PNG", "c", "a.jpg")))
+    assert read_annotations(path).names == ("b.jpg", "a.PNG", "c", "a.jpg")
+    with pytest.raises(ReidAugError, match=r"two rows for a\.jpg"):
+        read_annotations(path).in_jpg(path)
+
+
 def test_select_gives_nan_for_the_unknown() -> None:
     keypoints = np.arange(72, dtype=np.float32).reshape(2, 18, 2)
     annotations = Annotations(("a.jpg", "b.jpg"), keypoints)

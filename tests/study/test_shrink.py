@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import locked
@@ -229,6 +230,33 @@ def test_images_without_a_row_are_copied_and_counted(tiny_root: Path, tmp_path: 
     report = shrink(open_dataset(tiny_root), Study(tmp_path / "b"), ShrinkConfig(0.4))
     assert report.unannotated == 3
     assert all(row.action == "copy" and row.condition for row in read_plan(report.plan) if row.name in missing)
+
+
+@pytest.mark.parametrize("renamed_rows", [False, True], ids=["rows in .jpg", "rows as the files"])
+def test_images_in_other_endings_make_the_same_plan_and_a_set_in_jpg(
+    tiny_root: Path, tmp_path: Path, renamed_rows: bool
+) -> None:
+    """The bytes of a kept image stay as they are, under the name that other tools look for."""
+    before = shrink(open_dataset(tiny_root), Study(tmp_path / "before"), ShrinkConfig(0.4))
+    names = {split: names_in(tiny_root, split) for split in ("train", "query", "gallery")}
+    for split in names:
+        for image in open_dataset(tiny_root).images(split)[:5]:
+            with Image.open(image.path) as picture:
+                picture.load()
+            image.path.unlink()
+            picture.save(image.path.with_suffix(".PNG"))
+    csv = find_annotations(tiny_root, "train")
+    if renamed_rows:
+        csv.write_text(csv.read_text().replace("0001_c2s1_000007_00.jpg", "0001_c2s1_000007_00.PNG"))
+    after = shrink(open_dataset(tiny_root), Study(tmp_path / "after"), ShrinkConfig(0.4))
+    plan = read_plan(after.plan)
+    assert plan == read_plan(before.plan) and after.unannotated == 0
+    folders = {split: split_folder(after.root, split) for split in names}
+    assert sorted(os.listdir(folders["train"])) == [row.name for row in plan if row.kept]
+    assert all(sorted(os.listdir(folders[split])) == names[split] for split in ("query", "gallery"))
+    kept = [image for image in open_dataset(tiny_root).images("train") if (folders["train"] / image.name).exists()]
+    assert {image.path.suffix for image in kept} == {".jpg", ".PNG"}
+    assert all((folders["train"] / image.name).read_bytes() == image.path.read_bytes() for image in kept)
 
 
 def test_other_tools_read_the_reduced_set(tiny_root: Path, tmp_path: Path) -> None:
