@@ -15,8 +15,9 @@ from reidaug.core.errors import ReidAugError
 from reidaug.core.files import atomic_write, locked
 from reidaug.core.fingerprint import fingerprint
 from reidaug.core.progress import Advance, Say
+from reidaug.core.threads import in_threads
 from reidaug.datasets.dataset import is_image_file
-from reidaug.datasets.images import read_image
+from reidaug.datasets.images import image_size, read_image
 from reidaug.datasets.keypoints import (
     COVERED,
     HEADER,
@@ -123,7 +124,10 @@ def _estimate(request: PoseRequest, images: dict[str, Path], advance: Advance, s
 def _convert(request: PoseRequest, source: Path, images: dict[str, Path], say: Say) -> dict[str, object]:
     """Writes the keypoints of another estimator's file or folder, see `read_keypoints`."""
     names, name_of = list(images), {path.name: name for name, path in images.items()}
-    found = read_keypoints(source, request.threshold, names)
+    sizes = in_threads(image_size, list(images.values()))
+    size_of = dict(zip(names, sizes, strict=True))
+    files = {path.name: size for path, size in zip(images.values(), sizes, strict=True)}
+    found = read_keypoints(source, request.threshold, names, size_of | files)
     annotations = Annotations(tuple(name_of.get(name, name) for name in found.names), found.keypoints)
     absent = [name for name in names if name not in annotations.index]
     others = len(annotations) - (len(names) - len(absent))

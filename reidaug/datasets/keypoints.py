@@ -236,7 +236,7 @@ def _parse_list(name: str, column: str, text: str) -> list[float]:
     return values
 
 
-def are_coordinates(values: list[object]) -> bool:
+def are_coordinates(values: Sequence[object]) -> bool:
     """Whether values from JSON are all numbers that can be pixel coordinates."""
     # json reads NaN, Infinity and 10**400 too; a bool is an int by inheritance only.
     return all(type(value) in (int, float) and -1e6 < value < 1e6 for value in values)  # type: ignore[operator]

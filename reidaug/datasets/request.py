@@ -20,7 +20,11 @@ class PoseRequest:
         Split | None, Option("Of a Market-1501 root: train (the default), or test: gallery and query.")
     ] = None
     read: Annotated[
-        Path | None, Option("Estimate nothing: convert a keypoint CSV, COCO's JSON or a folder that OpenPose wrote.")
+        Path | None,
+        Option(
+            "Estimate nothing: convert a keypoint CSV, COCO's or AlphaPose's JSON, or a folder that OpenPose, MMPose "
+            "or YOLO wrote."
+        ),
     ] = None
     model: Annotated[str, Option("A ViTPose model: a folder, or its name at huggingface.co.")] = DEFAULT_MODEL
     threshold: Annotated[float, Option("Confidence below which a joint counts as missing.", min=0.0, max=1.0)] = 0.3
