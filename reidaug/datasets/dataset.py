@@ -86,9 +86,17 @@ class Dataset:
         return images
 
     def look_at(self, split: str) -> tuple[list[Image], list[Problem]]:
-        """The usable images of a split, and the problems of the others."""
+        """The usable images of a split, and the problems of the others; junk and distractors are for the gallery."""
         if split not in self._splits:
-            self._splits[split] = self.layout.read_split(self.root, split)
+            images, problems = self.layout.read_split(self.root, split)
+            if split in ("train", "query"):
+                for image in images:
+                    if not image.shows_known_person:
+                        what = "junk (person -1)" if image.pid == JUNK_PID else "a distractor (person 0)"
+                        message = f"{what} belongs in the gallery: number people from 1, or remove it"
+                        problems.append(Problem("out-of-place", "error", where(self.root, image), message))
+                images = [image for image in images if image.shows_known_person]
+            self._splits[split] = images, problems
         return self._splits[split]
 
     def has(self, split: str) -> bool:
@@ -108,6 +116,11 @@ class Dataset:
     def fingerprint(self, *splits: str) -> str:
         """Of some splits together; it identifies a training set and a test set in results."""
         return fingerprint("".join(f"{split}\0{self.split_fingerprint(split)}\0" for split in splits))
+
+
+def where(root: Path, image: Image) -> str:
+    """The file of an image below a root, for people."""
+    return str(image.path.relative_to(root)) if image.path.is_relative_to(root) else str(image.path)
 
 
 def images_fingerprint(images: Sequence[Image]) -> str:

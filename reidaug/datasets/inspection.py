@@ -8,7 +8,7 @@ from pathlib import Path
 from reidaug.core.errors import ReidAugError
 from reidaug.core.progress import Advance
 from reidaug.core.threads import in_threads
-from reidaug.datasets.dataset import DISTRACTOR_PID, JUNK_PID, SPLITS, Image, Problem
+from reidaug.datasets.dataset import DISTRACTOR_PID, JUNK_PID, SPLITS, Image, Problem, where
 from reidaug.datasets.images import read_image
 from reidaug.datasets.keypoints import COVERED, Annotations, count_outside, find_annotations, parse_annotations
 from reidaug.datasets.layouts import open_dataset
@@ -81,19 +81,14 @@ def _range_problems(root: Path, images: Sequence[Image]) -> Iterator[Problem]:
     for image in images:
         if image.pid > MAX_PID:
             message = f"person {image.pid}: torchreid and fast-reid accept 0 to {MAX_PID}"
-            yield Problem("out-of-range", "note", _where(root, image), message)
+            yield Problem("out-of-range", "note", where(root, image), message)
         if not 1 <= image.camid <= MAX_CAMID:
             message = f"camera {image.camid}: torchreid and fast-reid accept 1 to {MAX_CAMID}"
-            yield Problem("out-of-range", "note", _where(root, image), message)
+            yield Problem("out-of-range", "note", where(root, image), message)
 
 
 def _person_problems(root: Path, images: Mapping[str, Sequence[Image]]) -> Iterator[Problem]:
-    """Misplaced junk and distractors, persons in both training and test, queries without a match."""
-    for split in ("train", "query"):
-        for image in images[split]:
-            if not image.shows_known_person:
-                what = "junk (person -1)" if image.pid == JUNK_PID else "a distractor (person 0)"
-                yield Problem("out-of-place", "error", _where(root, image), f"{what} belongs in the gallery")
+    """Persons in both training and test, queries without a match."""
     persons = {split: {image.pid for image in images[split] if image.shows_known_person} for split in SPLITS}
     for pid in sorted(persons["train"] & (persons["query"] | persons["gallery"])):
         message = f"person {pid} is in training and in test: scores would be too good"
@@ -105,17 +100,13 @@ def _person_problems(root: Path, images: Mapping[str, Sequence[Image]]) -> Itera
     for image in images["query"]:
         if not cameras_of[image.pid] - {image.camid}:
             message = f"no gallery image of person {image.pid} from another camera: this query does not count"
-            yield Problem("no-match", "note", _where(root, image), message)
+            yield Problem("no-match", "note", where(root, image), message)
         if image.name in gallery_names:
-            yield Problem("in-query-and-gallery", "note", _where(root, image), "is in the gallery too")
-
-
-def _where(root: Path, image: Image) -> str:
-    return str(image.path.relative_to(root)) if image.path.is_relative_to(root) else str(image.path)
+            yield Problem("in-query-and-gallery", "note", where(root, image), "is in the gallery too")
 
 
 def _folder(root: Path, images: Sequence[Image]) -> str:
-    return str(Path(_where(root, images[0])).parent) if images else str(root)
+    return str(Path(where(root, images[0])).parent) if images else str(root)
 
 
 def _image_problems(
@@ -137,10 +128,10 @@ def _image_problems(
     problems = []
     for image, size in zip(all_images, sizes, strict=True):
         if isinstance(size, str):
-            problems.append(Problem("unreadable-image", "error", _where(root, image), size))
+            problems.append(Problem("unreadable-image", "error", where(root, image), size))
         elif size != usual:
             message = f"{_pixels(size)}, expected {_pixels(usual)} like most others: bring all to one size"
-            problems.append(Problem("wrong-size", "error", _where(root, image), message))
+            problems.append(Problem("wrong-size", "error", where(root, image), message))
     if usual[0] % 4 or usual[1] % 4:
         message = f"images have {_pixels(usual)}: generators need sides divisible by 4, bring all to such a size"
         problems.append(Problem("odd-size", "error", str(root), message))
@@ -172,7 +163,7 @@ def _keypoint_problems(
             continue  # the published file has no rows for the query split
         level = "error" if split == "train" else "note"
         message = f"has no valid row in {path.name}: counts as without a pose"
-        problems += [Problem("no-row", level, _where(root, image), message) for image in without]
+        problems += [Problem("no-row", level, where(root, image), message) for image in without]
     names = {image.name for members in images.values() for image in members}
     for name in annotations.names:
         if name not in names:

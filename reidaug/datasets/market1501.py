@@ -17,25 +17,30 @@ IMAGE_SIZE = (128, 64)  # height and width in pixels
 
 # No CSV separator, no blank, no folder, no broken Unicode: every file can hold a name that matches.
 _NAME = re.compile(
-    r"""(-1|\d+)_c(\d+)(?:[^\d/\\:,"\s\ud800-\udfff][^/\\:,"\s\ud800-\udfff]*)?"""
+    r"""(-0*1|\d+)_c(\d+)(?:[^\d/\\:,"\s\ud800-\udfff][^/\\:,"\s\ud800-\udfff]*)?"""
     + f"(?i:{'|'.join(map(re.escape, ENDINGS))})"
 )
 # torchreid, fast-reid, TransReID and CLIP-ReID search the whole path for this, so a folder can be taken for a name.
 _READER = re.compile(r"([-\d]+)_c(\d)")
+_LARGEST = 2**63 - 1  # what arrays of numbers hold
 _FORM = "expected the form 0002_c1s1_000451_03.jpg"
 _SYSTEM_FILES = {"Thumbs.db", ".DS_Store", "desktop.ini"}
 
 
 def parse_name(name: str) -> tuple[int, int]:
-    """Person and camera in an image name, such as `0002_c1s1_000451_03.jpg`; `.jpg.jpg` is accepted.
+    """Person and camera in an image name, such as `0002_c1s1_000451_03.jpg`; `.jpg.jpg` and `-001` are accepted.
 
     Raises:
-        ReidAugError: the name does not begin with person and camera, or does not end as an image's.
+        ReidAugError: the name does not begin with person and camera, or does not end as an image's; or one of the two
+            numbers is too large.
     """
     match = _NAME.fullmatch(name)
     if match is None:
         raise ReidAugError(f"image name {name!r} does not parse; {_FORM}")
-    return int(match[1]), int(match[2])
+    pid, camid = int(match[1]), int(match[2])
+    if max(pid, camid) > _LARGEST:
+        raise ReidAugError(f"image name {name!r} has a person or camera number above {_LARGEST}; give smaller ones")
+    return pid, camid
 
 
 def split_folder(root: Path, split: str) -> Path:

@@ -92,13 +92,10 @@ class _Posed:
     def lost(self, pairs: np.ndarray) -> str:
         """Which images are not in pairs, counted by reason."""
         posed = usable(self.annotations.keypoints)
-        images = [self.by_name[name] for name in self.annotations.names]
-        nobody = sum(not images[row].shows_known_person for row in np.flatnonzero(posed).tolist())
-        alone = int(posed.sum()) - nobody - len(np.unique(pairs))
+        alone = int(posed.sum()) - len(np.unique(pairs))
         return (
-            f"of {len(self.by_name)} images {len(self.by_name) - len(images)} have no keypoint row, "
+            f"of {len(self.by_name)} images {len(self.by_name) - len(posed)} have no keypoint row, "
             f"{int((~posed).sum())} lack a shoulder or a hip, {alone} are the only such image of their person"
-            + (f", {nobody} show no known person (-1 or 0000)" if nobody else "")
         )
 
     def read(self, pairs: np.ndarray, size: tuple[int, int] | None, say: Say) -> tuple["PoseImages", list[Image]]:
@@ -150,10 +147,9 @@ def _pairs_of_file(path: Path, data: Dataset, posed: _Posed, portion: float | No
     index = posed.annotations.index
     refuse_pairs(path, pairs, index, f"has no row in {posed.path}; add its keypoints or take out the pair")
     for line, (condition, target) in enumerate(pairs, start=2):
-        first, second = training_images[condition], training_images[target]
-        if first.pid != second.pid or not first.shows_known_person:
+        if training_images[condition].pid != training_images[target].pid:
             raise ReidAugError(
-                f"{path} line {line}: {condition} and {target} are a pair, expected two images of one known person"
+                f"{path} line {line}: {condition} and {target} are a pair, expected two images of one person"
             )
     return np.array([[index[name] for name in pair] for pair in pairs], dtype=np.int64)
 

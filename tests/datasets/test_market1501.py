@@ -18,6 +18,8 @@ READER = re.compile(r"([-\d]+)_c(\d)")  # torchreid and fast-reid, on the whole 
     [
         ("0002_c1s1_000451_03.jpg", 2, 1),
         ("-1_c5s3_086412_11.jpg", -1, 5),
+        ("-001_c5s3_086412_11.jpg", -1, 5),  # f"{-1:04d}"
+        ("9223372036854775807_c9223372036854775807.jpg", 2**63 - 1, 2**63 - 1),
         ("0000_c1s6_023071_04.jpg.jpg", 0, 1),
         ("1488_c5s3_071737_01.jpg.jpg", 1488, 5),
         ("0450_c2s1_000005_00.jpg", 450, 2),
@@ -43,6 +45,13 @@ def test_names(name: str, pid: int, camid: int) -> None:
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(ReidAugError, match="does not parse"):
         parse_name(name)
+
+
+@pytest.mark.parametrize("name", ["9223372036854775808_c1s1_0.jpg", f"1_c{'9' * 200}s1_0.jpg"])
+def test_numbers_that_no_array_holds_are_refused_when_the_names_are_read(tiny_root: Path, name: str) -> None:
+    (split_folder(tiny_root, "gallery") / name).touch()
+    with pytest.raises(ReidAugError, match=rf"{name}.* above 9223372036854775807; give smaller ones"):
+        open_dataset(tiny_root).images("gallery")
 
 
 def test_scan_is_sorted_and_passes_over_other_files(tiny_root: Path) -> None:
