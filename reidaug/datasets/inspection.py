@@ -10,10 +10,17 @@ from reidaug.core.progress import Advance
 from reidaug.core.threads import in_threads
 from reidaug.datasets.dataset import DISTRACTOR_PID, JUNK_PID, SPLITS, Image, Problem, where
 from reidaug.datasets.images import read_image
-from reidaug.datasets.keypoints import COVERED, Annotations, count_outside, find_annotations, parse_annotations
+from reidaug.datasets.keypoints import (
+    COVERED,
+    Annotations,
+    count_outside,
+    find_annotations,
+    has_annotations,
+    parse_annotations,
+)
 from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import IMAGE_SIZE, poisoned_part
-from reidaug.datasets.pairs import usable
+from reidaug.datasets.pairs import make_pairs, usable
 
 Size = tuple[int, int]  # (height, width) in pixels
 MAX_PID, MAX_CAMID = 1501, 6  # what torchreid, fast-reid and TransReID assert
@@ -88,17 +95,26 @@ def _range_problems(root: Path, images: Sequence[Image]) -> Iterator[Problem]:
 
 
 def _person_problems(root: Path, images: Mapping[str, Sequence[Image]]) -> Iterator[Problem]:
-    """Persons in both training and test, queries without a match."""
+    """Persons in both training and test, too few of them, queries without a match."""
     persons = {split: {image.pid for image in images[split] if image.shows_known_person} for split in SPLITS}
     for pid in sorted(persons["train"] & (persons["query"] | persons["gallery"])):
         message = f"person {pid} is in training and in test: scores would be too good"
         yield Problem("identity-overlap", "error", _folder(root, images["train"]), message)
+    if len(persons["train"]) == 1:
+        message = f"all images show person {persons['train'].pop()}: the baseline learns to tell at least two apart"
+        yield Problem("one-person", "error", _folder(root, images["train"]), message)
     cameras_of = defaultdict(set)
     for image in images["gallery"]:
         cameras_of[image.pid].add(image.camid)
+    matched = [bool(cameras_of[image.pid] - {image.camid}) for image in images["query"]]
+    if images["gallery"] and images["query"] and not any(matched):
+        cameras = {image.camid for split in ("query", "gallery") for image in images[split]}
+        of = f"all images are of camera {cameras.pop()}" if len(cameras) == 1 else "see the notes on each"
+        message = f"no query has a gallery image of its person from another camera ({of}): mAP is undefined"
+        yield Problem("no-map", "error", _folder(root, images["query"]), message)
     gallery_names = {image.name for image in images["gallery"]}
-    for image in images["query"]:
-        if not cameras_of[image.pid] - {image.camid}:
+    for image, has_match in zip(images["query"], matched, strict=True):
+        if not has_match:
             message = f"no gallery image of person {image.pid} from another camera: this query does not count"
             yield Problem("no-match", "note", where(root, image), message)
         if image.name in gallery_names:
@@ -154,9 +170,12 @@ def _keypoint_problems(
         annotations, broken = parse_annotations(path)
         annotations = annotations.in_jpg(path)
     except ReidAugError as error:
-        level = "error" if file == "train" else "note"  # only the test pairs of generators need the other
+        # Only the test pairs of generators need the other file; but a broken one is refused.
+        level = "error" if file == "train" or has_annotations(root, file) else "note"
         return None, [Problem("no-keypoints", level, _folder(root, images[COVERED[file][0]]), str(error))]
     problems = [Problem("broken-row", "error", f"{path.name}:{row.line}", row.message) for row in broken]
+    if not annotations.names:
+        problems.append(Problem("no-keypoints", "error", path.name, "has a header but no valid row"))
     for split, members in images.items():
         without = [image for image in members if image.name not in annotations.index]
         if split == "query" and len(without) == len(members):
@@ -168,11 +187,36 @@ def _keypoint_problems(
     for name in annotations.names:
         if name not in names:
             problems.append(Problem("no-image", "note", path.name, f"{name} has a row, but there is no such image"))
+    used = annotations.only(names)
+    problems += _pose_problems(path.name, file, used, images[COVERED[file][0]])
     try:
-        count_outside(annotations, path, size)
+        count_outside(used, path, size)
     except ReidAugError as error:
         problems.append(Problem("joint-outside", "error", path.name, str(error)))
     return annotations, problems
+
+
+def _pose_problems(path: str, file: str, used: Annotations, images: Sequence[Image]) -> Iterator[Problem]:
+    """No pair to train on or to measure, and joints that may be missing ones.
+
+    Args:
+        path: name of the keypoint file, for people.
+        file: train or test.
+        used: its rows of images that are there.
+        images: of the training, or of the gallery, of which the pairs are.
+    """
+    pids = {image.name: image.pid for image in images}
+    posed = used.only(pids)
+    if pids and not len(make_pairs(posed, pids)):
+        shown = "two images with" if usable(posed.keypoints).any() else "an image with"
+        lack = f"nobody has {shown} both shoulders and both hips"
+        if file == "train":
+            yield Problem("no-pairs", "error", path, f"{lack}: no generator can be trained on them")
+        else:
+            yield Problem("no-pairs", "note", path, f"{lack} in the gallery: no validation, no test pairs for `score`")
+    if zeros := int((used.keypoints == 0).all(axis=2).sum()):
+        message = f"{zeros:,} joints lie at x = 0, y = 0: if that means missing, it must be -1, or they count as seen"
+        yield Problem("zero-joints", "note", path, message)
 
 
 def _summary(split: str, images: Sequence[Image], annotations: Annotations | None) -> SplitSummary:

@@ -214,6 +214,8 @@ def shrink_summary(report: ShrinkReport) -> str:
             f"condition images ({report.source}): {report.pose_distance:.1f} pixels per joint from the target pose, "
             f"{100 * report.same_camera:.0f} % from the same camera"
         )
+    if not report.generate:
+        lines.append("nothing to generate: no missing image shows both shoulders and both hips in the keypoint file")
     if report.unannotated:
         lines.append(f"{report.unannotated:,} training images have no keypoint row")
     done = "exists already" if report.existed else "written"

@@ -8,16 +8,20 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import locked
 from reidaug.datasets.keypoints import find_annotations, read_annotations, write_annotations
+from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import split_folder
 from reidaug.study.folder import Study
 from reidaug.study.plan import read_manifest, read_plan
 from reidaug.study.records import read_shrink_record, write_record
+from reidaug.study.request import ShrinkConfig
+from reidaug.study.shrink import shrink, shrink_summary
 from tests.factories import double_keypoints, write_checkpoint
 from tests.synthesis.commands import PORTION, complete
 
@@ -44,6 +48,17 @@ def test_completed_set_has_the_identical_structure(study: Study, tiny_root: Path
     counts = [sum(row.action == action for row in manifest) for action in ("keep", "generate", "copy")]
     assert [report.kept, report.generated, report.copied] == counts
     assert counts[1] > 0
+
+
+def test_a_set_without_a_generated_image_is_called_so(tiny_root: Path, own_folder: Path, checkpoint: Path) -> None:
+    path = find_annotations(tiny_root, "train")
+    annotations = read_annotations(path)
+    write_annotations(path, annotations.names, annotations.keypoints * np.nan)
+    summary = shrink_summary(shrink(open_dataset(tiny_root), Study(own_folder / "study"), ShrinkConfig(PORTION)))
+    assert "nothing to generate: no missing image shows both shoulders and both hips" in summary
+    sentence = complete(Study(own_folder / "study"), checkpoint).sentence()
+    assert "pona: nothing was generated, because no missing image shows both shoulders and both hips" in sentence
+    assert "the set is 14 kept images and 22 copies of them" in sentence
 
 
 def test_second_run_generates_nothing_and_changes_no_byte(study: Study, checkpoint: Path) -> None:
