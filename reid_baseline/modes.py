@@ -5,7 +5,7 @@ from PIL import Image
 
 _PLAIN = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV", "LA", "PA", "RGBA")
 _PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
-_TIFF_BITS = 258  # BitsPerSample, TIFF 6.0
+_BITS, _PHOTOMETRIC = 258, 262  # tags of TIFF 6.0: bits of a sample, and 0 where 0 is white
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -16,6 +16,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
       which are multiplied by it, are divided by it first.
     - I;16, I;16L, I;16B, I;16N, and I of a PNG or PGM: 16 bits, 0 to 65,535 (of a TIFF of 12 bits 0 to 4,095), scaled
       to 0 to 255 and rounded. Where no value of 16 bits is above 4,095 they may as well be 12 or 10 bits.
+    - RGB and LA of 16 bits: Pillow itself keeps the upper 8.
 
     Raises:
         ValueError: the mode has no known white (F, other I, such dark 16 bits) or cannot be converted (LAB); the
@@ -33,11 +34,13 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 def _eight_bits(image: Image.Image) -> np.ndarray:
     """(H, W) uint8 of an image of 16 bits."""
-    bits = getattr(image, "tag_v2", {}).get(_TIFF_BITS, (16,))[0]
+    tags = getattr(image, "tag_v2", {})
+    bits = tags.get(_BITS, (16,))[0]
     values = np.asarray(image).astype(np.float64)
     if bits == 16 and 0 < values.max() < 4096:
         raise ValueError(
             f"its mode is {image.mode} and its brightest value {values.max():.0f} of 65,535: 12 bits in 16?; save it "
             "as 8-bit RGB"
         )
-    return np.rint(values * (255 / (2**bits - 1))).astype(np.uint8)
+    eight = np.rint(values * (255 / (2**bits - 1))).astype(np.uint8)
+    return 255 - eight if tags.get(_PHOTOMETRIC) == 0 else eight

@@ -250,7 +250,7 @@ def _plain(value: np.float32) -> float | int:
 def count_outside(
     annotations: Annotations, path: Path, size: tuple[int, int] | np.ndarray, first_column: int = 0
 ) -> int:
-    """Count joints outside their image, and refuse those too far outside to come from rounding.
+    """Count joints outside their image, and refuse those too far outside to come from rounding, and fractions of 1.
 
     The published files of Market-1501 have none, so a joint far outside means images of another size, or a file with
     x first.
@@ -265,8 +265,11 @@ def count_outside(
         How many joints lie up to `SLACK` pixels outside.
 
     Raises:
-        ReidAugError: a joint lies farther outside; the message names the line of the first and counts them.
+        ReidAugError: a joint lies farther outside (the message names the line of the first and counts them), or all
+            lie in the first pixel.
     """
+    if np.isfinite(annotations.keypoints).any() and 0 < np.nanmax(annotations.keypoints) <= 1:
+        raise ReidAugError(f"{path}: all coordinates lie between 0 and 1, expected pixels")
     x, y = annotations.keypoints[..., 0], annotations.keypoints[..., 1]
     rows, columns = np.broadcast_to(np.asarray(size), (len(annotations), 2)).T[..., None]
     last = first_column + columns - 1

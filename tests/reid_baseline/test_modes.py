@@ -1,6 +1,8 @@
 """to_rgb: what each mode of Pillow gives, and which are refused."""
 
 import warnings
+import zlib
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -76,14 +78,47 @@ def test_byte_orders_and_colours_of_sixteen_bits(tmp_path: Path) -> None:
     assert pixel(Image.open(tmp_path / "a.pgm")) == (128, 128, 128)
 
 
-def tiff(bits: int, data: bytes) -> bytes:
+def tiff(bits: int, data: bytes, photometric: int = 1) -> bytes:
     """A little-endian grey TIFF of 2 x 1 pixels, put together from the specification (TIFF 6.0)."""
-    entries = [(256, 2), (257, 1), (258, bits), (259, 1), (262, 1), (273, 8 + 2 + 9 * 12 + 4), (277, 1), (278, 1)]
+    entries = [
+        (256, 2),
+        (257, 1),
+        (258, bits),
+        (259, 1),
+        (262, photometric),
+        (273, 8 + 2 + 9 * 12 + 4),
+        (277, 1),
+        (278, 1),
+    ]
     entries.append((279, len(data)))
     table = b"".join(
         tag.to_bytes(2, "little") + b"\3\0\1\0\0\0" + value.to_bytes(4, "little") for tag, value in entries
     )
     return b"II*\0\10\0\0\0" + len(entries).to_bytes(2, "little") + table + b"\0\0\0\0" + data
+
+
+def png(colour_type: int, *samples: int) -> bytes:
+    """A PNG of one pixel of 16-bit samples, put together from the specification (RFC 2083)."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+    row = b"\0" + b"".join(sample.to_bytes(2, "big") for sample in samples)
+    header = b"\0\0\0\1\0\0\0\1\x10" + bytes([colour_type, 0, 0, 0])
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(row)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+def test_colours_and_transparency_of_sixteen_bits() -> None:
+    assert pixel(Image.open(BytesIO(png(2, 0x80FF, 0x0100, 0xFFFF)))) == (0x80, 0x01, 0xFF)
+    assert pixel(Image.open(BytesIO(png(4, 0x8000, 0)))) == (0x80, 0x80, 0x80)
+    assert pixel(Image.open(BytesIO(png(6, 0x8000, 0, 0xFFFF, 0)))) == (0x80, 0, 0xFF)
+
+
+@pytest.mark.parametrize(("photometric", "expected"), [(1, 128), (0, 127)])
+def test_a_tiff_whose_zero_is_white_is_turned_round(photometric: int, expected: int) -> None:
+    content = tiff(16, bytes([0x00, 0x80, 0xFF, 0xFF]), photometric)
+    assert pixel(Image.open(BytesIO(content))) == (expected, expected, expected)
 
 
 def test_twelve_bits(tmp_path: Path) -> None:
