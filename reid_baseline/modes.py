@@ -28,7 +28,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
         return Image.fromarray(_eight_bits(image)).convert("RGB")
     if image.mode not in _PLAIN:
-        raise ValueError(f"its mode is {image.mode}, which has no known black and white; save it as 8-bit RGB")
+        raise ValueError(f"its mode is {image.mode}, which becomes 8-bit RGB in more than one way; save it as such")
     return image.convert("RGB")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from reidaug.core.errors import ReidAugError
 from reidaug.core.progress import Advance
 from reidaug.core.threads import in_threads
-from reidaug.datasets.dataset import DISTRACTOR_PID, JUNK_PID, SPLITS, Image, Problem, where
+from reidaug.datasets.dataset import DISTRACTOR_PID, JUNK_PID, SPLITS, Image, Problem, jpg_name, where
 from reidaug.datasets.images import read_image
 from reidaug.datasets.keypoints import (
     COVERED,
@@ -63,8 +63,10 @@ def inspect_dataset(path: Path, advance: Advance | None = None) -> Inspection:
     data = open_dataset(path)
     problems = list(_path_problems(data.root))
     images: dict[str, list[Image]] = {}
+    refused: set[str] = set()  # names of files that are there, but not used
     for split in SPLITS:
         images[split], name_problems = data.look_at(split)
+        refused |= {jpg_name(Path(problem.where).name) for problem in name_problems}
         problems += [*name_problems, *_range_problems(data.root, images[split])]
     problems += _person_problems(data.root, images)
     size, image_problems = _image_problems(data.root, images, advance)
@@ -72,7 +74,7 @@ def inspect_dataset(path: Path, advance: Advance | None = None) -> Inspection:
     summaries: dict[str, SplitSummary] = {}
     for file, covered in COVERED.items():
         members = {split: images[split] for split in covered}
-        annotations, keypoint_problems = _keypoint_problems(data.root, file, members, size)
+        annotations, keypoint_problems = _keypoint_problems(data.root, file, members, size, refused)
         problems += keypoint_problems
         summaries |= {split: _summary(split, images[split], annotations) for split in covered}
     return Inspection(data.root, tuple(summaries[split] for split in SPLITS), tuple(problems))
@@ -162,7 +164,7 @@ def _pixels(size: Size) -> str:
 
 
 def _keypoint_problems(
-    root: Path, file: str, images: Mapping[str, Sequence[Image]], size: Size
+    root: Path, file: str, images: Mapping[str, Sequence[Image]], size: Size, refused: set[str]
 ) -> tuple[Annotations | None, list[Problem]]:
     """A keypoint file: broken rows, images without a row, rows without an image, joints outside images of the size."""
     try:
@@ -185,7 +187,7 @@ def _keypoint_problems(
         problems += [Problem("no-row", level, where(root, image), message) for image in without]
     names = {image.name for members in images.values() for image in members}
     for name in annotations.names:
-        if name not in names:
+        if name not in names and name not in refused:
             problems.append(Problem("no-image", "note", path.name, f"{name} has a row, but there is no such image"))
     used = annotations.only(names)
     problems += _pose_problems(path.name, file, used, images[COVERED[file][0]])

@@ -195,6 +195,13 @@ def test_rows_of_images_that_are_not_there_are_not_measured(tiny_root: Path) -> 
     assert {kind for kind, level, _ in kinds(tiny_root) if level == "error"} == set()
 
 
+def test_rows_of_images_that_are_refused_are_not_called_rows_without_an_image(tiny_root: Path) -> None:
+    rename("train", "0000_c2s1_000007_00.jpg")(tiny_root)
+    rewrite("train", lambda text: text.replace(NAMES["train"], "0000_c2s1_000007_00.jpg"))(tiny_root)
+    found = {(kind, level) for kind, level, _ in kinds(tiny_root)}
+    assert ("out-of-place", "error") in found and not {kind for kind, _ in found} & {"no-image", "no-row"}
+
+
 def test_all_problems_come_in_one_go(tiny_root: Path) -> None:
     for damage in (replace("query", lambda _: b""), rename("train", "0102_c7s1_0_0.jpg"), rewrite("train", cut_a_row)):
         damage(tiny_root)

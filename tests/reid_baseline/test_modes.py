@@ -134,5 +134,5 @@ def test_twelve_bits(tmp_path: Path) -> None:
 def test_what_has_no_known_white_is_refused(tmp_path: Path, mode: str) -> None:
     opened = stored(tmp_path / "a.tif", Image.new(mode, (2, 2)))
     assert opened.mode == mode
-    with pytest.raises(ValueError, match=f"its mode is {mode}, which has no known"):
+    with pytest.raises(ValueError, match=f"its mode is {mode}, which becomes 8-bit RGB in more than one way"):
         to_rgb(opened)
