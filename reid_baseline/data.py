@@ -10,12 +10,13 @@ import torch
 from PIL import Image
 
 from reid_baseline.errors import ReIDError
+from reid_baseline.modes import to_rgb
 
 
 def load_images(
     paths: Sequence[Path], size: tuple[int, int], progress: Callable[[int, int], None] | None = None
 ) -> torch.Tensor:
-    """Reads images as RGB and resizes them (bicubic, antialiased, as torchvision does on PIL images).
+    """Reads images as RGB (`to_rgb`) and resizes them (bicubic, antialiased, as torchvision does on PIL images).
 
     Args:
         paths: image files.
@@ -26,7 +27,8 @@ def load_images(
         (N, 3, H, W) uint8 with channels last in memory, in the order of ``paths``.
 
     Raises:
-        ReIDError: no paths, or a file that cannot be read as an image (the message names it).
+        ReIDError: no paths, or a file that cannot be read as an image or has a mode without a known white (the message
+            names file and mode).
     """
     if not paths:
         raise ReIDError("there are no images to load: expected at least one path")
@@ -60,7 +62,7 @@ def resize_images(images: np.ndarray, size: tuple[int, int]) -> torch.Tensor:
 def _read_image(path: Path, height: int, width: int) -> np.ndarray:
     try:
         with Image.open(path) as file:
-            image = file.convert("RGB")
+            image = to_rgb(file)
     except FileNotFoundError:
         raise ReIDError(f"image {path} does not exist") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what Pillow's readers raise

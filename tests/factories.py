@@ -19,7 +19,7 @@ from pona import PoseImages, load_checkpoint
 from pona.checkpoint import read_torch
 from pona.train import PRESETS, TrainConfig, TrainProgress, train
 from reidaug.datasets.dataset import Dataset, Image
-from reidaug.datasets.keypoints import Annotations, write_annotations
+from reidaug.datasets.keypoints import Annotations, read_annotations, write_annotations
 from reidaug.datasets.layouts import open_dataset, open_posed_images
 from reidaug.datasets.market1501 import market_set, parse_name, split_folder
 from reidaug.datasets.pairs import make_pairs
@@ -216,6 +216,21 @@ def images_in(folder: Path, names: Iterable[str] | None = None) -> list[Image]:
     """Images of a folder under whatever names; all that end in .jpg where none are named."""
     wanted = sorted(path.name for path in folder.glob("*.jpg")) if names is None else names
     return [Image(folder / name, 1, 1, name) for name in wanted]
+
+
+def double_keypoints(path: Path) -> None:
+    """Makes a keypoint file one of images of twice the size."""
+    annotations = read_annotations(path)
+    write_annotations(path, annotations.names, 2 * annotations.keypoints)
+
+
+def swap_keypoints(path: Path) -> None:
+    """Turns x and y of a keypoint file round."""
+    annotations = read_annotations(path)
+    write_annotations(path, annotations.names, annotations.keypoints[..., ::-1])
+
+
+SPOIL = [double_keypoints, swap_keypoints]  # what `count_outside` must find in a file of 128 x 64 pixels
 
 
 def copied_set(folder: Path, **splits: list[str]) -> Dataset:

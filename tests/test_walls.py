@@ -30,6 +30,7 @@ LIBRARY_USERS = {  # where the two libraries may be used: folders, or files
         "demo/pretrain.py",
         "cli",
         "synthesis/identity.py",
+        "datasets/images.py",
     ),
 }
 

@@ -15,8 +15,18 @@ from reidaug.core.errors import ReidAugError
 from reidaug.core.files import atomic_write, locked
 from reidaug.core.fingerprint import fingerprint
 from reidaug.core.progress import Advance, Say
-from reidaug.datasets.images import read_image
-from reidaug.datasets.keypoints import COVERED, HEADER, format_annotations, format_rows, parse_row, read_annotations
+from reidaug.core.threads import in_threads
+from reidaug.datasets.dataset import is_image_file
+from reidaug.datasets.images import image_size, read_image
+from reidaug.datasets.keypoints import (
+    COVERED,
+    HEADER,
+    Annotations,
+    format_annotations,
+    format_rows,
+    parse_row,
+    read_annotations,
+)
 from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.pairs import usable
 from reidaug.datasets.pose_files import read_keypoints
@@ -24,7 +34,6 @@ from reidaug.datasets.request import PoseRequest
 from reidaug.datasets.vitpose import PoseEstimator
 
 FORMAT = "reidaug pose 1"
-_ENDINGS = (".jpg", ".jpeg", ".png")
 
 
 def annotate(request: PoseRequest, advance: Advance, say: Say) -> dict[str, object]:
@@ -44,7 +53,7 @@ def annotate(request: PoseRequest, advance: Advance, say: Say) -> dict[str, obje
     if request.out.is_dir():
         raise ReidAugError(f"{request.out} is a folder; expected the CSV to write, such as annotation.csv")
     if request.read is not None:
-        return _convert(request, request.read, list(images), say)
+        return _convert(request, request.read, images, say)
     return _estimate(request, images, advance, say)
 
 
@@ -52,7 +61,7 @@ def find_images(data: Path, split: str | None = None) -> dict[str, Path]:
     """The images of a folder, or of a split of a Market-1501 root, by name and sorted.
 
     Args:
-        data: a folder of .jpg and .png images (subfolders are not searched), or a Market-1501 root.
+        data: a folder of images (subfolders are not searched), or a Market-1501 root.
         split: of a root only: train (also for None), or test, which is gallery and query.
 
     Raises:
@@ -65,13 +74,12 @@ def find_images(data: Path, split: str | None = None) -> dict[str, Path]:
     except ReidAugError:
         if split:
             raise ReidAugError(f"{data} is not a data set, so it has no split {split}; omit --split") from None
-        paths = [path for path in data.iterdir() if path.suffix.lower() in _ENDINGS and not path.name.startswith(".")]
-        files = [(path.name, path) for path in paths]
+        files = [(path.name, path) for path in data.iterdir() if is_image_file(path.name)]
     else:
         covered = COVERED[split or "train"]
         files = [(image.name, image.path) for part in covered for image in dataset.images(part)]
     if not files:
-        raise ReidAugError(f"no .jpg or .png image in {data}; expected a folder of images or a data set")
+        raise ReidAugError(f"no image in {data}; expected a folder of images or a data set")
     images: dict[str, Path] = {}
     for name, path in sorted(files):
         if ":" in name or not name.isprintable() or name != name.strip():
@@ -113,9 +121,14 @@ def _estimate(request: PoseRequest, images: dict[str, Path], advance: Advance, s
     return _summary(request.out, estimated=len(todo))
 
 
-def _convert(request: PoseRequest, source: Path, names: list[str], say: Say) -> dict[str, object]:
+def _convert(request: PoseRequest, source: Path, images: dict[str, Path], say: Say) -> dict[str, object]:
     """Writes the keypoints of another estimator's file or folder, see `read_keypoints`."""
-    annotations = read_keypoints(source, request.threshold, names)
+    names, name_of = list(images), {path.name: name for name, path in images.items()}
+    sizes = in_threads(image_size, list(images.values()))
+    size_of = dict(zip(names, sizes, strict=True))
+    files = {path.name: size for path, size in zip(images.values(), sizes, strict=True)}
+    found = read_keypoints(source, request.threshold, names, size_of | files)
+    annotations = Annotations(tuple(name_of.get(name, name) for name in found.names), found.keypoints)
     absent = [name for name in names if name not in annotations.index]
     others = len(annotations) - (len(names) - len(absent))
     if len(absent) == len(names):

@@ -14,6 +14,18 @@ if TYPE_CHECKING:
 JUNK_PID = -1  # a box without a person: ignored in scoring
 DISTRACTOR_PID = 0  # a person of no query: counts as wrong
 SPLITS = ("train", "query", "gallery")
+ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+
+
+def is_image_file(name: str) -> bool:
+    """Whether a file name ends as one of `ENDINGS`, also in capitals; a hidden file, as macOS's `._x.jpg`, is none."""
+    return name.lower().endswith(ENDINGS) and not name.startswith(".")
+
+
+def jpg_name(name: str) -> str:
+    """A file name with `.jpg` in place of any of `ENDINGS`: the name of the image in the file `x.PNG` is `x.jpg`."""
+    stem, dot, ending = name.rpartition(".")
+    return f"{stem}.jpg" if (dot + ending).lower() in ENDINGS else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +35,7 @@ class Image:
     path: Path  # the file
     pid: int  # person; -1 = junk, 0 = distractor
     camid: int  # camera
-    name: str  # its Market-1501 file name, which plan, manifest and keypoint files use
+    name: str  # its Market-1501 file name, in .jpg, which plan, manifest, keypoint files and written sets use
 
     @property
     def shows_known_person(self) -> bool:
@@ -74,9 +86,17 @@ class Dataset:
         return images
 
     def look_at(self, split: str) -> tuple[list[Image], list[Problem]]:
-        """The usable images of a split, and the problems of the others."""
+        """The usable images of a split, and the problems of the others; junk and distractors are for the gallery."""
         if split not in self._splits:
-            self._splits[split] = self.layout.read_split(self.root, split)
+            images, problems = self.layout.read_split(self.root, split)
+            if split in ("train", "query"):
+                for image in images:
+                    if not image.shows_known_person:
+                        what = "junk (person -1)" if image.pid == JUNK_PID else "a distractor (person 0)"
+                        message = f"{what} belongs in the gallery: number people from 1, or remove it"
+                        problems.append(Problem("out-of-place", "error", where(self.root, image), message))
+                images = [image for image in images if image.shows_known_person]
+            self._splits[split] = images, problems
         return self._splits[split]
 
     def has(self, split: str) -> bool:
@@ -96,6 +116,11 @@ class Dataset:
     def fingerprint(self, *splits: str) -> str:
         """Of some splits together; it identifies a training set and a test set in results."""
         return fingerprint("".join(f"{split}\0{self.split_fingerprint(split)}\0" for split in splits))
+
+
+def where(root: Path, image: Image) -> str:
+    """The file of an image below a root, for people."""
+    return str(image.path.relative_to(root)) if image.path.is_relative_to(root) else str(image.path)
 
 
 def images_fingerprint(images: Sequence[Image]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import list_files
 from reidaug.core.threads import in_threads
-from reidaug.datasets.dataset import Dataset, Image, Layout, Problem
+from reidaug.datasets.dataset import Dataset, Image, Layout, Problem, is_image_file, jpg_name
 from reidaug.datasets.images import read_image
 from reidaug.datasets.keypoints import Annotations, count_outside, read_annotations
 from reidaug.datasets.pairs import read_pairs
@@ -28,7 +28,7 @@ FULL_KEYPOINTS = "fasion-annotation-{split}.csv"  # in pixels of the 256 x 256 i
 PAIRS = "fasion-resize-pairs-{split}.csv"
 SPLITS = ("train", "test")
 
-_NAME = re.compile(r"""[^/\\:,"\s]+\.jpg""")  # no CSV separator, no blank, no folder
+_NAME = re.compile(r"""[^/\\:,"\s]+""")  # no CSV separator, no blank, no folder
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,7 @@ def crop_keypoints(annotations: Annotations, path: Path, shift: int) -> tuple[An
         ReidAugError: a joint lies outside even the 256 x 256 image.
     """
     height, width = IMAGE_SIZE
-    left = -BORDER - shift
-    count_outside(annotations, path, (left, left + FULL_WIDTH), height)
+    count_outside(annotations, path, (height, FULL_WIDTH), -BORDER - shift)
     keypoints = annotations.keypoints + np.array([shift, 0], dtype=np.float32)
     pixel = np.rint(keypoints)  # NaN where missing
     outside = ((pixel < 0) | (pixel > (width - 1, height - 1))).any(axis=2)
@@ -110,6 +109,8 @@ def person_of(name: str) -> str:
 def read_split(root: Path, split: str) -> tuple[list[Image], list[Problem]]:
     """The images of a split, train or test; persons are numbered in the order of their names, the camera is 0.
 
+    The published files end in `.jpg`; one in another ending is an image of the same name in `.jpg`.
+
     Raises:
         ReidAugError: another split, as DeepFashion is not a re-identification data set.
     """
@@ -118,16 +119,26 @@ def read_split(root: Path, split: str) -> tuple[list[Image], list[Problem]]:
             f"{root} is DeepFashion, which has no {split} images: expected a re-identification data set such as "
             "Market-1501"
         )
-    names = {folder: _image_names(root / folder) for folder in SPLITS}
-    people = sorted({person_of(name) for in_folder in names.values() for name in in_folder})
+    files = {folder: _image_files(root / folder) for folder in SPLITS}
+    people = sorted({person_of(jpg_name(file)) for in_folder in files.values() for file in in_folder})
     numbers = {person: number for number, person in enumerate(people, start=1)}
-    images = [Image(root / split / name, numbers[person_of(name)], 0, name) for name in names[split]]
-    problems = [] if images else [Problem("empty-folder", "error", split, "no .jpg image; expected the public layout")]
-    return images, problems
+    images: dict[str, Image] = {}
+    problems = []
+    for file in files[split]:
+        name = jpg_name(file)
+        if name in images:
+            message = f"has the name of {images[name].path.name} in another ending: rename or remove one"
+            problems.append(Problem("same-name", "error", f"{split}/{file}", message))
+        else:
+            images[name] = Image(root / split / file, numbers[person_of(name)], 0, name)
+    if not images:
+        problems.append(Problem("empty-folder", "error", split, "no image; expected the public layout"))
+    return sorted(images.values(), key=lambda image: image.name), problems
 
 
-def _image_names(folder: Path) -> list[str]:
-    return [name for name in list_files(folder) if _NAME.fullmatch(name)] if folder.is_dir() else []
+def _image_files(folder: Path) -> list[str]:
+    files = list_files(folder) if folder.is_dir() else []
+    return [file for file in files if is_image_file(file) and _NAME.fullmatch(file)]
 
 
 def posed_images(data: Dataset) -> PosedImages:
@@ -143,11 +154,11 @@ def posed_images(data: Dataset) -> PosedImages:
         path, shift = _keypoint_file(root, split)
         if path is not None and (root / split).is_dir():
             images = {image.name: image for image in data.images(split)}
-            parts.append(crop_keypoints(read_annotations(path).only(images), path, shift)[0])
+            parts.append(crop_keypoints(read_annotations(path).in_jpg(path).only(images), path, shift)[0])
             by_name |= {name: images[name] for name in parts[-1].names}
     if not by_name:
         raise ReidAugError(f"no image of train/ or test/ in {root} has a row in its keypoint file")
-    train = tuple(root / "train" / name for name in _image_names(root / "train"))
+    train = tuple(root / "train" / file for file in _image_files(root / "train"))
     pairs = root / PAIRS.format(split="test")
     annotations = join_annotations(parts)
     return PosedImages(root, by_name, annotations, train, lambda: read_pairs(pairs), read_fashion_images, BORDER)

@@ -1,6 +1,7 @@
 """Decode image files, one by one or in threads."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,23 +12,46 @@ from reidaug.core.threads import in_threads
 
 
 def read_image(path: Path) -> np.ndarray:
-    """Decode an image.
+    """Decode an image, of any mode as the baseline reads it (`reid_baseline.modes.to_rgb`).
 
     Returns:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        ReidAugError: it is absent, truncated or not an image; the message names the file.
+        ReidAugError: it is absent, truncated, not an image, or of a mode without a known white; the message names the
+            file.
     """
+    with _opened(path) as image:
+        return np.asarray(image if image.mode == "RGB" else _to_rgb(image))
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """(height, width) in pixels, without decoding the image.
+
+    Raises:
+        ReidAugError: it is absent or not an image; the message names the file.
+    """
+    with _opened(path) as image:
+        return image.height, image.width
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
+            yield image
     except FileNotFoundError:
         raise ReidAugError(f"no such image: {path}") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ReidAugError(
             f"cannot read the image {path}: {str(error).splitlines()[0]}; replace or remove it"
         ) from None
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    from reid_baseline.modes import to_rgb  # loads torch, which RGB does not need
+
+    return to_rgb(image)
 
 
 def read_images(paths: Sequence[Path], size: tuple[int, int] | None = None) -> np.ndarray:

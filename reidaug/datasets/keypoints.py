@@ -15,6 +15,9 @@ import numpy as np
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import atomic_write
 from reidaug.core.fingerprint import fingerprint
+from reidaug.core.threads import in_threads
+from reidaug.datasets.dataset import Image, jpg_name
+from reidaug.datasets.images import image_size
 
 SLACK = 5  # pixels by which an estimated joint may lie outside its image
 
@@ -50,6 +53,21 @@ class Annotations:
     def fingerprint(self, names: Sequence[str]) -> str:
         """Digest of the keypoints of some images, in their order; no row is the same as no joint."""
         return fingerprint(self.select(names).tobytes())
+
+    def in_jpg(self, path: Path) -> "Annotations":
+        """The same with the names that images of a data set have, which end in `.jpg`.
+
+        Args:
+            path: the file that the rows were read from, for messages.
+
+        Raises:
+            ReidAugError: two rows would have one name.
+        """
+        names = tuple(map(jpg_name, self.names))
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ReidAugError(f"{path} has two rows for {twice}, which differ in the ending: remove one")
+        return Annotations(names, self.keypoints)
 
     def only(self, names: Iterable[str]) -> "Annotations":
         """The rows of some images, in file order; those without a row are skipped."""
@@ -115,6 +133,22 @@ def read_annotations(path: Path) -> Annotations:
         raise ReidAugError(f"{path} line {problems[0].line}: {problems[0].message}{more}")
     if not annotations.names:
         raise ReidAugError(f"{path} has a header but no rows")
+    return annotations
+
+
+def read_annotations_of(path: Path, images: Sequence[Image]) -> Annotations:
+    """Read the keypoints of some images, and check that they can belong to them; images are not decoded.
+
+    Returns:
+        The rows of these images, in file order; there may be none. A row may name the file in its own ending.
+
+    Raises:
+        ReidAugError: as `read_annotations` and `count_outside`, or an image whose size cannot be read.
+    """
+    paths = {image.name: image.path for image in images}
+    annotations = read_annotations(path).in_jpg(path).only(paths)
+    sizes = in_threads(lambda name: image_size(paths[name]), annotations.names)
+    count_outside(annotations, path, np.array(sizes, dtype=np.int64).reshape(-1, 2))
     return annotations
 
 
@@ -202,7 +236,7 @@ def _parse_list(name: str, column: str, text: str) -> list[float]:
     return values
 
 
-def are_coordinates(values: list[object]) -> bool:
+def are_coordinates(values: Sequence[object]) -> bool:
     """Whether values from JSON are all numbers that can be pixel coordinates."""
     # json reads NaN, Infinity and 10**400 too; a bool is an int by inheritance only.
     return all(type(value) in (int, float) and -1e6 < value < 1e6 for value in values)  # type: ignore[operator]
@@ -213,8 +247,10 @@ def _plain(value: np.float32) -> float | int:
     return int(value) if value == int(value) else float(str(value))
 
 
-def count_outside(annotations: Annotations, path: Path, columns: tuple[int, int], height: int) -> int:
-    """Count joints outside their image, and refuse those too far outside to come from rounding.
+def count_outside(
+    annotations: Annotations, path: Path, size: tuple[int, int] | np.ndarray, first_column: int = 0
+) -> int:
+    """Count joints outside their image, and refuse those too far outside to come from rounding, and fractions of 1.
 
     The published files of Market-1501 have none, so a joint far outside means images of another size, or a file with
     x first.
@@ -222,17 +258,22 @@ def count_outside(annotations: Annotations, path: Path, columns: tuple[int, int]
     Args:
         annotations: of the images that are used, (x, y) in pixels.
         path: the file that they were read from.
-        columns: first column of the image and the one after its last, in pixels of the keypoints.
-        height: of the image in pixels.
+        size: (height, width) in pixels of all images, or (N, 2) of each.
+        first_column: of the image, in pixels of the keypoints.
 
     Returns:
         How many joints lie up to `SLACK` pixels outside.
 
     Raises:
-        ReidAugError: a joint lies farther outside; the message names the line of the first and counts them.
+        ReidAugError: a joint lies farther outside (the message names the line of the first and counts them), or all
+            lie in the first pixel.
     """
+    if np.isfinite(annotations.keypoints).any() and 0 < np.nanmax(annotations.keypoints) <= 1:
+        raise ReidAugError(f"{path}: all coordinates lie between 0 and 1, expected pixels")
     x, y = annotations.keypoints[..., 0], annotations.keypoints[..., 1]
-    beyond = np.maximum.reduce([columns[0] - x, x - (columns[1] - 1), -y, y - (height - 1)])  # NaN where missing
+    rows, columns = np.broadcast_to(np.asarray(size), (len(annotations), 2)).T[..., None]
+    last = first_column + columns - 1
+    beyond = np.maximum.reduce([first_column - x, x - last, -y, y - (rows - 1)])  # NaN where missing
     far = np.argwhere(beyond > SLACK)
     if len(far):
         from pona.keypoints import JOINTS
@@ -240,10 +281,12 @@ def count_outside(annotations: Annotations, path: Path, columns: tuple[int, int]
         row, joint = far[0].tolist()
         name = annotations.names[row]
         lines = path.read_text(encoding="utf-8-sig").split("\n")
-        line = next(number for number, text in enumerate(lines, start=1) if text.split(":")[0].strip() == name)
+        line = next(
+            n for n, text in enumerate(lines, start=1) if jpg_name(text.split(":")[0].strip()) == jpg_name(name)
+        )
         raise ReidAugError(
             f"{path} line {line}: the {JOINTS[joint]} of {name} lies at x = {x[row, joint]:g}, "
-            f"y = {y[row, joint]:g}, expected x {columns[0]} to {columns[1] - 1} and y 0 to {height - 1} "
+            f"y = {y[row, joint]:g}, expected x {first_column} to {last[row, 0]} and y 0 to {rows[row, 0] - 1} "
             f"({len(far):,} such joints): is this the keypoint file of images of another size, or x first in it?"
         )
     return int((beyond > 0.5).sum())

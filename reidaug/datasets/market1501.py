@@ -9,30 +9,38 @@ from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import list_files
-from reidaug.datasets.dataset import Dataset, Image, Layout, Problem
+from reidaug.datasets.dataset import ENDINGS, Dataset, Image, Layout, Problem, is_image_file, jpg_name
 
 ROOT_NAME = "Market-1501-v15.09.15"
 SPLIT_FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
 IMAGE_SIZE = (128, 64)  # height and width in pixels
 
 # No CSV separator, no blank, no folder, no broken Unicode: every file can hold a name that matches.
-_NAME = re.compile(r"""(-1|\d+)_c(\d+)(?:[^\d/\\:,"\s\ud800-\udfff][^/\\:,"\s\ud800-\udfff]*)?\.jpg""")
+_NAME = re.compile(
+    r"""(-0*1|\d+)_c(\d+)(?:[^\d/\\:,"\s\ud800-\udfff][^/\\:,"\s\ud800-\udfff]*)?"""
+    + f"(?i:{'|'.join(map(re.escape, ENDINGS))})"
+)
 # torchreid, fast-reid, TransReID and CLIP-ReID search the whole path for this, so a folder can be taken for a name.
 _READER = re.compile(r"([-\d]+)_c(\d)")
+_LARGEST = 2**63 - 1  # what arrays of numbers hold
 _FORM = "expected the form 0002_c1s1_000451_03.jpg"
 _SYSTEM_FILES = {"Thumbs.db", ".DS_Store", "desktop.ini"}
 
 
 def parse_name(name: str) -> tuple[int, int]:
-    """Person and camera in an image name, such as `0002_c1s1_000451_03.jpg`; `.jpg.jpg` is accepted.
+    """Person and camera in an image name, such as `0002_c1s1_000451_03.jpg`; `.jpg.jpg` and `-001` are accepted.
 
     Raises:
-        ReidAugError: the name does not begin with person and camera, or does not end in `.jpg`.
+        ReidAugError: the name does not begin with person and camera, or does not end as an image's; or one of the two
+            numbers is too large.
     """
     match = _NAME.fullmatch(name)
     if match is None:
         raise ReidAugError(f"image name {name!r} does not parse; {_FORM}")
-    return int(match[1]), int(match[2])
+    pid, camid = int(match[1]), int(match[2])
+    if max(pid, camid) > _LARGEST:
+        raise ReidAugError(f"image name {name!r} has a person or camera number above {_LARGEST}; give smaller ones")
+    return pid, camid
 
 
 def split_folder(root: Path, split: str) -> Path:
@@ -47,31 +55,43 @@ def find_root(path: Path) -> Path | None:
 
 
 def read_split(root: Path, split: str) -> tuple[list[Image], list[Problem]]:
-    """The images of a split, sorted by name, and what is wrong with the names in its folder."""
+    """The images of a split, sorted by name, and what is wrong with the names in its folder.
+
+    A file in another ending than `.jpg` is an image of the same name in `.jpg`.
+    """
     folder, shown = split_folder(root, split), SPLIT_FOLDERS[split]
     try:
         files = list_files(folder)
     except ReidAugError:
         return [], [Problem("missing-folder", "error", shown, f"no such folder; expected {LAYOUT.expected}")]
-    images, problems = [], []
-    for name in files:
-        where = f"{shown}/{name}"
-        if not name.endswith(".jpg"):
-            reason = "a system file" if name in _SYSTEM_FILES else "only names in lower-case .jpg are read"
+    images: dict[str, Image] = {}
+    problems = []
+    for file in files:
+        where, name = f"{shown}/{file}", jpg_name(file)
+        if not is_image_file(file):
+            hidden = file in _SYSTEM_FILES or file.startswith(".")
+            reason = "a system file" if hidden else f"no image, which would end in {', '.join(ENDINGS)}"
             problems.append(Problem("stray-file", "note", where, f"skipped: {reason}"))
             continue
-        match = _NAME.fullmatch(name)
-        if match is None:
-            message = f"the name does not parse; {_FORM}: rename or remove it"
-            problems.append(Problem("bad-name", "error", where, message))
+        try:
+            pid, camid = parse_name(file)
+        except ReidAugError as error:
+            problems.append(Problem("bad-name", "error", where, f"{error}: rename or remove it"))
             continue
-        if name.endswith(".jpg.jpg"):
+        if name in images:
+            message = f"has the name of {images[name].path.name} in another ending: rename or remove one"
+            problems.append(Problem("same-name", "error", where, message))
+            continue
+        if file != name:
+            message = f"read, but torchreid and fast-reid look for .jpg alone; sets that are written call it {name}"
+            problems.append(Problem("other-ending", "note", where, message))
+        if file.endswith(".jpg.jpg"):
             message = "ends twice in .jpg, as 18 test images of Market-1501 do: read like any other"
             problems.append(Problem("double-ending", "note", where, message))
-        images.append(Image(folder / name, int(match[1]), int(match[2]), name))
+        images[name] = Image(folder / file, pid, camid, name)
     if not images:
-        problems.append(Problem("empty-folder", "error", shown, f"no .jpg image with a name that parses; {_FORM}"))
-    return images, problems
+        problems.append(Problem("empty-folder", "error", shown, f"no image with a name that parses; {_FORM}"))
+    return sorted(images.values(), key=lambda image: image.name), problems
 
 
 LAYOUT = Layout("Market-1501", f"a Market-1501 root with {'/, '.join(SPLIT_FOLDERS.values())}/", find_root, read_split)

@@ -13,7 +13,7 @@ import numpy as np
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import atomic_write
-from reidaug.datasets.dataset import DISTRACTOR_PID, JUNK_PID
+from reidaug.datasets.dataset import DISTRACTOR_PID, JUNK_PID, jpg_name
 from reidaug.datasets.keypoints import Annotations
 
 Pair = tuple[str, str]  # names of condition and target image
@@ -90,7 +90,7 @@ def read_pairs(path: Path, check_name: Callable[[str], object] | None = None) ->
         check_name: raises ReidAugError for a name that is not allowed.
 
     Returns:
-        (condition, target) image names; the first pair is in line 2.
+        (condition, target) image names, in `.jpg` whatever the file says; the first pair is in line 2.
 
     Raises:
         ReidAugError: no such file, another header, no rows, or a broken row (with its line number).
@@ -109,6 +109,7 @@ def read_pairs(path: Path, check_name: Callable[[str], object] | None = None) ->
         if len(row) != 2:
             raise ReidAugError(f"{path} line {number}: {len(row)} fields, expected two image names")
         try:
+            row = list(map(jpg_name, row))
             if check_name:
                 for name in row:
                     check_name(name)

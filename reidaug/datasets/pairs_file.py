@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
-from reidaug.datasets.keypoints import FILES, find_annotations, read_annotations
+from reidaug.datasets.keypoints import FILES, find_annotations, read_annotations, read_annotations_of
 from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import parse_name
 from reidaug.datasets.pairs import draw_pairs, make_pairs, write_pairs
@@ -22,18 +22,20 @@ def pairs_file(data: Path, split: str, out: Path, count: int | None = None, seed
         How many pairs were written, of how many.
 
     Raises:
-        ReidAugError: no or a broken keypoint file, no pairs, or fewer than `count`.
+        ReidAugError: no or a broken keypoint file, one that cannot belong to the images, no pairs, or fewer than
+            `count`.
     """
     try:
         dataset = open_dataset(data)
     except ReidAugError:
         if not (data / FILES[split]).is_file():
             raise
-        annotations = read_annotations(data / FILES[split])
+        annotations = read_annotations(data / FILES[split]).in_jpg(data / FILES[split])
         pids = {name: parse_name(name)[0] for name in annotations.names}
     else:
-        pids = {image.name: image.pid for image in dataset.images("gallery" if split == "test" else split)}
-        annotations = read_annotations(find_annotations(dataset.root, split)).only(pids)
+        images = dataset.images("gallery" if split == "test" else split)
+        pids = {image.name: image.pid for image in images}
+        annotations = read_annotations_of(find_annotations(dataset.root, split), images)
     pairs = make_pairs(annotations, pids)
     if not len(pairs):
         raise ReidAugError(f"no person in {data} has two images of the {split} split with both shoulders and both hips")

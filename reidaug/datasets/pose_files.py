@@ -1,55 +1,115 @@
-"""Read the keypoints of other estimators: COCO's JSON, the output folder of OpenPose, or the public CSV."""
+"""Read the keypoints of other estimators, or the public CSV.
+
+An order of joints is known by their number; where the order comes from:
+
+- 18, COCO's of OpenPose, which is also that of the public CSV, and 25, BODY_25: OpenPose's doc/02_output.md.
+- 17, COCO: Lin et al., ECCV 2014, `keypoints` of the category in its annotation files; so AlphaPose, MMPose and YOLO.
+- 26 and 136, Halpe: README of Fang-Haoshu/Halpe-FullBody. 133, COCO-WholeBody: Jin et al., ECCV 2020, README of
+  jin-s13/COCO-WholeBody. The first 17 of the three are COCO's.
+"""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.datasets.keypoints import JOINTS, Annotations, are_coordinates, read_annotations
+from reidaug.datasets.keypoints import JOINTS, Annotations, are_coordinates, count_outside, read_annotations
 
 OPENPOSE_END = "_keypoints.json"
-_EXPECTED = "a keypoint CSV, COCO's keypoint JSON (.json) or a folder that OpenPose wrote"
+Size = tuple[int, int]  # (height, width) in pixels
+_COCO_JOINTS = (17, 26, 133, 136)  # numbers of joints of which the first 17 are COCO's
+_OPENPOSE_JOINTS = (18, 25)
+_EXPECTED = "a keypoint CSV, COCO's or AlphaPose's JSON (.json), or a folder that OpenPose, MMPose or YOLO wrote"
 
 
-def read_keypoints(path: Path, threshold: float = 0.0, names: Iterable[str] | None = None) -> Annotations:
+def read_keypoints(
+    path: Path,
+    threshold: float = 0.0,
+    names: Iterable[str] | None = None,
+    sizes: Mapping[str, Size] | None = None,
+) -> Annotations:
     """Read the keypoints that an estimator wrote, one person per image.
 
-    Of several people the one with the highest score (then the largest box) is taken from COCO's JSON, the one with the
-    highest summed confidence from OpenPose's.
+    Of several people the one with the highest score (then the largest box) is taken from a JSON file, the one with the
+    highest summed confidence (then the largest box) from a folder.
 
     Args:
-        path: the public CSV; COCO's JSON, as annotations with their images or as a list of results with file names as
-            `image_id`; or a folder of `NAME_keypoints.json` as OpenPose writes it, with 18 or 25 joints.
+        path: the public CSV; a JSON file as COCO's, as annotations with their images or as a list of results with file
+            names as `image_id` (AlphaPose), with 17, 26, 133 or 136 joints; or a folder of one file an image:
+            `NAME_keypoints.json` of OpenPose, with 18 or 25 joints; `NAME.json` of MMPose's inferencer, with as many as
+            a JSON file; or `NAME.txt` of YOLO (Ultralytics), with 17 joints in fractions of the image.
         threshold: confidence below which a joint counts as missing; the CSV has none. Confidence 0 is always missing.
-        names: file names of the images, which OpenPose does not give. None = NAME.jpg.
+        names: file names of the images, which folders do not give. None = those of `sizes`, or NAME.jpg.
+        sizes: of the images by file name, to find joints outside; YOLO needs them. An image without a size has no right
+            and no lower edge.
 
     Returns:
-        The keypoints: COCO's in the order of the file, OpenPose's sorted by name. An image without a person is all
-        NaN.
+        The keypoints: those of a file in its order, those of a folder sorted by name. A joint outside its image is
+        missing. An image without a person is all NaN.
 
     Raises:
-        ReidAugError: no such file, or a broken or empty one; the message names the file and the entry.
+        ReidAugError: no such file, a broken or empty one (the message names the file and the entry), or keypoints of
+            images of another size: more than half of an estimator's joints outside, or one of a CSV far outside.
     """
+    sizes = sizes or {}
     if path.is_dir():
-        poses = _read_openpose(path, threshold, names)
+        poses = _read_folder(path, sizes if names is None else names, sizes)
     elif path.suffix.lower() == ".json":
-        poses = _read_coco(path, threshold)
+        poses = _read_coco(path)
     elif path.exists():
-        return read_annotations(path)
+        return _read_csv(path, sizes)
     else:
         raise ReidAugError(f"no {path}; expected {_EXPECTED}")
     if not poses:
         raise ReidAugError(f"{path} has no images; expected {_EXPECTED}")
-    keypoints = np.stack(list(poses.values())).astype(np.float32)
+    keypoints = np.full((len(poses), JOINTS, 2), np.nan)
+    seen = outside = 0
+    for row, (name, pose) in enumerate(poses.items()):
+        certain = np.where((pose[:, 2:] > 0) & (pose[:, 2:] >= threshold), pose[:, :2], np.nan)
+        inside = keep_inside(certain, _last_pixel(sizes, name))
+        seen += np.isfinite(certain[:, 0]).sum()
+        outside += np.isfinite(certain[:, 0]).sum() - np.isfinite(inside[:, 0]).sum()
+        keypoints[row] = from_coco(inside) if len(inside) == 17 else inside
     if np.isfinite(keypoints).any() and np.nanmax(keypoints) <= 1:
         raise ReidAugError(f"{path} has coordinates from 0 to 1, expected pixels (OpenPose: --keypoint_scale 0)")
-    return Annotations(tuple(poses), keypoints)
+    if outside > seen / 2:
+        raise ReidAugError(
+            f"{path}: {outside:,} of {seen:,} joints lie outside their images; expected pixels of these images: were "
+            "they estimated in images of another size?"
+        )
+    return Annotations(tuple(poses), keypoints.astype(np.float32))
 
 
-def _read_coco(path: Path, threshold: float) -> dict[str, np.ndarray]:
+def keep_inside(points: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Joints outside their image become missing; those less than half a pixel outside are moved to its edge.
+
+    Args:
+        points: (..., 2) pixels, NaN = missing.
+        last: (x, y) of the last pixel of the image, to be broadcast; infinite = unknown.
+    """
+    pixel = np.rint(points)  # NaN where missing
+    outside = ((pixel < 0) | (pixel > last)).any(axis=-1, keepdims=True)
+    return np.where(outside, np.nan, np.clip(points, 0, last)).astype(points.dtype)
+
+
+def _last_pixel(sizes: Mapping[str, Size], name: str) -> np.ndarray:
+    height, width = sizes.get(name, (np.inf, np.inf))
+    return np.array([width - 1, height - 1])
+
+
+def _read_csv(path: Path, sizes: Mapping[str, Size]) -> Annotations:
+    annotations = read_annotations(path)
+    known = annotations.only(sizes)
+    count_outside(known, path, np.array([sizes[name] for name in known.names], dtype=np.int64).reshape(-1, 2))
+    last = np.array([_last_pixel(sizes, name) for name in annotations.names])
+    return Annotations(annotations.names, keep_inside(annotations.keypoints, last[:, None]))
+
+
+def _read_coco(path: Path) -> dict[str, np.ndarray]:
+    """(J, 3) x, y and confidence by image name."""
     content = _load(path)
     images: Any = []
     people, kind = content, "entry"
@@ -60,7 +120,7 @@ def _read_coco(path: Path, threshold: float) -> dict[str, np.ndarray]:
             f"{path}: expected a list of results, or an object with the lists 'images' and 'annotations'"
         )
     names = _coco_names(path, images)
-    poses = {name: np.full((JOINTS, 2), np.nan) for name in names.values()}
+    poses = {name: _NOBODY for name in names.values()}
     best: dict[str, tuple[float, float]] = {}
     for number, person in enumerate(people, start=1):
         entry = f"{path} {kind} {number}"
@@ -75,10 +135,10 @@ def _read_coco(path: Path, threshold: float) -> dict[str, np.ndarray]:
                 f"{entry}: no image {_short(image)}; expected a file name as image_id, or 'images' with id and "
                 "file_name in the same file"
             )
-        points, _ = _points(person.get("keypoints"), (17,), entry, threshold)
+        pose = _pose(person.get("keypoints"), _COCO_JOINTS, entry)
         rank = (_number(person.get("score")), _box_area(person))
         if name not in best or rank > best[name]:
-            poses[name], best[name] = from_coco(points), rank
+            poses[name], best[name] = pose, rank
     return poses
 
 
@@ -98,41 +158,116 @@ def _coco_names(path: Path, images: list[object]) -> dict[object, str]:
     return names
 
 
-def _read_openpose(folder: Path, threshold: float, names: Iterable[str] | None) -> dict[str, np.ndarray]:
-    files = sorted(folder.glob(f"*{OPENPOSE_END}"))
-    if not files:
-        raise ReidAugError(f"no file *{OPENPOSE_END} in {folder}; expected a folder that OpenPose wrote")
-    name_of = {Path(name).stem: name for name in names or ()}
+def _read_folder(folder: Path, names: Iterable[str], sizes: Mapping[str, Size]) -> dict[str, np.ndarray]:
+    """(J, 3) x, y and confidence by image name, from a file for each image."""
+    name_of: dict[str, str] = {}
+    for name in names:
+        other = name_of.setdefault(Path(name).stem, name)
+        if other != name:
+            raise ReidAugError(f"{other} and {name} differ only in their ending, which files in {folder} do not tell")
+    files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    ending = next((end for end in _FOLDERS if any(path.name.endswith(end) for path in files)), None)
+    if ending is None:
+        raise ReidAugError(f"no file *{', *'.join(_FOLDERS)} in {folder}; expected a folder that an estimator wrote")
     poses: dict[str, np.ndarray] = {}
     for path in files:
-        stem = path.name.removesuffix(OPENPOSE_END)
-        content = _load(path)
-        people = content.get("people") if isinstance(content, dict) else None
-        if not isinstance(people, list):
-            raise ReidAugError(f"{path}: no list 'people'; expected a file that OpenPose wrote")
-        keypoints, best = np.full((JOINTS, 2), np.nan), -1.0
-        for number, person in enumerate(people, start=1):
-            values = person.get("pose_keypoints_2d") if isinstance(person, dict) else None
-            points, confidence = _points(values, (18, 25), f"{path} person {number}", threshold)
-            if confidence > best:
-                keypoints, best = points[_FROM_BODY_25, :] if len(points) == 25 else points, confidence
-        poses[name_of.get(stem, f"{stem}.jpg")] = keypoints
+        stem = path.name.removesuffix(ending)
+        if stem == path.name or (ending == ".txt" and stem not in name_of):  # YOLO's folders also hold a classes.txt
+            continue
+        name = name_of.get(stem, f"{stem}.jpg")
+        people = _FOLDERS[ending](path, sizes.get(name))
+        poses[name] = max(people, key=lambda person: (person[0][:, 2].sum(), person[1]), default=(_NOBODY, 0.0))[0]
     return poses
 
 
-def _points(values: Any, joints: tuple[int, ...], entry: str, threshold: float) -> tuple[np.ndarray, float]:
-    """(J, 2) float64 pixels with NaN = missing, and the sum of the confidences, of a flat list x, y, confidence, ..."""
+Person = tuple[np.ndarray, float]  # (J, 3) x, y and confidence; area of the box, where it decides
+
+
+def _openpose_people(path: Path, size: Size | None) -> list[Person]:
+    """`people` with `pose_keypoints_2d`, before OpenPose 1.2 `pose_keypoints`."""
+    content = _load(path)
+    people = content.get("people") if isinstance(content, dict) else None
+    if not isinstance(people, list):
+        raise ReidAugError(f"{path}: no list 'people'; expected a file that OpenPose wrote")
+    found = []
+    for number, person in enumerate(people, start=1):
+        known = person if isinstance(person, dict) else {}
+        values = known.get("pose_keypoints_2d", known.get("pose_keypoints"))
+        found.append((_pose(values, _OPENPOSE_JOINTS, f"{path} person {number}"), 0.0))
+    return found
+
+
+def _mmpose_people(path: Path, size: Size | None) -> list[Person]:
+    """A list of `keypoints` [[x, y], ...] with `keypoint_scores`: `split_instances` of mmpose/structures/utils.py."""
+    people = _load(path)
+    if not isinstance(people, list):
+        raise ReidAugError(f"{path}: no list of people; expected a file that MMPose's inferencer wrote for an image")
+    found = []
+    for number, person in enumerate(people, start=1):
+        known = person if isinstance(person, dict) else {}
+        points, scores = known.get("keypoints"), known.get("keypoint_scores")
+        if not (
+            isinstance(points, list)
+            and isinstance(scores, list)
+            and len(points) == len(scores)
+            and all(isinstance(point, list) and len(point) == 2 for point in points)
+        ):
+            raise ReidAugError(f"{path} person {number}: expected keypoints [[x, y], ...] and as many keypoint_scores")
+        values = [value for point, score in zip(points, scores, strict=True) for value in (*point, score)]
+        found.append((_pose(values, _COCO_JOINTS, f"{path} person {number}"), 0.0))
+    return found
+
+
+def _yolo_people(path: Path, size: Size | None) -> list[Person]:
+    """Lines of class, box (x, y, width, height) and 17 joints, all in fractions of the image.
+
+    A joint is x, y and visibility or confidence, or x and y alone; confidence of the box and number of the track may
+    follow. Ultralytics, docs/en/datasets/pose and `Results.save_txt`; it writes joints that it does not trust as 0, 0.
+    """
+    if size is None:
+        raise ReidAugError(
+            f"{path} is in fractions of an image of unknown size: convert with `reidaug pose DATA --read`"
+        )
+    height, width = size
+    found = []
+    for number, line in enumerate(_text(path).splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            values = [float(value) for value in line.split()]
+        except ValueError:
+            values = []
+        columns = next((count for count in (3, 2) if 0 <= len(values) - 5 - 17 * count <= 2), 0)
+        if not columns or not are_coordinates(values):
+            raise ReidAugError(
+                f"{path} line {number}: {len(values)} numbers, expected class, box and 17 joints: 56, or 39 without "
+                "confidences, and up to 2 more"
+            )
+        joints = np.array(values[5 : 5 + 17 * columns]).reshape(17, columns)
+        trusted = (joints[:, :2] != 0).any(axis=1)
+        confidence = trusted * (joints[:, 2] if columns == 3 else 1.0)
+        pose = np.column_stack([joints[:, 0] * width, joints[:, 1] * height, confidence])
+        found.append((pose, values[3] * values[4]))
+    return found
+
+
+_FOLDERS: dict[str, Callable[[Path, Size | None], list[Person]]] = {  # ending of the files -> the people in one
+    OPENPOSE_END: _openpose_people,
+    ".json": _mmpose_people,
+    ".txt": _yolo_people,
+}
+
+
+def _pose(values: Any, joints: tuple[int, ...], entry: str) -> np.ndarray:
+    """(J, 3) float64 of a flat list x, y, confidence, ...: COCO's 17 joints, or OpenPose's 18."""
     expected = " or ".join(f"{3 * count}" for count in joints)
     if not isinstance(values, list) or len(values) not in [3 * count for count in joints]:
         content = f"{len(values)} keypoint values" if isinstance(values, list) else f"keypoints {_short(values)}"
         raise ReidAugError(f"{entry}: {content}, expected a list of {expected} numbers (x, y, confidence)")
     if not are_coordinates(values):
         raise ReidAugError(f"{entry}: the keypoints hold something other than pixels and confidences")
-    table = np.array(values, dtype=np.float64).reshape(-1, 3)
-    points, confidence = table[:, :2].copy(), table[:, 2]
-    outside = (np.rint(points) < 0).any(axis=1)
-    points[(confidence <= 0) | (confidence < threshold) | outside] = np.nan
-    return np.maximum(points, 0), float(confidence.sum())
+    pose = np.array(values, dtype=np.float64).reshape(-1, 3)
+    return pose[:17] if joints == _COCO_JOINTS else pose[_FROM_BODY_25, :] if len(pose) == 25 else pose
 
 
 def _box_area(person: dict[str, object]) -> float:
@@ -148,13 +283,20 @@ def _number(value: Any) -> float:
 
 def _load(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise ReidAugError(f"no {path}; expected {_EXPECTED}") from None
+        return json.loads(_text(path))
     except json.JSONDecodeError as error:
         raise ReidAugError(f"{path} line {error.lineno}: not valid JSON ({error.msg}); expected {_EXPECTED}") from None
-    except (UnicodeDecodeError, RecursionError, ValueError):
+    except (RecursionError, ValueError):
         raise ReidAugError(f"{path} is not a JSON file; expected {_EXPECTED}") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ReidAugError(f"no {path}; expected {_EXPECTED}") from None
+    except UnicodeDecodeError:
+        raise ReidAugError(f"{path} is not a text file; expected {_EXPECTED}") from None
 
 
 def _short(value: object) -> str:
@@ -165,6 +307,7 @@ def _short(value: object) -> str:
 _FROM_COCO = (0, 17, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
 _SHOULDERS = (5, 6)
 _FROM_BODY_25 = (*range(8), *range(9, 19))  # joint 8 is the middle of the hips, the last six are of the feet
+_NOBODY = np.zeros((JOINTS, 3))
 
 
 def from_coco(keypoints: np.ndarray) -> np.ndarray:

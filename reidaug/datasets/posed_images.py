@@ -9,7 +9,14 @@ import numpy as np
 from reidaug.core.errors import ReidAugError
 from reidaug.datasets.dataset import Dataset, Image
 from reidaug.datasets.images import read_images
-from reidaug.datasets.keypoints import COVERED, FILES, Annotations, find_annotations, has_annotations, read_annotations
+from reidaug.datasets.keypoints import (
+    COVERED,
+    FILES,
+    Annotations,
+    find_annotations,
+    has_annotations,
+    read_annotations_of,
+)
 from reidaug.datasets.pairs import Pair, draw_pairs, make_pairs, usable
 
 PUBLISHED_PAIRS = 12_000  # of Market-1501, drawn with seed 0
@@ -68,10 +75,10 @@ class PosedImages:
 def posed_images(data: Dataset) -> PosedImages:
     """The images with keypoints of a data set; the pairs of the gallery are the test pairs, as for Market-1501.
 
-    Reads keypoint files and folders, no images.
+    Reads keypoint files, folders and the sizes of images.
 
     Raises:
-        ReidAugError: no keypoint file, a broken one, or no image with keypoints.
+        ReidAugError: no keypoint file, a broken one or one of other images, or no image with keypoints.
     """
     by_name: dict[str, Image] = {}
     parts: list[Annotations] = []
@@ -79,10 +86,10 @@ def posed_images(data: Dataset) -> PosedImages:
     for file in ("test", "train"):
         if not has_annotations(data.root, file):
             continue
-        annotations = read_annotations(find_annotations(data.root, file))
+        path = find_annotations(data.root, file)
         for split in filter(data.has, COVERED[file]):
             new = {image.name: image for image in data.images(split) if image.name not in by_name}
-            parts.append(annotations.only(new))
+            parts.append(read_annotations_of(path, list(new.values())))
             by_name |= {name: new[name] for name in parts[-1].names}
             gallery = parts[-1] if split == "gallery" else gallery
     if not by_name:

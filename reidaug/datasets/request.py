@@ -14,13 +14,17 @@ Split = Literal["train", "test"]  # of the keypoint files; test: gallery and que
 class PoseRequest:
     """Which keypoint CSV to write, and with which estimator."""
 
-    data: Annotated[Path, Argument("A folder of .jpg and .png images, or a Market-1501 root.")]
+    data: Annotated[Path, Argument("A folder of images, or a Market-1501 root.")]
     out: Annotated[Path, Option("The keypoint CSV to write.")]
     split: Annotated[
         Split | None, Option("Of a Market-1501 root: train (the default), or test: gallery and query.")
     ] = None
     read: Annotated[
-        Path | None, Option("Estimate nothing: convert a keypoint CSV, COCO's JSON or a folder that OpenPose wrote.")
+        Path | None,
+        Option(
+            "Estimate nothing: convert a keypoint CSV, COCO's or AlphaPose's JSON, or a folder that OpenPose, MMPose "
+            "or YOLO wrote."
+        ),
     ] = None
     model: Annotated[str, Option("A ViTPose model: a folder, or its name at huggingface.co.")] = DEFAULT_MODEL
     threshold: Annotated[float, Option("Confidence below which a joint counts as missing.", min=0.0, max=1.0)] = 0.3

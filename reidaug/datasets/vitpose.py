@@ -16,7 +16,7 @@ import numpy as np
 from reidaug.core.device import pick_device
 from reidaug.core.errors import ReidAugError
 from reidaug.core.fingerprint import DIGITS
-from reidaug.datasets.pose_files import from_coco
+from reidaug.datasets.pose_files import from_coco, keep_inside
 from reidaug.datasets.request import DEFAULT_MODEL, PoseRequest
 
 if TYPE_CHECKING:
@@ -119,11 +119,8 @@ class PoseEstimator:
         people = [person for (person,) in self.processor.post_process_pose_estimation(outputs, boxes=boxes)]
         points = np.stack([person["keypoints"].numpy() for person in people]).astype(np.float32)
         scores = np.stack([person["scores"].numpy() for person in people])
-        pixel = np.rint(points)
-        outside = ((pixel < 0) | (pixel > sizes - 1)).any(axis=2)
-        points = np.clip(points, 0, sizes - 1)
-        points[outside | (scores < threshold)] = np.nan
-        return np.round(from_coco(points), 2)
+        points[scores < threshold] = np.nan
+        return np.round(from_coco(keep_inside(points, sizes - 1)), 2)
 
 
 def _check_folder(model: str) -> None:

@@ -6,6 +6,7 @@ from itertools import zip_longest
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
+from reidaug.datasets.dataset import jpg_name
 from reidaug.datasets.posed_images import PosedImages
 
 People = dict[object, list[str]]
@@ -26,6 +27,7 @@ def choose_crossed(
     Raises:
         ReidAugError: a name that is unknown or has no usable pose, or nobody to draw.
     """
+    persons, poses = (list(map(jpg_name, names)) for names in (persons, poses))
     check_poses(source, [*persons, *poses])
     people = _shuffle(people_of(source), seed)
     order = [name for names in zip_longest(*people) for name in names if name is not None]
@@ -49,6 +51,7 @@ def choose_pairs(
     Raises:
         ReidAugError: as `choose_crossed`, or unequal numbers of names.
     """
+    persons, poses = (list(map(jpg_name, names)) for names in (persons, poses))
     check_poses(source, [*persons, *poses])
     if persons and poses:
         if len(persons) != len(poses):

@@ -8,7 +8,7 @@ import numpy as np
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import check_out
-from reidaug.datasets.dataset import Image
+from reidaug.datasets.dataset import Image, jpg_name
 from reidaug.datasets.images import read_image
 from reidaug.evaluation.features import SavedFeatures, load_features
 from reidaug.evaluation.results import Result, current_results, read_results
@@ -159,10 +159,11 @@ def choose_queries(images: Sequence[Image], scores: np.ndarray, request: RanksRe
         ReidAugError: a query that is not in the data set.
     """
     indices = {image.name: index for index, image in enumerate(images)}
-    for name in request.queries:
+    queries = list(map(jpg_name, request.queries))
+    for name in queries:
         if name not in indices:
             raise ReidAugError(f"no query {name!r} in the data set: expected a file name such as {images[0].name}")
-    named, valid = [indices[name] for name in request.queries], np.flatnonzero(~np.isnan(scores))
+    named, valid = [indices[name] for name in queries], np.flatnonzero(~np.isnan(scores))
     rising, falling = (valid[np.argsort(sign * scores[valid], kind="stable")].tolist() for sign in (1, -1))
     worst = request.worst or (0 if request.queries or request.best else WORST)
     return list(dict.fromkeys([*named, *rising[:worst], *falling[: request.best or 0]]))

@@ -9,6 +9,7 @@ import numpy as np
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import list_files
+from reidaug.datasets.dataset import ENDINGS, is_image_file
 from reidaug.datasets.images import read_image
 from reidaug.datasets.market1501 import split_folder
 from reidaug.datasets.pairs import Pair
@@ -17,7 +18,6 @@ from reidaug.study.records import read_synthesis_record
 
 STRIP = 5  # images side by side, as PATN and PoNA write them: condition, its pose, target, its pose, generated
 _FORMS = (re.compile(r"(.+?)___(.+)"), re.compile(r"(.+?)_2_(.+)"))  # PATN, PoNA; GFLA
-_ENDINGS = (".png", ".jpg", ".jpeg")
 
 
 class GeneratedImages(Protocol):
@@ -46,7 +46,7 @@ class ImageFiles:
     `CONDITION_2_TARGET_vis.png`, or the name of the target image, as in a set of `reidaug synthesize`.
 
     Args:
-        folder: PNG or JPEG files, with or without the `.jpg` of the two images in their names; or the root of a set.
+        folder: image files, with or without the ending of the two images in their names; or the root of a set.
         size: (height, width) in pixels of the data set's images.
 
     Raises:
@@ -62,9 +62,9 @@ class ImageFiles:
         self._set = manifest.absolute().parent.parent if manifest else None
         self.label = (self._set or folder).name
         self.pairs = generated_pairs(manifest) if manifest else None
-        files = [name for name in list_files(folder) if name.lower().endswith(_ENDINGS)]
+        files = [name for name in list_files(folder) if is_image_file(name)]
         if not files:
-            raise ReidAugError(f"no .png or .jpg image in {folder}")
+            raise ReidAugError(f"no image in {folder}")
         self._files: dict[tuple[str | None, str], str] = {}
         for name in files:
             other = self._files.setdefault(_key(name), name)
@@ -140,6 +140,6 @@ def _key(name: str) -> tuple[str | None, str]:
 
 
 def _stem(name: str) -> str:
-    while name.lower().endswith(_ENDINGS):
+    while name.lower().endswith(ENDINGS):
         name = name[: name.rindex(".")]
     return name

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
 from reidaug.datasets.dataset import Dataset
-from reidaug.datasets.keypoints import Annotations, find_annotations, read_annotations
+from reidaug.datasets.keypoints import Annotations, find_annotations, read_annotations_of
 from reidaug.datasets.layouts import open_dataset, open_posed_images
 from reidaug.datasets.market1501 import ROOT_NAME
 from reidaug.datasets.posed_images import PosedImages
@@ -116,12 +116,13 @@ class Study:
         """The keypoints of the training images of a portion, checked to be those that it was planned with.
 
         Raises:
-            ReidAugError: as `check_unchanged`, or the keypoints have changed.
+            ReidAugError: as `check_unchanged`, or the keypoints have changed or cannot belong to the images.
         """
         self.check_unchanged(portion, data)
-        annotations = read_annotations(find_annotations(data.root, "train"))
+        images = data.images("train")
+        annotations = read_annotations_of(find_annotations(data.root, "train"), images)
         recorded = read_shrink_record(self.shrink_path(portion)).keypoints
-        if recorded != annotations.fingerprint([image.name for image in data.images("train")]):
+        if recorded != annotations.fingerprint([image.name for image in images]):
             raise ReidAugError(
                 f"the keypoints of the training images of {data.root} have changed since p = {portion:.2f} was planned "
                 "with them: restore them, or run `reidaug shrink --force`"

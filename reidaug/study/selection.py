@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.datasets.dataset import JUNK_PID, Image
+from reidaug.datasets.dataset import Image
 from reidaug.datasets.keypoints import Annotations
 from reidaug.datasets.pairs import usable
 from reidaug.study.plan import PlanRow
@@ -26,11 +26,8 @@ def make_plan(images: Sequence[Image], annotations: Annotations, config: ShrinkC
         annotations: keypoints; images without a row count as without a pose.
 
     Raises:
-        ReidAugError: junk among the images, or a portion too small to keep every identity or any image.
+        ReidAugError: a portion too small to keep every identity or any image.
     """
-    junk = [image.name for image in images if image.pid == JUNK_PID]
-    if junk:
-        raise ReidAugError(f"{len(junk)} training image(s) are junk (person -1), the first is {junk[0]}: remove them")
     pids = np.array([image.pid for image in images])
     camids = np.array([image.camid for image in images])
     keypoints = annotations.select([image.name for image in images])

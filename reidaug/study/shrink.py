@@ -13,7 +13,7 @@ import numpy as np
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import link_or_copy_files, locked
 from reidaug.datasets.dataset import Dataset
-from reidaug.datasets.keypoints import FILES, Annotations, find_annotations, read_annotations, write_annotations
+from reidaug.datasets.keypoints import FILES, Annotations, find_annotations, read_annotations_of, write_annotations
 from reidaug.datasets.market1501 import check_output_path, market_set, split_folder
 from reidaug.study.folder import PLAIN_SET, Study
 from reidaug.study.plan import PlanRow, manifest_rows, read_plan, write_manifest, write_plan
@@ -73,17 +73,17 @@ def shrink(
         annotations_path: the training keypoint file; None = the one in the data set or beside it.
 
     Raises:
-        ReidAugError: no or a broken data set, a portion too small, a path that re-ID tools misread, other settings
-            without `force`, or another process at work on the portion.
+        ReidAugError: no or a broken data set, keypoints that cannot belong to it, a portion too small, a path that
+            re-ID tools misread, other settings without `force`, or another process at work on the portion.
     """
     root = study.set_root(config.portion, PLAIN_SET)
     check_output_path(root)
     images = data.images("train")
     data.images("query")
     data.images("gallery")
-    annotations = read_annotations(annotations_path or find_annotations(data.root, "train"))
+    annotations = read_annotations_of(annotations_path or find_annotations(data.root, "train"), images)
     names = [image.name for image in images]
-    if not any(name in annotations.index for name in names):
+    if not annotations.names:
         raise ReidAugError(f"the keypoint file has no row for any training image of {data.root}: is it of another set?")
     plan = make_plan(images, annotations, config)
     report = _report(plan, annotations, config, data.root.absolute(), study)
@@ -214,6 +214,8 @@ def shrink_summary(report: ShrinkReport) -> str:
             f"condition images ({report.source}): {report.pose_distance:.1f} pixels per joint from the target pose, "
             f"{100 * report.same_camera:.0f} % from the same camera"
         )
+    if not report.generate:
+        lines.append("nothing to generate: no missing image shows both shoulders and both hips in the keypoint file")
     if report.unannotated:
         lines.append(f"{report.unannotated:,} training images have no keypoint row")
     done = "exists already" if report.existed else "written"

@@ -46,11 +46,17 @@ class SynthesisReport:
     def sentence(self) -> str:
         """For people."""
         seen = "an unknown number" if self.seen_missing is None else f"{self.seen_missing:,}"
+        start = f"p = {self.portion:.2f}  {self.name}:"
         text = (
-            f"p = {self.portion:.2f}  {self.name}: {self.kept:,} kept, {self.generated:,} generated "
-            f"({self.painted_now:,} by this run), {self.copied:,} copied for lack of a pose; "
-            f"the generator was trained on {seen} of the {self.generated + self.copied:,} missing images"
+            f"{start} {self.kept:,} kept, {self.generated:,} generated ({self.painted_now:,} by this run), "
+            f"{self.copied:,} copied for lack of a pose; the generator was trained on {seen} of the "
+            f"{self.generated + self.copied:,} missing images"
         )
+        if not self.generated:
+            text = (
+                f"{start} nothing was generated, because no missing image shows both shoulders and both hips in the "
+                f"keypoint file: the set is {self.kept:,} kept images and {self.copied:,} copies of them"
+            )
         if self.complete:
             return f"{text}\n  {self.root}"
         return f"{text}\n  this is share {self.shard[0] + 1} of {self.shard[1]}: the set is complete when all are done"

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,14 @@ from reidaug.datasets import deepfashion
 from reidaug.datasets.dataset import Dataset, Image
 from reidaug.datasets.deepfashion import Split, crop_keypoints, find_split, read_fashion_images
 from reidaug.datasets.images import read_images
-from reidaug.datasets.keypoints import SLACK, Annotations, count_outside, find_annotations, read_annotations
+from reidaug.datasets.keypoints import (
+    SLACK,
+    Annotations,
+    count_outside,
+    find_annotations,
+    read_annotations,
+    read_annotations_of,
+)
 from reidaug.datasets.pairs import Pair, make_pairs, read_pairs, refuse_pairs, usable
 
 if TYPE_CHECKING:
@@ -53,7 +59,7 @@ def market_data(
             the images by reason), images of two sizes, or a joint far outside its image.
     """
     path = find_annotations(data.root, "train")
-    posed = _Posed(read_annotations(path), path, {image.name: image for image in images})
+    posed = _Posed(read_annotations_of(path, images), path, {image.name: image for image in images})
     if pairs_file is None:
         pairs = posed.pairs()
         lost = posed.lost(pairs)
@@ -75,14 +81,9 @@ def market_data(
 class _Posed:
     """Images and their keypoint file."""
 
-    rows: Annotations  # the whole file
+    annotations: Annotations  # of these images
     path: Path
     by_name: dict[str, Image]
-
-    @cached_property
-    def annotations(self) -> Annotations:
-        """The rows of these images."""
-        return self.rows.only(self.by_name)
 
     def pairs(self) -> np.ndarray:
         """All pairs: (M, 2) int64 rows of `annotations`."""
@@ -91,13 +92,10 @@ class _Posed:
     def lost(self, pairs: np.ndarray) -> str:
         """Which images are not in pairs, counted by reason."""
         posed = usable(self.annotations.keypoints)
-        images = [self.by_name[name] for name in self.annotations.names]
-        nobody = sum(not images[row].shows_known_person for row in np.flatnonzero(posed).tolist())
-        alone = int(posed.sum()) - nobody - len(np.unique(pairs))
+        alone = int(posed.sum()) - len(np.unique(pairs))
         return (
-            f"of {len(self.by_name)} images {len(self.by_name) - len(images)} have no keypoint row, "
+            f"of {len(self.by_name)} images {len(self.by_name) - len(posed)} have no keypoint row, "
             f"{int((~posed).sum())} lack a shoulder or a hip, {alone} are the only such image of their person"
-            + (f", {nobody} show no known person (-1 or 0000)" if nobody else "")
         )
 
     def read(self, pairs: np.ndarray, size: tuple[int, int] | None, say: Say) -> tuple["PoseImages", list[Image]]:
@@ -106,7 +104,7 @@ class _Posed:
             self.annotations, pairs, lambda names: read_images([self.by_name[name].path for name in names], size)
         )
         height, width = pose_images.images.shape[2:]
-        if outside := count_outside(self.annotations.only(names), self.path, (0, width), height):
+        if outside := count_outside(self.annotations.only(names), self.path, (height, width)):
             say(f"{outside:,} joints in {self.path.name} lie up to {SLACK} pixels outside their image")
         return pose_images, [self.by_name[name] for name in names]
 
@@ -149,10 +147,9 @@ def _pairs_of_file(path: Path, data: Dataset, posed: _Posed, portion: float | No
     index = posed.annotations.index
     refuse_pairs(path, pairs, index, f"has no row in {posed.path}; add its keypoints or take out the pair")
     for line, (condition, target) in enumerate(pairs, start=2):
-        first, second = training_images[condition], training_images[target]
-        if first.pid != second.pid or not first.shows_known_person:
+        if training_images[condition].pid != training_images[target].pid:
             raise ReidAugError(
-                f"{path} line {line}: {condition} and {target} are a pair, expected two images of one known person"
+                f"{path} line {line}: {condition} and {target} are a pair, expected two images of one person"
             )
     return np.array([[index[name] for name in pair] for pair in pairs], dtype=np.int64)
 
@@ -164,7 +161,7 @@ def _gallery_images(data: Dataset, size: tuple[int, int], say: Say) -> "PoseImag
     except ReidAugError as error:
         say(f"no validation: {error}")
         return None
-    posed = _Posed(read_annotations(path), path, {image.name: image for image in images})
+    posed = _Posed(read_annotations_of(path, images), path, {image.name: image for image in images})
     pairs = posed.pairs()
     if not len(pairs):
         say(f"no validation: nobody in the gallery has two images with both shoulders and both hips in {path.name}")
@@ -204,7 +201,7 @@ def _read_split(data: Dataset, name: str, split: Split, say: Say) -> tuple["Pose
     by_name = {image.name: image for image in data.images(name)}
     pairs = read_pairs(split.pairs)
     refuse_pairs(split.pairs, pairs, by_name, f"is not in {split.folder}; put all images there")
-    annotations = read_annotations(split.keypoints)
+    annotations = read_annotations(split.keypoints).in_jpg(split.keypoints)
     fix = f"has no row in {split.keypoints}; add its keypoints or take out the pair"
     refuse_pairs(split.pairs, pairs, annotations.index, fix)
     used = annotations.only({name for pair in pairs for name in pair})

@@ -13,11 +13,12 @@ from PIL import Image
 from reidaug.cli.app import app
 from reidaug.core.files import locked
 from reidaug.datasets.annotate import find_images
-from reidaug.datasets.keypoints import read_annotations
+from reidaug.datasets.keypoints import count_outside, read_annotations
 from reidaug.datasets.market1501 import split_folder
 from reidaug.datasets.vitpose import PoseEstimator
 from tests.cli import commands
 from tests.cli.commands import runner, values_of
+from tests.factories import double_keypoints
 
 
 @pytest.fixture
@@ -61,6 +62,36 @@ def test_splits_of_a_root(tiny_root: Path) -> None:
     train, test = (list(find_images(tiny_root.parent, split)) for split in (None, "test"))
     assert len(train) == 36 and train == sorted(train)
     assert len(test) == 31 and test == sorted(test) and test[0].startswith("-1_")
+
+
+def test_files_in_another_ending_give_rows_of_their_images_names(tmp_path: Path, tiny_root: Path) -> None:
+    names = list(find_images(tiny_root))
+    folder = split_folder(tiny_root, "train")
+    (folder / names[0]).rename(folder / names[0].replace(".jpg", ".JPG"))
+    assert list(find_images(tiny_root)) == names and find_images(tiny_root)[names[0]].suffix == ".JPG"
+    (tmp_path / "a.json").write_text(
+        json.dumps([{"image_id": names[0].replace(".jpg", ".JPG"), "keypoints": [9, 9, 0.9] * 17}])
+    )
+    run(tiny_root, "--read", tmp_path / "a.json", "--out", tmp_path / "a.csv")
+    annotations = read_annotations(tmp_path / "a.csv")
+    assert list(annotations.names) == names and np.isfinite(annotations.keypoints[0]).all()
+    (folder / "x.BMP").touch()
+    (folder / "._x.jpg").touch()
+    assert set(find_images(folder)) == {*(path.name for path in folder.iterdir())} - {"._x.jpg"}
+
+
+def test_joints_outside_of_converted_poses_are_missing_and_other_sizes_refused(tmp_path: Path, tiny_root: Path) -> None:
+    names = list(find_images(tiny_root))
+    joints = [9, 9, 0.9] * 15 + [64, 9, 0.9] + [9, 128, 0.9]  # the ankles, of 64 x 128 pixels
+    source, out = tmp_path / "a.json", tmp_path / "a.csv"
+    source.write_text(json.dumps([{"image_id": name, "keypoints": joints} for name in names]))
+    run(tiny_root, "--read", source, "--out", out)
+    annotations = read_annotations(out)
+    assert np.argwhere(np.isnan(annotations.keypoints[0, :, 0])).ravel().tolist() == [10, 13]
+    assert count_outside(annotations, out, (128, 64)) == 0
+    csv = tiny_root / "market-annotation-train.csv"
+    double_keypoints(csv)
+    assert "of images of another size" in error_of(tiny_root, "--read", csv, "--out", tmp_path / "b.csv")
 
 
 @pytest.mark.parametrize("damage", [b"", b"0002_c1s1_000451_03.jpg: [1, 2", b"rubbish\n\xff\n"])
@@ -135,7 +166,7 @@ def test_broken_data(tmp_path: Path, tiny_root: Path) -> None:
     empty, out = tmp_path / "empty", tmp_path / "a.csv"
     empty.mkdir()
     assert "nowhere" in error_of("nowhere", "--out", out)
-    assert "no .jpg or .png image" in error_of(empty, "--out", out)
+    assert "no image in" in error_of(empty, "--out", out)
     assert "omit --split" in error_of(split_folder(tiny_root, "train"), "--out", out, "--split", "test")
     Image.new("RGB", (4, 4)).save(empty / "a:b.png")
     assert "rename it" in error_of(empty, "--out", out)

@@ -8,7 +8,10 @@ from reidaug.core import fingerprint
 from reidaug.core.errors import ReidAugError
 from reidaug.datasets import dataset
 from reidaug.datasets.dataset import Dataset, images_fingerprint
+from reidaug.datasets.inspection import inspect_dataset
 from reidaug.datasets.layouts import open_dataset
+from reidaug.study.folder import Study
+from tests.cli.commands import error_of
 from tests.factories import image_named
 
 
@@ -39,6 +42,34 @@ def test_it_is_scanned_and_hashed_once(tiny_root: Path, monkeypatch: pytest.Monk
 def test_junk_and_distractors_are_nobody() -> None:
     names = ["-1_c1s1_000000_00.jpg", "0000_c1s1_000000_00.jpg", "0001_c1s1_000000_00.jpg"]
     assert [image_named(name).shows_known_person for name in names] == [False, False, True]
+
+
+@pytest.mark.parametrize("person", ["0000", "-1", "-001"])
+@pytest.mark.parametrize("split", ["train", "query"])
+def test_nobody_is_refused_but_in_the_gallery_by_every_command(
+    study: Study, tiny_root: Path, person: str, split: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in MSMT17, whose persons are numbered from 0."""
+    monkeypatch.setenv("REIDAUG_DATA", str(tiny_root))
+    image = open_dataset(tiny_root).images(split)[0]
+    image.path.rename(image.path.with_name(f"{person}_c1s1_000451_03.jpg"))
+    what = "a distractor (person 0)" if person == "0000" else "junk (person -1)"
+    expected = f"{person}_c1s1_000451_03.jpg: {what} belongs in the gallery: number people from 1"
+    small = ["--recipe", "quick", "--epochs", "1", "--device", "cpu", "--seeds", "1"]
+    commands = [["shrink", "--portion", "0.5"], ["evaluate", *small], ["sweep", "--portions", "0.5", *small]]
+    commands += [["grid", "--ckpt", "shipped"], ["score", "--ckpt", "shipped"]]
+    file = "train" if split == "train" else "test"
+    commands.append(["pose", str(tiny_root), "--split", file, "--read", f"{tiny_root}/x.csv", "--out", "x.csv"])
+    if split == "train":
+        commands += [
+            ["train", "--preset", "mini", "--out", "x.pt"],
+            ["pairs", str(tiny_root), "--split", "train", "--out", "x.csv"],
+        ]
+        commands += [["synthesize", "--ckpt", "shipped"]]
+    for command in commands:
+        assert expected in error_of(*command), command
+    problems = [problem for problem in inspect_dataset(tiny_root).errors if problem.kind == "out-of-place"]
+    assert len(problems) == 1 and problems[0].message in expected + ", or remove it"
 
 
 def test_a_split_that_is_not_there(tiny_root: Path) -> None:

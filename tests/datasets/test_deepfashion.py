@@ -46,6 +46,20 @@ def test_joints_that_the_crop_cuts_off_leave_no_heat_as_in_the_public_files() ->
     assert (before == after).all() and after.sum() == 16
 
 
+def test_images_in_another_ending_have_their_published_names(fashion_root: Path) -> None:
+    before = open_dataset(fashion_root).images("train")
+    for image in before[::2]:
+        image.path.rename(image.path.with_suffix(".png"))
+    (fashion_root / "train" / f"._{before[1].name}").touch()
+    after = open_dataset(fashion_root).images("train")
+    assert [(image.name, image.pid) for image in after] == [(image.name, image.pid) for image in before]
+    assert {image.path.suffix for image in after} == {".jpg", ".png"}
+    assert len(posed_images_of(fashion_root).train) == len(before)
+    before[0].path.touch()
+    with pytest.raises(ReidAugError, match="in another ending"):
+        open_dataset(fashion_root).images("train")
+
+
 @pytest.mark.parametrize("part", ["train", FASHION_KEYPOINTS, FASHION_PAIRS])
 def test_a_missing_part_is_named(fashion_root: Path, part: str) -> None:
     (fashion_root / part).rename(fashion_root / "away")

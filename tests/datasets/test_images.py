@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reid_baseline import ReIDError, load_images
 from reidaug.core.errors import ReidAugError
-from reidaug.datasets.images import read_image, read_images
+from reidaug.datasets.images import image_size, read_image, read_images
 from reidaug.datasets.market1501 import split_folder
 
 
@@ -35,6 +36,30 @@ def test_another_size_is_refused(tiny_root: Path) -> None:
 def test_grey_images_become_rgb(tmp_path: Path) -> None:
     Image.new("L", (64, 128), 77).save(tmp_path / "a.jpg")
     assert (read_image(tmp_path / "a.jpg") == 77).all() and read_image(tmp_path / "a.jpg").shape == (128, 64, 3)
+
+
+def test_sixteen_bits_are_read_alike_by_data_sets_and_by_the_baseline(tmp_path: Path) -> None:
+    values = np.linspace(0, 65535, 64 * 128).reshape(128, 64).astype(np.uint16)
+    path = tmp_path / "a.jpg"  # a PNG below another name
+    Image.fromarray(values).save(path, "PNG")
+    assert np.abs(read_image(path)[..., 1] - values / 257).max() <= 0.5
+    np.testing.assert_array_equal(load_images([path], (128, 64))[0].permute(1, 2, 0), read_image(path))
+
+
+def test_a_mode_without_a_known_white_is_refused_with_file_and_mode(tmp_path: Path) -> None:
+    Image.new("F", (64, 128)).save(tmp_path / "a.tif")
+    for read in (read_image, lambda path: load_images([path], (128, 64))):
+        with pytest.raises((ReidAugError, ReIDError), match=r"a\.tif.*mode is F"):
+            read(tmp_path / "a.tif")
+
+
+def test_sizes_are_read_without_decoding(tiny_root: Path) -> None:
+    path = next(split_folder(tiny_root, "query").iterdir())
+    path.write_bytes(path.read_bytes()[:-300])
+    assert image_size(path) == (128, 64)
+    path.write_bytes(b"<html>")
+    with pytest.raises(ReidAugError, match=f"cannot read the image {path}"):
+        image_size(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", None], ids=["empty", "html", "truncated"])

@@ -4,14 +4,16 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from reidaug.core.errors import ReidAugError
 from reidaug.datasets.inspection import inspect_dataset
-from reidaug.datasets.keypoints import find_annotations, read_annotations
+from reidaug.datasets.keypoints import find_annotations, read_annotations, write_annotations
 from reidaug.datasets.market1501 import split_folder
 from reidaug.datasets.pairs import usable
+from tests.factories import STANDING
 
 NAMES = {"train": "0001_c2s1_000007_00.jpg", "query": "0101_c3s1_000007_00.jpg"}
 
@@ -64,6 +66,11 @@ def remove_matches(root: Path) -> None:
             path.unlink()
 
 
+def remove_all_matches(root: Path) -> None:
+    for path in split_folder(root, "gallery").glob("01*"):
+        path.unlink()
+
+
 def copy_query(root: Path) -> None:
     (split_folder(root, "gallery") / NAMES["query"]).hardlink_to(split_folder(root, "query") / NAMES["query"])
 
@@ -77,6 +84,36 @@ def move_joint(text: str) -> str:
     return re.sub(r"\[\d+", "[300", text, count=1)
 
 
+def hide(split: str, every: int = 1) -> Callable[[Path], object]:
+    """Leaves a pose in every so many rows, and none where it is 0."""
+
+    def damage(root: Path) -> None:
+        path = find_annotations(root, split)
+        annotations = read_annotations(path)
+        kept = np.arange(len(annotations)) % every == 0 if every else np.zeros(len(annotations), bool)
+        annotations.keypoints[:] = np.nan
+        annotations.keypoints[kept] = STANDING
+        write_annotations(path, annotations.names, annotations.keypoints)
+
+    return damage
+
+
+def one_camera(root: Path) -> None:
+    for split in ("query", "gallery"):
+        for path in split_folder(root, split).glob("*.jpg"):
+            path.rename(path.with_name(re.sub(r"_c\d", "_c1", path.name)))
+
+
+def one_person(root: Path) -> None:
+    for path in split_folder(root, "train").iterdir():
+        path.rename(path.with_name(re.sub(r"^\d+", "0001", path.name)))
+
+
+def zeros(text: str) -> str:
+    """Missing joints as other programs write them."""
+    return text.replace("-1", "0")
+
+
 TRAIN, QUERY = f"bounding_box_train/{NAMES['train']}", f"query/{NAMES['query']}"
 BROKEN = [
     (replace("train", lambda content: content[:500]), ("unreadable-image", "error", TRAIN)),
@@ -84,7 +121,10 @@ BROKEN = [
     (resize, ("wrong-size", "error", TRAIN)),
     (rewrite("train", move_joint), ("joint-outside", "error", "market-annotation-train.csv")),
     (rename("train", "someone.jpg"), ("bad-name", "error", "bounding_box_train/someone.jpg")),
-    (rename("train", "0001_c2.PNG"), ("stray-file", "note", "bounding_box_train/0001_c2.PNG")),
+    (rename("train", "0001_c2.txt"), ("stray-file", "note", "bounding_box_train/0001_c2.txt")),
+    (rename("train", "._0001_c2s1_0_0.jpg"), ("stray-file", "note", "bounding_box_train/._0001_c2s1_0_0.jpg")),
+    (rename("train", "0001_c2.PNG"), ("other-ending", "note", "bounding_box_train/0001_c2.PNG")),
+    (rename("train", "0001_c3s1_001007_01.png"), ("same-name", "error", "bounding_box_train/0001_c3s1_001007_01.png")),
     (rename("train", "1502_c2s1_0_0.jpg"), ("out-of-range", "note", "bounding_box_train/1502_c2s1_0_0.jpg")),
     (rename("train", "0001_c7s1_0_0.jpg"), ("out-of-range", "note", "bounding_box_train/0001_c7s1_0_0.jpg")),
     (rename("train", "-1_c2s1_0_0.jpg"), ("out-of-place", "error", "bounding_box_train/-1_c2s1_0_0.jpg")),
@@ -98,6 +138,15 @@ BROKEN = [
     (copy_query, ("in-query-and-gallery", "note", QUERY)),
     (rewrite("train", cut_a_row), ("broken-row", "error", "market-annotation-train.csv:5")),
     (rewrite("test", cut_a_row), ("broken-row", "error", "market-annotation-test.csv:5")),
+    (rewrite("test", lambda text: "<html>"), ("no-keypoints", "error", "bounding_box_test")),
+    (rewrite("test", lambda text: text.split("\n")[0]), ("no-keypoints", "error", "market-annotation-test.csv")),
+    (hide("train", 0), ("no-pairs", "error", "market-annotation-train.csv")),
+    (hide("train", 6), ("no-pairs", "error", "market-annotation-train.csv")),
+    (hide("test", 0), ("no-pairs", "note", "market-annotation-test.csv")),
+    (one_camera, ("no-map", "error", "query")),
+    (remove_all_matches, ("no-map", "error", "query")),
+    (one_person, ("one-person", "error", "bounding_box_train")),
+    (rewrite("train", zeros), ("zero-joints", "note", "market-annotation-train.csv")),
     (rewrite("train", lambda text: "<html>"), ("no-keypoints", "error", "bounding_box_train")),
     (rewrite("train", lambda text: text.split("\n")[0]), ("no-row", "error", TRAIN)),
     (lambda root: find_annotations(root, "test").unlink(), ("no-keypoints", "note", "bounding_box_test")),
@@ -124,6 +173,33 @@ def test_another_size_is_no_error_where_4_divides_it(
                 image.resize(size).save(path)
     problems = {(kind, level) for kind, level, _ in kinds(tiny_root)}
     assert problems == errors | {("stray-file", "note"), ("double-ending", "note"), ("other-size", "note")}
+
+
+def test_what_inspect_says_of_poses_and_cameras(tiny_root: Path) -> None:
+    missing = int(np.isnan(read_annotations(find_annotations(tiny_root, "train")).keypoints[..., 0]).sum())
+    rewrite("train", zeros)(tiny_root)
+    one_camera(tiny_root)
+    messages = {problem.kind: problem.message for problem in inspect_dataset(tiny_root).problems}
+    assert missing > 50 and messages["zero-joints"].startswith(f"{missing} joints lie at x = 0, y = 0")
+    assert "(all images are of camera 1): mAP is undefined" in messages["no-map"]
+    for every, expected in ((0, "nobody has an image with both"), (6, "nobody has two images with both")):
+        hide("train", every)(tiny_root)
+        (message,) = [problem.message for problem in inspect_dataset(tiny_root).errors if problem.kind == "no-pairs"]
+        assert message.startswith(f"{expected} shoulders and both hips: no generator can be trained")
+
+
+def test_rows_of_images_that_are_not_there_are_not_measured(tiny_root: Path) -> None:
+    """As other commands do not look at them either."""
+    path = find_annotations(tiny_root, "train")
+    path.write_text(path.read_text() + f"0009_c1s1_000000_00.jpg: {[500] * 18}: {[500] * 18}\n")
+    assert {kind for kind, level, _ in kinds(tiny_root) if level == "error"} == set()
+
+
+def test_rows_of_images_that_are_refused_are_not_called_rows_without_an_image(tiny_root: Path) -> None:
+    rename("train", "0000_c2s1_000007_00.jpg")(tiny_root)
+    rewrite("train", lambda text: text.replace(NAMES["train"], "0000_c2s1_000007_00.jpg"))(tiny_root)
+    found = {(kind, level) for kind, level, _ in kinds(tiny_root)}
+    assert ("out-of-place", "error") in found and not {kind for kind, _ in found} & {"no-image", "no-row"}
 
 
 def test_all_problems_come_in_one_go(tiny_root: Path) -> None:

@@ -16,8 +16,10 @@ from reidaug.datasets.keypoints import (
     find_annotations,
     parse_annotations,
     read_annotations,
+    read_annotations_of,
     write_annotations,
 )
+from reidaug.datasets.layouts import open_dataset
 
 HEADER = "name:keypoints_y:keypoints_x"
 # The first row of the published training file.
@@ -136,6 +138,21 @@ def test_windows_line_ends_and_byte_order_mark_are_read(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"\xef\xbb\xbf" + f"{HEADER}\r\n{ROW}\r\n".encode())
     assert read_annotations(path).keypoints[0, 0].tolist() == [39, 8]
+
+
+def test_two_rows_that_differ_in_the_ending_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", *(f"{name}: {ONES}: {ONES}" for name in ("b.jpg", "a.PNG", "c", "a.jpg")))
+    assert read_annotations(path).names == ("b.jpg", "a.PNG", "c", "a.jpg")
+    with pytest.raises(ReidAugError, match=r"two rows for a\.jpg"):
+        read_annotations(path).in_jpg(path)
+
+
+def test_fractions_of_an_image_are_refused(tiny_root: Path) -> None:
+    path = find_annotations(tiny_root, "train")
+    annotations = read_annotations(path)
+    write_annotations(path, annotations.names, annotations.keypoints / (64, 128))
+    with pytest.raises(ReidAugError, match="all coordinates lie between 0 and 1, expected pixels"):
+        read_annotations_of(path, open_dataset(tiny_root).images("train"))
 
 
 def test_select_gives_nan_for_the_unknown() -> None:

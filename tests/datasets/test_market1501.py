@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from reidaug.core.errors import ReidAugError
+from reidaug.datasets.dataset import SPLITS, images_fingerprint
 from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import ROOT_NAME, check_output_path, find_root, parse_name, split_folder
 
@@ -17,11 +18,15 @@ READER = re.compile(r"([-\d]+)_c(\d)")  # torchreid and fast-reid, on the whole 
     [
         ("0002_c1s1_000451_03.jpg", 2, 1),
         ("-1_c5s3_086412_11.jpg", -1, 5),
+        ("-001_c5s3_086412_11.jpg", -1, 5),  # f"{-1:04d}"
+        ("9223372036854775807_c9223372036854775807.jpg", 2**63 - 1, 2**63 - 1),
         ("0000_c1s6_023071_04.jpg.jpg", 0, 1),
         ("1488_c5s3_071737_01.jpg.jpg", 1488, 5),
         ("0450_c2s1_000005_00.jpg", 450, 2),
         ("0005_c2_f0046985.jpg", 5, 2),
         ("0012_c14_0030.jpg", 12, 14),
+        ("0002_c1s1_000451_03.JPG", 2, 1),
+        ("0002_c1s1_000451_03.png", 2, 1),
     ],
 )
 def test_names(name: str, pid: int, camid: int) -> None:
@@ -31,7 +36,7 @@ def test_names(name: str, pid: int, camid: int) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *["Thumbs.db", "0002_c1s1_000451_03.JPG", "0002_c1s1_000451_03.png", "0002.jpg", "_c1s1.jpg"],
+        *["Thumbs.db", "0002_c1s1_000451_03.txt", "0002_c1s1_000451_03", "0002.jpg", "_c1s1.jpg"],
         *["-2_c1s1_0_0.jpg", "../0002_c1s1_000451_03.jpg", "0002_c1s1/x.jpg", "0002_c1s1 (copy).jpg"],
         *["0002_c1s1:x.jpg", "0002_c1s1,x.jpg", "x0002_c1s1_000451_03.jpg", "0002_c1s1_000451_03.jpg\n"],
         *['0002_c1s1"x.jpg', "0002_c1s1_\udcff.jpg", ""],
@@ -42,8 +47,16 @@ def test_other_names_are_refused(name: str) -> None:
         parse_name(name)
 
 
+@pytest.mark.parametrize("name", ["9223372036854775808_c1s1_0.jpg", f"1_c{'9' * 200}s1_0.jpg"])
+def test_numbers_that_no_array_holds_are_refused_when_the_names_are_read(tiny_root: Path, name: str) -> None:
+    (split_folder(tiny_root, "gallery") / name).touch()
+    with pytest.raises(ReidAugError, match=rf"{name}.* above 9223372036854775807; give smaller ones"):
+        open_dataset(tiny_root).images("gallery")
+
+
 def test_scan_is_sorted_and_passes_over_other_files(tiny_root: Path) -> None:
-    (split_folder(tiny_root, "gallery") / "0101_c1s1_000451_03.JPG").touch()
+    for stray in ("0101_c1s1_000451_03.txt", "._0101_c1s1_000451_03.jpg", ".0101_c1s1_000451_03.jpg.1f.partial"):
+        (split_folder(tiny_root, "gallery") / stray).touch()
     images = open_dataset(tiny_root).images("gallery")
     names = [image.name for image in images]
     assert names == sorted(names) and "Thumbs.db" not in names and len(names) == 4 * 4 + 3 + 4
@@ -60,11 +73,35 @@ def test_scan_refuses_missing_empty_and_foreign_folders(tiny_root: Path) -> None
         open_dataset(tiny_root).images("query")
     for path in folder.iterdir():
         path.unlink()
-    with pytest.raises(ReidAugError, match=r"query: no \.jpg image"):
+    with pytest.raises(ReidAugError, match=r"query: no image with a name that"):
         open_dataset(tiny_root).images("query")
     folder.rmdir()
     with pytest.raises(ReidAugError, match=r"query: no such folder.*bounding_box_test"):
         open_dataset(tiny_root).images("query")
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("ending", ["JPG", "jpeg", "JPEG", "png", "BMP", "tif", "webp"])
+def test_an_image_in_another_ending_is_the_same_image(tiny_root: Path, split: str, ending: str) -> None:
+    before = open_dataset(tiny_root).images(split)
+    changed = {image.name for image in before if image.pid == before[-1].pid}
+    for image in before:
+        if image.name in changed:
+            image.path.rename(image.path.with_suffix(f".{ending}"))
+    after = open_dataset(tiny_root).images(split)
+    assert [(image.name, image.pid, image.camid) for image in after] == [
+        (image.name, image.pid, image.camid) for image in before
+    ]
+    assert {image.name for image in after if image.path.name == f"{image.path.stem}.{ending}"} == changed
+    assert open_dataset(tiny_root).split_fingerprint(split) == images_fingerprint(after)
+
+
+def test_two_files_that_differ_only_in_their_ending_are_refused(tiny_root: Path) -> None:
+    image = open_dataset(tiny_root).images("train")[3]
+    image.path.with_suffix(".png").touch()
+    message = rf"{image.path.stem}\.png: has the name of {image.name} in another ending: rename or remove one"
+    with pytest.raises(ReidAugError, match=message):
+        open_dataset(tiny_root).images("train")
 
 
 @pytest.mark.parametrize("around", ["", ROOT_NAME, "market1501", f"market1501/{ROOT_NAME}"])

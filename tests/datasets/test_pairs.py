@@ -76,6 +76,11 @@ def test_broken_files_are_refused(tmp_path: Path, content: bytes, expected: str)
         read_pairs(tmp_path / "absent.csv")
 
 
+def test_names_of_files_in_another_ending_are_those_of_the_images(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("from,to\nfront.PNG,back.jpg\n")
+    assert read_pairs(tmp_path / "p.csv") == [("front.jpg", "back.jpg")]
+
+
 def test_names_are_checked(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("from,to\nfront.jpg,back.jpg\nside.jpg,back.jpg\n")
 

@@ -8,6 +8,7 @@ from reidaug.core.errors import ReidAugError
 from reidaug.datasets.market1501 import split_folder
 from reidaug.datasets.pairs import read_pairs
 from reidaug.datasets.pairs_file import pairs_file
+from tests.factories import double_keypoints
 
 
 def test_published_test_pairs_are_reproduced(published: Path, tmp_path: Path) -> None:
@@ -23,6 +24,13 @@ def test_pairs_file_takes_root_or_the_folder_around_it(tiny_root: Path, tmp_path
     with pytest.raises(ReidAugError, match="cannot draw"):
         pairs_file(tiny_root, "train", tmp_path / "c.csv", 10**6)
     assert not (tmp_path / "c.csv").exists()
+
+
+def test_keypoints_of_other_images_give_no_pairs(tiny_root: Path, tmp_path: Path) -> None:
+    double_keypoints(tiny_root / "market-annotation-test.csv")
+    with pytest.raises(ReidAugError, match=r"annotation-test.csv line .*of images of another size"):
+        pairs_file(tiny_root, "test", tmp_path / "a.csv")
+    assert not (tmp_path / "a.csv").exists()
 
 
 def test_pairs_of_a_root_are_those_of_its_gallery_and_of_training_images_that_are_there(

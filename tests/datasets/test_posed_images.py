@@ -1,5 +1,7 @@
 """Images with poses of every split, by name."""
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,8 @@ import pytest
 from reidaug.core.errors import ReidAugError
 from reidaug.datasets.images import read_image
 from reidaug.datasets.keypoints import FILES, read_annotations
-from tests.factories import all_pairs, posed_images_of
+from tests.cli.commands import error_of
+from tests.factories import SPOIL, all_pairs, posed_images_of
 
 
 def test_images_and_poses_of_every_split(tiny_root: Path) -> None:
@@ -52,6 +55,17 @@ def test_a_broken_keypoint_file_is_not_passed_over(tiny_root: Path) -> None:
     path.write_text(path.read_text() + "broken.jpg: [1]: [2]\n")
     with pytest.raises(ReidAugError, match=r"market-annotation-test.csv line \d+: broken.jpg: keypoints_y holds 1 num"):
         posed_images_of(tiny_root)
+
+
+@pytest.mark.parametrize("spoil", SPOIL)
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("command", ["grid", "attention", "score"])
+def test_keypoints_of_other_images_are_refused(
+    tiny_root: Path, own_folder: Path, command: str, split: str, spoil: Callable[[Path], None]
+) -> None:
+    spoil(tiny_root / FILES[split])
+    error = error_of(command, "--ckpt", "absent.pt", "--data", str(tiny_root))
+    assert re.search(rf"{FILES[split]} line \d+: the .* expected x 0 to 63 and y 0 to 127", error)
 
 
 def test_a_name_that_is_not_there(tiny_root: Path) -> None:

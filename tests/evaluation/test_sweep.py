@@ -21,7 +21,7 @@ from reidaug.synthesis.painter import Painter
 from tests.cli.commands import runner
 from tests.evaluation import commands
 from tests.evaluation.commands import rows_of
-from tests.factories import write_checkpoint
+from tests.factories import double_keypoints, write_checkpoint
 
 SMALL = [*commands.SMALL, "--seeds", "1"]
 pytestmark = pytest.mark.usefixtures("small_quick", "small_network")
@@ -153,6 +153,13 @@ def test_what_cannot_be_evaluated_is_an_error_before_anything_is_written() -> No
     result = sweep("--portions", "0.4", "--weights", "nowhere.pth")
     assert result.exit_code == 1 and "nowhere.pth" in result.stderr
     assert not Path("study").exists()
+
+
+def test_keypoints_of_other_images_are_an_error_before_anything_is_said(tiny_root: Path) -> None:
+    double_keypoints(tiny_root / "market-annotation-train.csv")
+    result = sweep("--portions", "0.4")
+    assert result.exit_code == 1 and "is this the keypoint file of images of another size" in result.stderr
+    assert "sweep:" not in result.stderr and not Path("study").exists()
 
 
 def test_copied_sets_can_be_moved() -> None:

@@ -25,6 +25,8 @@ def test_named_images_are_taken_in_their_order_and_partners_are_drawn(source: Po
     train = [name for name in source.usable() if 0 < int(pid(name)) < 100]
     named = [train[3], train[0]], [train[5], train[1]]
     assert choose_crossed(source, *named, (1, 8), 0) == choose_pairs(source, *named, 8, 0) == named
+    files = tuple([name.replace(".jpg", ".PNG") for name in names] for names in named)
+    assert choose_crossed(source, *files, (1, 8), 0) == choose_pairs(source, *files, 8, 0) == named
     persons, poses = choose_pairs(source, [], [train[4], train[9]], 8, 0)
     assert poses == [train[4], train[9]]
     for person, pose in zip(persons, poses, strict=True):

@@ -4,10 +4,12 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import locked
@@ -19,6 +21,7 @@ from reidaug.study.folder import Study
 from reidaug.study.plan import PlanRow, read_manifest, read_plan
 from reidaug.study.request import ShrinkConfig
 from reidaug.study.shrink import shrink
+from tests.factories import SPOIL, write_picture
 
 
 def test_reduced_set_is_a_whole_root(tiny_root: Path, tmp_path: Path) -> None:
@@ -197,6 +200,27 @@ def test_bad_input_writes_nothing(tiny_root: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
 
 
+@pytest.mark.parametrize("spoil", SPOIL)
+def test_keypoints_of_other_images_are_refused(tiny_root: Path, tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    spoil(find_annotations(tiny_root, "train"))
+    with pytest.raises(ReidAugError, match=r"annotation-train.csv line \d+: .*is this the keypoint file of images of"):
+        shrink(open_dataset(tiny_root), Study(tmp_path / "study"), ShrinkConfig(0.4))
+    assert not (tmp_path / "study").exists()
+
+
+def test_each_image_is_compared_with_its_own_size(tiny_root: Path, tmp_path: Path) -> None:
+    path = find_annotations(tiny_root, "train")
+    annotations = read_annotations(path)
+    row = int(usable(annotations.keypoints).argmax())
+    annotations.keypoints[row] *= 2
+    write_annotations(path, annotations.names, annotations.keypoints)
+    image = split_folder(tiny_root, "train") / annotations.names[row]
+    with pytest.raises(ReidAugError, match=f"of {image.name} lies at"):
+        shrink(open_dataset(tiny_root), Study(tmp_path / "study"), ShrinkConfig(0.4))
+    write_picture(image, np.random.RandomState(0), (256, 128))
+    assert shrink(open_dataset(tiny_root), Study(tmp_path / "study"), ShrinkConfig(0.4)).images == 36
+
+
 def test_images_without_a_row_are_copied_and_counted(tiny_root: Path, tmp_path: Path) -> None:
     path = find_annotations(tiny_root, "train")
     annotations = read_annotations(path)
@@ -206,6 +230,33 @@ def test_images_without_a_row_are_copied_and_counted(tiny_root: Path, tmp_path: 
     report = shrink(open_dataset(tiny_root), Study(tmp_path / "b"), ShrinkConfig(0.4))
     assert report.unannotated == 3
     assert all(row.action == "copy" and row.condition for row in read_plan(report.plan) if row.name in missing)
+
+
+@pytest.mark.parametrize("renamed_rows", [False, True], ids=["rows in .jpg", "rows as the files"])
+def test_images_in_other_endings_make_the_same_plan_and_a_set_in_jpg(
+    tiny_root: Path, tmp_path: Path, renamed_rows: bool
+) -> None:
+    """The bytes of a kept image stay as they are, under the name that other tools look for."""
+    before = shrink(open_dataset(tiny_root), Study(tmp_path / "before"), ShrinkConfig(0.4))
+    names = {split: names_in(tiny_root, split) for split in ("train", "query", "gallery")}
+    for split in names:
+        for image in open_dataset(tiny_root).images(split)[:5]:
+            with Image.open(image.path) as picture:
+                picture.load()
+            image.path.unlink()
+            picture.save(image.path.with_suffix(".PNG"))
+    csv = find_annotations(tiny_root, "train")
+    if renamed_rows:
+        csv.write_text(csv.read_text().replace("0001_c2s1_000007_00.jpg", "0001_c2s1_000007_00.PNG"))
+    after = shrink(open_dataset(tiny_root), Study(tmp_path / "after"), ShrinkConfig(0.4))
+    plan = read_plan(after.plan)
+    assert plan == read_plan(before.plan) and after.unannotated == 0
+    folders = {split: split_folder(after.root, split) for split in names}
+    assert sorted(os.listdir(folders["train"])) == [row.name for row in plan if row.kept]
+    assert all(sorted(os.listdir(folders[split])) == names[split] for split in ("query", "gallery"))
+    kept = [image for image in open_dataset(tiny_root).images("train") if (folders["train"] / image.name).exists()]
+    assert {image.path.suffix for image in kept} == {".jpg", ".PNG"}
+    assert all((folders["train"] / image.name).read_bytes() == image.path.read_bytes() for image in kept)
 
 
 def test_other_tools_read_the_reduced_set(tiny_root: Path, tmp_path: Path) -> None:

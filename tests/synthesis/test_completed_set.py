@@ -10,7 +10,7 @@ from PIL import Image
 
 from reidaug.core.errors import ReidAugError
 from reidaug.datasets.images import read_image
-from reidaug.datasets.keypoints import find_annotations, read_annotations
+from reidaug.datasets.keypoints import find_annotations, read_annotations, write_annotations
 from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import split_folder
 from reidaug.study.folder import Study
@@ -105,8 +105,12 @@ def test_images_of_another_size_are_refused_at_any_batch_size(
     study: Study, tiny_root: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     folder = split_folder(tiny_root, "train")
+    keypoints = find_annotations(tiny_root, "train")
+    annotations = read_annotations(keypoints)
     for path in sorted(folder.glob("*.jpg"))[-6:]:  # all of one person
         Image.open(path).resize((32, 64)).save(path)
+        annotations.keypoints[annotations.index[path.name]] /= 2
+    write_annotations(keypoints, annotations.names, annotations.keypoints)
     other = Study(tmp_path / "other")
     shrink(open_dataset(tiny_root), other, ShrinkConfig(PORTION))
     with pytest.raises(ReidAugError, match=r"is 64 x 32 pixels .* expected 128 x 64"):
@@ -139,7 +143,7 @@ def test_truncated_condition_image_is_named_and_leaves_no_manifest(
 ) -> None:
     row = next(row for row in read_plan(study.plan_path(PORTION)) if row.action == "generate")
     broken = split_folder(tiny_root, "train") / row.condition
-    broken.write_bytes(broken.read_bytes()[:500])
+    broken.write_bytes(broken.read_bytes()[:-300])
     shrink(open_dataset(tiny_root), study, ShrinkConfig(PORTION), force=True)
     with pytest.raises(ReidAugError, match=re.escape(row.condition)):
         complete(study, checkpoint)

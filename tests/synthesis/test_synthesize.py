@@ -5,18 +5,24 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import locked
 from reidaug.datasets.keypoints import find_annotations, read_annotations, write_annotations
+from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import split_folder
 from reidaug.study.folder import Study
 from reidaug.study.plan import read_manifest, read_plan
-from tests.factories import write_checkpoint
+from reidaug.study.records import read_shrink_record, write_record
+from reidaug.study.request import ShrinkConfig
+from reidaug.study.shrink import shrink, shrink_summary
+from tests.factories import double_keypoints, write_checkpoint
 from tests.synthesis.commands import PORTION, complete
 
 
@@ -42,6 +48,17 @@ def test_completed_set_has_the_identical_structure(study: Study, tiny_root: Path
     counts = [sum(row.action == action for row in manifest) for action in ("keep", "generate", "copy")]
     assert [report.kept, report.generated, report.copied] == counts
     assert counts[1] > 0
+
+
+def test_a_set_without_a_generated_image_is_called_so(tiny_root: Path, own_folder: Path, checkpoint: Path) -> None:
+    path = find_annotations(tiny_root, "train")
+    annotations = read_annotations(path)
+    write_annotations(path, annotations.names, annotations.keypoints * np.nan)
+    summary = shrink_summary(shrink(open_dataset(tiny_root), Study(own_folder / "study"), ShrinkConfig(PORTION)))
+    assert "nothing to generate: no missing image shows both shoulders and both hips" in summary
+    sentence = complete(Study(own_folder / "study"), checkpoint).sentence()
+    assert "pona: nothing was generated, because no missing image shows both shoulders and both hips" in sentence
+    assert "the set is 14 kept images and 22 copies of them" in sentence
 
 
 def test_second_run_generates_nothing_and_changes_no_byte(study: Study, checkpoint: Path) -> None:
@@ -89,6 +106,19 @@ def test_moved_keypoints_are_not_generated_by_an_old_plan(study: Study, tiny_roo
     for name in ("pona", "another"):
         with pytest.raises(ReidAugError, match=r"keypoints .* have changed since p = 0.40 .*shrink --force"):
             complete(study, checkpoint, name=name)
+
+
+def test_keypoints_of_other_images_are_refused_where_an_older_plan_has_them(
+    study: Study, tiny_root: Path, checkpoint: Path
+) -> None:
+    path = find_annotations(tiny_root, "train")
+    double_keypoints(path)
+    record = read_shrink_record(study.shrink_path(PORTION))
+    names = [image.name for image in study.data_of(PORTION).images("train")]
+    write_record(study.shrink_path(PORTION), replace(record, keypoints=read_annotations(path).fingerprint(names)))
+    with pytest.raises(ReidAugError, match="is this the keypoint file of images of another size"):
+        complete(study, checkpoint)
+    assert not study.set_root(PORTION, "pona").exists()
 
 
 def test_the_same_share_twice_is_refused_naming_the_holder(study: Study, checkpoint: Path) -> None:

@@ -142,7 +142,7 @@ def test_pairs_of_missing_images_break_strict(tiny_root: Path) -> None:
     ("condition", "target", "expected"),
     [
         ("0001_c2s1_000007_00.jpg", "0001_c9s1_000000_00.jpg", "line 3: 0001_c9s1_000000_00.jpg is not a training"),
-        ("0001_c2s1_000007_00.jpg", "0002_c3s1_000007_00.jpg", "line 3: .* two images of one known person"),
+        ("0001_c2s1_000007_00.jpg", "0002_c3s1_000007_00.jpg", "line 3: .* two images of one person"),
         ("front.jpg", "back.jpg", "line 3: front.jpg is not a training image"),
     ],
 )
@@ -181,7 +181,7 @@ def test_a_joint_just_outside_is_counted(tiny_root: Path) -> None:
 def test_published_keypoints_lie_inside_of_their_images(published: Path) -> None:
     for split in ("train", "test"):
         path = find_annotations(published, split)
-        assert count_outside(read_annotations(path), path, (0, 64), 128) == 0
+        assert count_outside(read_annotations(path), path, (128, 64)) == 0
 
 
 def test_images_of_two_sizes_are_named(tiny_root: Path) -> None:
