@@ -101,6 +101,13 @@ class TrainRequest:
         Path | None,
         Option("Train on exactly the pairs of this CSV (columns from,to). Without it: all, or deepfashion's own file."),
     ] = None
+    mix: Annotated[
+        Path | None,
+        Option(
+            "Take half of the pairs from this data set, such as rendered people (`reidaug mannequins --varied`): the "
+            "generator then forgets less of what they taught it. Images that it holds count as seen."
+        ),
+    ] = None
     preset: Annotated[
         Literal["market", "deepfashion", "mini"],
         Option("market and deepfashion: the paper's. mini: for a machine without a GPU."),

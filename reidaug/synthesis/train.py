@@ -9,13 +9,14 @@ from reidaug.core.errors import ReidAugError
 from reidaug.core.files import check_out, locked
 from reidaug.core.progress import Say
 from reidaug.datasets.dataset import Dataset, Image
+from reidaug.datasets.layouts import open_dataset
 from reidaug.study.folder import Study, chosen_portions, resolve_data
 from reidaug.study.plan import read_plan
 from reidaug.synthesis.identity import load_identity_loss
 from reidaug.synthesis.painter import checkpoint_file
 from reidaug.synthesis.provenance import add_training_images, count_seen, describe_training_images, trained_on
 from reidaug.synthesis.request import NETWORK_OPTIONS, TrainRequest
-from reidaug.synthesis.training_data import TrainingData, deepfashion_data, market_data
+from reidaug.synthesis.training_data import TrainingData, deepfashion_data, market_data, mix
 
 if TYPE_CHECKING:
     from pona.identity import IdentityLoss
@@ -120,6 +121,8 @@ def _prepare(request: TrainRequest, config: "TrainConfig", processes: "Processes
         PerceptualLoss(vgg)
     identity = None if request.identity is None else load_identity_loss(request.identity)
     data = _training_data(request, say)
+    if request.mix is not None:
+        data = mix(data, open_dataset(request.mix), say)
     if vgg is None and config.perceptual == "optional":
         say("no VGG-19 weights: training without the perceptual loss (--vgg-weights FILE adds it)")
     record, protocol = _record(request, data, None if start is None else start.training)
@@ -202,7 +205,8 @@ def _record(
 def _source(data: TrainingData) -> str:
     kept = [] if data.portion is None else [f"kept images of p = {data.portion:.2f}"]
     pairs = [] if data.pairs_file is None else [f"pairs of {data.pairs_file}"]
-    return f"({', '.join(kept + pairs) or 'all training images'})"
+    mixed = [] if data.mixed is None else [f"half of the pairs from {data.mixed}"]
+    return f"({', '.join([*(kept + pairs or ['all training images']), *mixed])})"
 
 
 def _training_images(request: TrainRequest, study: Study) -> tuple[Dataset, list[Image], float | None]:

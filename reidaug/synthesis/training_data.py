@@ -1,7 +1,7 @@
 """Read the training data of a generator: a data set, the kept images of a study, or DeepFashion."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,7 @@ class TrainingData:
     validation: "PoseImages | None"  # people that are not trained on; None = the data set has none
     portion: float | None = None  # of the study whose kept images they are; None = a whole training set
     pairs_file: Path | None = None  # where the pairs were read from; None = all pairs of the images
+    mixed: Path | None = None  # the other data set that half of the pairs are of
 
     def named_pairs(self) -> list[Pair]:
         """(condition, target) image names, in order."""
@@ -44,7 +45,13 @@ class TrainingData:
 
 
 def market_data(
-    data: Dataset, images: Sequence[Image], *, portion: float | None, pairs_file: Path | None, say: Say
+    data: Dataset,
+    images: Sequence[Image],
+    *,
+    portion: float | None,
+    pairs_file: Path | None,
+    say: Say,
+    validate: bool = True,
 ) -> TrainingData:
     """Training images of a re-ID data set, and the pairs of its gallery for validation.
 
@@ -53,6 +60,7 @@ def market_data(
         portion: of the study whose kept images they are; None = all training images.
         pairs_file: train on exactly its pairs; None = on all that `make_pairs` finds.
         say: told what was left out.
+        validate: read the gallery too.
 
     Raises:
         ReidAugError: no or a broken keypoint or pairs file, a pair of other images, no pair left (the message counts
@@ -74,7 +82,45 @@ def market_data(
         pairs = _pairs_of_file(pairs_file, data, posed, portion)
     pose_images, used = posed.read(pairs, None, say)
     height, width = pose_images.images.shape[2:]
-    return TrainingData(pose_images, used, _gallery_images(data, (height, width), say), portion, pairs_file)
+    return TrainingData(
+        pose_images, used, _gallery_images(data, (height, width), say) if validate else None, portion, pairs_file
+    )
+
+
+def mix(data: TrainingData, other: Dataset, say: Say) -> TrainingData:
+    """Adds the training images of another data set, such as rendered people: each of the two makes half of the pairs.
+
+    The pairs of the smaller one are repeated. Its people are others, whatever their numbers, and so are its names.
+
+    Args:
+        data: the training data; its validation stays.
+        other: with keypoints of its training images.
+        say: told what was left out.
+
+    Raises:
+        ReidAugError: as `market_data`, or images of another size.
+    """
+    import torch
+
+    import pona
+
+    more = market_data(other, other.images("train"), portion=None, pairs_file=None, say=say, validate=False)
+    ours, theirs = data.pose_images, more.pose_images
+    sizes = [tuple(images.images.shape[2:]) for images in (ours, theirs)]
+    if sizes[0] != sizes[1]:
+        raise ReidAugError(
+            f"the images of {other.root} have {sizes[1]} pixels (height, width), those to train on {sizes[0]}: mix "
+            "data sets of one size"
+        )
+    parts = [ours.pairs, theirs.pairs + len(ours.images)]
+    most = max(map(len, parts))
+    pose_images = pona.PoseImages(
+        torch.cat((ours.images, theirs.images)),
+        torch.cat((ours.keypoints, theirs.keypoints)),
+        torch.cat([pairs.repeat(round(most / len(pairs)), 1) for pairs in parts]),
+    )
+    images = [replace(image, name=f"{other.root.name}/{image.name}") for image in more.images]
+    return replace(data, pose_images=pose_images, images=[*data.images, *images], mixed=other.root)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,10 +1,12 @@
 """The data of a training: images and pairs of Market-1501 and DeepFashion, what is left out, what is refused."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import pona
 from reidaug.cli.app import app
@@ -12,9 +14,12 @@ from reidaug.core.errors import ReidAugError
 from reidaug.datasets.keypoints import count_outside, find_annotations, read_annotations, write_annotations
 from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import split_folder
+from reidaug.demo.mannequins.dataset import write_mannequins
+from reidaug.demo.request import MannequinConfig
 from reidaug.study.folder import Study
 from reidaug.study.plan import read_plan
-from reidaug.synthesis.training_data import deepfashion_data, market_data
+from reidaug.synthesis.provenance import count_others, count_seen
+from reidaug.synthesis.training_data import deepfashion_data, market_data, mix
 from tests.cli.commands import runner
 from tests.factories import (
     FASHION_KEYPOINTS,
@@ -298,3 +303,59 @@ def test_a_joint_outside_the_whole_fashion_image_is_named_with_its_line(
     where = f"line 5: the right wrist of {annotations.names[3]} lies at x = {point[0]}, y = {point[1]}"
     with pytest.raises(ReidAugError, match=rf"{where}, expected x -40 to 215 and y 0 to 255 \(1 such joints\)"):
         read_fashion(fashion_root)
+
+
+def test_half_of_the_pairs_are_of_the_people_that_are_mixed_in(tiny_root: Path, rendered: Path) -> None:
+    data, people = open_dataset(tiny_root), open_dataset(rendered)
+    alone, more = (
+        market_data(data, data.images("train"), portion=None, pairs_file=None, say=lambda line: None)
+        for data in (data, people)
+    )
+    mixed = mix(alone, people, lambda line: None)
+    count = len(alone.images)
+    sides = mixed.pose_images.pairs >= count
+    assert (sides[:, 0] == sides[:, 1]).all()  # no pair of two data sets
+    assert 0.3 < sides[:, 0].double().mean() < 0.6
+    pairs, theirs = mixed.pose_images.pairs, sides[:, 0]
+    for part, own in ((pairs[~theirs], alone), (pairs[theirs] - count, more)):
+        assert {tuple(pair) for pair in part.tolist()} == {tuple(pair) for pair in own.pose_images.pairs.tolist()}
+        counts = Counter(tuple(pair) for pair in part.tolist())
+        assert len(set(counts.values())) == 1  # repeated alike
+    assert (mixed.pose_images.images[count:] == more.pose_images.images).all()
+    assert [image.path for image in mixed.images] == [image.path for image in (*alone.images, *more.images)]
+    assert len({image.name for image in mixed.images}) == len(mixed.images)
+    assert mixed.validation is alone.validation
+
+
+def test_a_generator_that_people_are_mixed_into_stays_strict(tiny_root: Path, rendered: Path) -> None:
+    assert runner.invoke(app, ["shrink", "--data", str(tiny_root), "--portion", "0.5"]).exit_code == 0
+    result = train("--portion", "0.5", "--mix", str(rendered))
+    assert result.exit_code == 0, result.output
+    assert "protocol strict (kept images of p = 0.50, half of the pairs from" in result.stderr
+    training = pona.load_checkpoint("pona.pt").training
+    assert count_others(open_dataset(tiny_root).images("train"), training) == len(used_names(rendered))
+    assert count_seen(open_dataset(rendered).images("train"), training) == len(used_names(rendered))
+    assert any(name.startswith(f"{rendered.name}/") for name in training["trained_on"]["names"])
+    result = train("--portion", "0.5", "--mix", str(tiny_root))
+    assert result.exit_code == 1 and "another run" in result.stderr
+    result = train("--portion", "0.5", "--mix", str(tiny_root), "--out", "leaky.pt")
+    assert result.exit_code == 0 and "protocol paper" in result.stderr  # the missing images were mixed in
+
+
+def test_images_of_another_size_are_not_mixed_in(tiny_root: Path, rendered: Path) -> None:
+    for path in split_folder(rendered, "train").iterdir():
+        Image.open(path).resize((32, 64)).save(path)
+    halve(rendered / "market-annotation-train.csv")
+    result = train("--data", str(tiny_root), "--mix", str(rendered))
+    assert result.exit_code == 1 and "(64, 32) pixels" in result.stderr and "(128, 64)" in result.stderr
+
+
+def halve(path: Path) -> None:
+    annotations = read_annotations(path)
+    write_annotations(path, annotations.names, (annotations.keypoints / 2).round())
+
+
+@pytest.fixture
+def rendered(tmp_path: Path) -> Path:
+    config = MannequinConfig(train_ids=2, test_ids=2, images=4, distractors=0, junk=0, cameras=2, varied=True)
+    return write_mannequins(tmp_path / "rendered", config)
