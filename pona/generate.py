@@ -90,3 +90,9 @@ def check_size(generator: Generator, size: tuple[int, int]) -> None:
             f"images have {height} x {width} pixels (height x width), expected sides that {generator.size_multiple} "
             "divides"
         )
+    only = getattr(generator.config, "size", None)
+    if only is not None and tuple(only) != size:
+        raise PoNAError(
+            f"images have {height} x {width} pixels (height x width), expected {only[0]} x {only[1]}: this "
+            f"{type(generator).__name__} was built for one size"
+        )

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+WHITE = 1.0  # of images -1..1
+
 
 class HalfDropout(nn.Module):
     """Dropout with probability 0.5.
@@ -50,3 +52,15 @@ def zero_biases(module: nn.Module) -> None:
     """Sets the bias of a convolution to 0."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.bias is not None:
         nn.init.zeros_(module.bias)
+
+
+def pad(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """B x C x h x w -> B x C x H x W of a larger size, with white on both sides."""
+    down, right = size[0] - images.shape[2], size[1] - images.shape[3]
+    return F.pad(images, (right // 2, right - right // 2, down // 2, down - down // 2), value=WHITE)
+
+
+def crop(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """B x C x H x W -> B x C x h x w: the middle, as `pad` put it there."""
+    top, left = (images.shape[2] - size[0]) // 2, (images.shape[3] - size[1]) // 2
+    return images[:, :, top : top + size[0], left : left + size[1]]

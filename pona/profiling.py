@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from pona.errors import PoNAError
-from pona.generate import fold_norms
+from pona.generate import check_size, fold_norms
 from pona.generators.generator import Generator
 from pona.precision import autocast
 
@@ -76,6 +76,7 @@ def measure(
         raise PoNAError(
             f"size is {size[0]} x {size[1]}, expected multiples of {multiple} from {SMALLEST} on (height x width)"
         )
+    check_size(generator, size)
     images, conditions, targets = _inputs(size, batch_size, device)
     plain = copy.deepcopy(generator).to(device=device, memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
     fast = fold_norms(generator).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -109,8 +109,9 @@ class Run:
     def _step(self) -> dict[str, Tensor]:
         config = self.config
         try:
-            factor = rate_factor(min(1.0, self._fraction()), config.decay, config.rate_steps)
-            return self.trainer.step(config.learning_rate * factor)
+            fraction = min(1.0, self._fraction())
+            factor = rate_factor(fraction, config.decay, config.rate_steps)
+            return self.trainer.step(config.learning_rate * factor, fraction)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

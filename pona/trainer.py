@@ -56,10 +56,12 @@ class Trainer:
         fabric = self.fabric
         self.data = data.to(fabric.device)
         self.iteration = 0
+        self.fraction = 0.0  # of the run that is over, 0..1
         self.seconds = 0.0  # of training so far, including earlier parts of a resumed run
         kind = generator_class(config.architecture)
-        generator = kind.from_config(generator_config(config))
-        check_size(generator, (data.images.shape[2], data.images.shape[3]))
+        size = (data.images.shape[2], data.images.shape[3])
+        generator = kind.from_config(generator_config(config, size))
+        check_size(generator, size)
         if config.initialisation == "normal":
             generator.apply(zero_biases)
         for module in generator.modules():
@@ -73,7 +75,7 @@ class Trainer:
         self.discriminator_optimizers: dict[str, torch.optim.Optimizer] = {}
         self.pools: dict[str, ImagePool] = {}
         self.objective = kind.objective(config)
-        for index, (name, network) in enumerate(self.objective.discriminators().items()):
+        for index, (name, network) in enumerate(self.objective.discriminators(generator).items()):
             self.discriminators[name], self.discriminator_optimizers[name] = self._set_up(network)
             self.pools[name] = ImagePool(config.pool_size, seed=config.seed + index + 2 * processes.rank)
         self.perceptual = None
@@ -92,16 +94,17 @@ class Trainer:
         Raises:
             PoNAError: for another architecture.
         """
-        check_architecture(self.config, generator)
+        check_architecture(self.config, generator, (self.data.images.shape[2], self.data.images.shape[3]))
         self.generator.load_state_dict(generator.state_dict())
         if self.average is not None:
             self.average.load_state_dict(generator.state_dict())
 
-    def step(self, learning_rate: float) -> dict[str, Tensor]:
-        """One iteration of the objective; returns its losses, detached, on the device."""
+    def step(self, learning_rate: float, fraction: float = 0.0) -> dict[str, Tensor]:
+        """One iteration of the objective, at a share of the run; returns its losses, detached, on the device."""
         for optimizer in (self.generator_optimizer, *self.discriminator_optimizers.values()):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * group["relative_rate"]
+        self.fraction = fraction
         losses = self.objective.step(self)
         self._update_average()
         self.iteration += 1
@@ -120,10 +123,10 @@ class Trainer:
             colors = draw_colors(count, self.config.color_jitter, self.random)[part]
         return make_batch(self.data, pairs[part], flip, colors)
 
-    def generate(self, batch: Batch) -> tuple[Tensor, Any]:
-        """The generated images of a batch, and the inputs that the generator made of it."""
+    def generate(self, batch: Batch, **options: Any) -> tuple[Tensor, Any]:
+        """The generated images of a batch, and the generator's inputs for it; options go to its `forward`."""
         inputs = self.prepare(batch)
-        return self.generator(*inputs), inputs
+        return self.generator(*inputs, **options), inputs
 
     @torch.no_grad()
     def prepare(self, batch: Batch) -> Any:
@@ -246,10 +249,15 @@ class Trainer:
             torch.cuda.set_rng_state(local["cuda_random"], self.fabric.device)
 
 
-def check_architecture(config: TrainConfig, start: Generator) -> None:
-    """Raises PoNAError for weights that a run cannot start from, as it trains another architecture."""
+def check_architecture(config: TrainConfig, start: Generator, size: tuple[int, int] | None = None) -> None:
+    """Raises PoNAError for weights that a run cannot start from, as it trains another architecture.
+
+    `size` is the (height, width) of its images in pixels; None = not known yet.
+    """
     theirs = {"architecture": architecture_of(start)} | asdict(start.config)
-    ours = {"architecture": config.architecture} | asdict(generator_config(config))
+    ours = {"architecture": config.architecture} | asdict(
+        generator_config(config, size or getattr(start.config, "size", None))
+    )
     different = [f"{name} {theirs.get(name)} -> {ours[name]}" for name in ours if ours[name] != theirs.get(name)]
     if different:
         raise PoNAError(f"the generator to start from has another architecture: {', '.join(different)}")

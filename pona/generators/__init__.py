@@ -7,6 +7,7 @@ from pona.errors import PoNAError
 from pona.generators.deform import DeformGenerator
 from pona.generators.generator import Generator
 from pona.generators.patn import PATNGenerator
+from pona.generators.pg2 import PG2Generator
 from pona.generators.pona import PoNAGenerator
 from pona.train_config import TrainConfig
 
@@ -17,6 +18,7 @@ GENERATORS: dict[str, type[Generator]] = {
     "pona": PoNAGenerator,
     "patn": PATNGenerator,
     "deform": DeformGenerator,
+    "pg2": PG2Generator,
 }
 
 
@@ -43,13 +45,18 @@ def architecture_of(generator: Generator) -> str:
     raise PoNAError(f"{type(generator).__name__} is no known generator: add it to pona.generators.GENERATORS")
 
 
-def generator_config(config: TrainConfig) -> "DataclassInstance":
+def generator_config(config: TrainConfig, size: tuple[int, int] | None = None) -> "DataclassInstance":
     """The configuration of the generator that a run trains: fields of the same name are taken from the run's,
     others from its `method`.
+
+    Args:
+        config: of the run.
+        size: (height, width) of the images in pixels, for generators of one size; None = their default.
 
     Raises:
         PoNAError: for an unknown architecture, or values that its generator cannot have.
     """
     config_class = generator_class(config.architecture).config_class
     values = {field.name: getattr(config, field.name) for field in fields(config)} | dict(config.method)
+    values |= {} if size is None else {"size": size}
     return config_class(**{field.name: values[field.name] for field in fields(config_class) if field.name in values})

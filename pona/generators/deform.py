@@ -14,14 +14,13 @@ from pona.errors import PoNAError
 from pona.generators.generator import Generator
 from pona.generators.parts import part_affines, part_masks
 from pona.keypoints import JOINTS, render_heatmaps
-from pona.layers import HalfDropout
+from pona.layers import HalfDropout, crop, pad
 from pona.objectives.deform import DeformObjective
 from pona.train_config import TrainConfig
 
 WARPED = 4  # levels whose features are moved; deeper ones are too coarse
 SIGMA = 6.0  # of the heatmaps, pixels
 DROPPED = 3  # decoder blocks with dropout, from the deepest
-WHITE = 1.0
 
 
 @dataclass(frozen=True)
@@ -119,12 +118,10 @@ class DeformGenerator(Generator[DeformConfig]):
         """See `Generator.prepare`: padded images, heatmaps, and where each part of the target comes from."""
         height, width = condition_images.shape[2:]
         multiple = 2**self.config.levels
-        down, right = -height % multiple, -width % multiple
-        before = torch.tensor([right // 2, down // 2], device=condition_keypoints.device)
-        padding = (right // 2, right - right // 2, down // 2, down - down // 2)
+        size = (height + -height % multiple, width + -width % multiple)
+        before = torch.tensor([(size[1] - width) // 2, (size[0] - height) // 2], device=condition_keypoints.device)
         condition, target = condition_keypoints + before, target_keypoints + before
-        image = F.pad(condition_images, padding, value=WHITE)
-        size = (image.shape[2], image.shape[3])
+        image = pad(condition_images, size)
         heatmaps = [render_heatmaps(keypoints, size, SIGMA) for keypoints in (condition, target)]
         sources = part_sources(part_affines(condition, target), part_masks(target, size))
         channels_last = torch.channels_last
@@ -148,9 +145,7 @@ class DeformGenerator(Generator[DeformConfig]):
         x = skips.pop()
         for block in self.decoder:
             x = torch.cat((block(x), skips.pop()), dim=1)
-        x = self.last(x)
-        top, left = (x.shape[2] - size[0]) // 2, (x.shape[3] - size[1]) // 2
-        return x[:, :, top : top + size[0], left : left + size[1]]
+        return crop(self.last(x), size)
 
 
 def part_sources(affines: Tensor, masks: Tensor) -> tuple[Tensor, ...]:

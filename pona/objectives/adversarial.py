@@ -12,6 +12,7 @@ from pona.objectives.objective import Objective
 
 if TYPE_CHECKING:
     from pona.data import Batch
+    from pona.generators.generator import Generator
     from pona.generators.pona import PoseInputs
     from pona.trainer import Trainer
 
@@ -23,7 +24,7 @@ class AdversarialObjective(Objective):
     on which PoNA is built.
     """
 
-    def discriminators(self) -> dict[str, nn.Module]:
+    def discriminators(self, generator: "Generator") -> dict[str, nn.Module]:
         """`appearance` and `pose`; none if their width or weight is 0."""
         config = self.config
         if not (config.discriminator_width and config.gan_weight):

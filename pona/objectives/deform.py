@@ -6,11 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pona.layers import pad
 from pona.objectives.objective import Objective
 
 if TYPE_CHECKING:
     from pona.data import Batch
     from pona.generators.deform import DeformInputs
+    from pona.generators.generator import Generator
     from pona.trainer import Trainer
 
 FAR = -1e4  # features outside of the image, which no window chooses
@@ -27,7 +29,7 @@ class DeformObjective(Objective):
     Without VGG-19 the nearest-neighbour loss compares pixels instead of features.
     """
 
-    def discriminators(self) -> dict[str, nn.Module]:
+    def discriminators(self, generator: "Generator") -> dict[str, nn.Module]:
         """`pair`, which sees condition and generated image with both poses."""
         return {"pair": DeformDiscriminator(self.config.discriminator_width)} if self.config.gan_weight else {}
 
@@ -79,9 +81,7 @@ class DeformObjective(Objective):
 def seen(image: Tensor, inputs: "DeformInputs") -> Tensor:
     """What the discriminator sees, padded as the generator's input: B x 42 x H x W."""
     height, width = inputs.target_heatmaps.shape[2:]
-    down, right = height - image.shape[2], width - image.shape[3]
-    image = F.pad(image, (right // 2, right - right // 2, down // 2, down - down // 2), value=1.0)
-    return torch.cat((inputs.condition, image, inputs.target_heatmaps), dim=1)
+    return torch.cat((inputs.condition, pad(image, (height, width)), inputs.target_heatmaps), dim=1)
 
 
 def nearest_neighbour_loss(generated: Tensor, target: Tensor, window: int) -> Tensor:

@@ -11,6 +11,7 @@ from pona.train_config import TrainConfig
 
 if TYPE_CHECKING:
     from pona.data import Batch
+    from pona.generators.generator import Generator
     from pona.trainer import Trainer
 
 
@@ -24,8 +25,8 @@ class Objective:
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
 
-    def discriminators(self) -> dict[str, nn.Module]:
-        """New discriminators, by name; each gets an optimiser and an image pool."""
+    def discriminators(self, generator: "Generator") -> dict[str, nn.Module]:
+        """New discriminators for a generator, by name; each gets an optimiser and an image pool."""
         return {}
 
     def step(self, trainer: "Trainer") -> dict[str, Tensor]:

@@ -86,8 +86,9 @@ def _generators(request: ProfileRequest) -> "Iterator[tuple[str, str | None, Gen
         kind = GENERATORS[name]
         if request.preset not in kind.presets:
             raise ReidAugError(f"--preset {request.preset}: {name} has {', '.join(kind.presets)}; give one of them")
+        config = generator_config(kind.presets[request.preset], parse_size(request.sizes[0]))
         printed = TABLE_II.get(name) if request.preset == "deepfashion" else None
-        yield f"{name} ({request.preset})", printed, kind.from_config(generator_config(kind.presets[request.preset]))
+        yield f"{name} ({request.preset})", printed, kind.from_config(config)
 
 
 def parse_size(text: str) -> tuple[int, int]:

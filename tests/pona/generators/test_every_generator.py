@@ -31,7 +31,7 @@ def tiny(name: str) -> TrainConfig:
 def new(name: str) -> Generator:
     config = tiny(name)
     torch.manual_seed(0)
-    return GENERATORS[name].from_config(generator_config(config)).eval()
+    return GENERATORS[name].from_config(generator_config(config, SIZE)).eval()
 
 
 def poses(count: int, seed: int = 0) -> Tensor:
