@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pona.errors import PoNAError
 from pona.generators.deform import DeformGenerator
 from pona.generators.generator import Generator
+from pona.generators.lwg2d import LWG2DGenerator
 from pona.generators.patn import PATNGenerator
 from pona.generators.pg2 import PG2Generator
 from pona.generators.pona import PoNAGenerator
@@ -19,6 +20,7 @@ GENERATORS: dict[str, type[Generator]] = {
     "patn": PATNGenerator,
     "deform": DeformGenerator,
     "pg2": PG2Generator,
+    "lwg2d": LWG2DGenerator,
 }
 
 

@@ -17,7 +17,7 @@ from pona.train import TrainConfig, TrainProgress, train
 from tests.factories import RECORD, STANDING, kill_at, weights
 
 NAMES = list(GENERATORS)
-SIZE = (64, 32)
+SIZE = (64, 64)
 
 
 def tiny(name: str) -> TrainConfig:
@@ -37,7 +37,7 @@ def new(name: str) -> Generator:
 def poses(count: int, seed: int = 0) -> Tensor:
     """Standing people of 64 x 32 pixels who move their arms and legs."""
     random = np.random.default_rng(seed)
-    moved = STANDING / 2 + random.normal(0, 3, (count, 18, 2))
+    moved = STANDING / 2 + [16, 0] + random.normal(0, 3, (count, 18, 2))
     return torch.from_numpy(moved.round().clip(1, [SIZE[1] - 2, SIZE[0] - 2])).float()
 
 

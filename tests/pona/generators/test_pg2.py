@@ -14,7 +14,7 @@ from pona.objectives.pg2 import LIMBS, PG2Discriminator, person_mask
 from pona.profiling import count_macs, count_parameters
 from pona.train import train
 from tests.factories import RECORD, weights
-from tests.pona.generators.test_every_generator import dressed, tiny
+from tests.pona.generators.test_every_generator import SIZE, dressed, tiny
 from tests.pona.generators.test_parts import pair, people
 
 
@@ -82,7 +82,7 @@ def test_each_stage_trains_its_own_network(tmp_path: Path) -> None:
         run = replace(config, method={**method, "first_stage": share})
         train(dressed(2), run, tmp_path / name, trained_on=RECORD, device="cpu")
         torch.manual_seed(run.seed)
-        start = PG2Generator(PG2Config(run.width, size=(64, 32))).state_dict()
+        start = PG2Generator(PG2Config(run.width, size=SIZE)).state_dict()
         return {
             key.split(".")[0] for key, tensor in weights(tmp_path / name).items() if not torch.equal(tensor, start[key])
         }
