@@ -1,5 +1,6 @@
 """Messages and progress on stderr, tables and JSON on stdout."""
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +31,30 @@ def say(message: str) -> None:
 def print_json(result: Mapping[str, object]) -> None:
     """Prints the JSON object of ``--json``."""
     print(to_json(result))
+
+
+class Notices(logging.Handler):
+    """Shows what the work logs, such as a file system without locks; of each kind the first line only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.msg not in self._shown:
+            self._shown.add(record.msg)
+            say(record.getMessage())
+
+
+@contextmanager
+def notices() -> Iterator[None]:
+    """A context in which `Notices` are shown."""
+    logger, handler = logging.getLogger("reidaug"), Notices()
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 @contextmanager

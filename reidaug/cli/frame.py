@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from reidaug.cli.console import print_json, say, stdout
+from reidaug.cli.console import notices, print_json, say, stdout
 from reidaug.cli.options import DEBUG, group_of
 from reidaug.core.errors import ReidAugError, one_line
 
@@ -32,7 +32,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def wrapped(**typed: Any) -> None:
         try:
-            group.value(typed)
+            with notices():
+                group.value(typed)
         except KeyboardInterrupt:
             say("interrupted: run the same command again to continue from here")
             raise typer.Exit(130) from None

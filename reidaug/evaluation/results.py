@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
+from reidaug.core.files import lock_file
 from reidaug.core.fingerprint import fingerprint
 from reidaug.core.records import record_of
 from reidaug.study.training_sets import Provenance
@@ -125,7 +126,7 @@ def append_result(path: Path, result: Result) -> None:
     """Appends a line in one locked write; first ends a line that a crash left unfinished."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        lock_file(file.fileno(), path, fcntl.LOCK_EX)
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 1))
         start = b"" if file.read() in (b"", b"\n") else b"\n"

@@ -1,6 +1,7 @@
 """One line and exit code 1 for what the user can fix, 130 for Ctrl-C, and nothing but JSON under --json."""
 
 import errno
+import fcntl
 import io
 import os
 import pickle
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -127,6 +129,22 @@ def test_full_disk_is_one_line_and_leaves_nothing(tiny_root: Path, monkeypatch: 
     monkeypatch.setattr("shutil.copyfile", no_space)
     assert "No space left" in error_of("shrink", "--portion", "0.4", "--data", str(tiny_root))
     assert [path.name for path in Path("study").iterdir()] == [".p0.40.lock"]
+
+
+def test_a_file_system_without_locks_and_links_is_one_line_each(
+    tiny_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = Mock(side_effect=OSError(errno.EOPNOTSUPP, "Operation not supported"))
+    monkeypatch.setattr(fcntl, "flock", refused)
+    monkeypatch.setattr(os, "symlink", refused)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    shrunk = runner.invoke(app, ["shrink", "--portion", "0.4", "--data", str(tiny_root)])
+    assert shrunk.exit_code == 0 and Path("study/p0.40/plan.csv").is_file()
+    lock, links = shrunk.stderr.splitlines()
+    assert lock.startswith("study/.p0.40.lock cannot be locked (Operation not supported)")
+    assert links.startswith("links are not possible at ")
+    for typed in (["synthesize", "--ckpt", "shipped"], ["sweep", "--ckpt", "shipped", "--portions", "0.4"]):
+        assert "several processes cannot share the work" in error_of(*typed, "--device", "cpu")
 
 
 def test_ctrl_c_exits_with_130_and_leaves_nothing() -> None:
