@@ -27,8 +27,11 @@ _LOG = logging.getLogger("reidaug")
 
 
 def atomic_write(path: Path, data: bytes | str) -> None:
-    """Writes bytes, or text as UTF-8, to a file in an existing folder: whole or not at all."""
-    content = data.encode() if isinstance(data, str) else data
+    """Writes bytes, or text as UTF-8, to a file in an existing folder: whole or not at all.
+
+    A byte of a path that is no text is written as ``\\udcff``.
+    """
+    content = data.encode(errors="backslashreplace") if isinstance(data, str) else data
     temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}.partial"
     try:
         with open(temporary, "xb") as file:

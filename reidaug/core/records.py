@@ -14,8 +14,8 @@ Record = TypeVar("Record")
 
 
 def to_json(values: object) -> str:
-    """Plain values as one line of JSON; NaN and infinity, which JSON does not have, become null."""
-    return json.dumps(_finite(values), ensure_ascii=False)
+    """Plain values as one line of JSON in ASCII; NaN and infinity, which JSON does not have, become null."""
+    return json.dumps(_finite(values))
 
 
 def _finite(value: object) -> object:

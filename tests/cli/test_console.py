@@ -1,14 +1,22 @@
 """Messages and progress on a terminal."""
 
 import io
+import json
+import os
 import re
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from reidaug.cli.console import progress, say
+from reidaug.evaluation.results import append_result
+from tests.cli.commands import values_of
+from tests.factories import seeds_of
 
 
 def test_eighty_columns_show_progress_speed_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,3 +41,24 @@ def test_eighty_columns_show_progress_speed_and_time_left(monkeypatch: pytest.Mo
 def test_a_message_is_printed_verbatim(capsys: pytest.CaptureFixture[str]) -> None:
     say("error: no folder a:dog:b [red]")
     assert capsys.readouterr().err == "error: no folder a:dog:b [red]\n"
+
+
+def reidaug(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[bytes]":
+    """Runs a command in a process of its own."""
+    command = [sys.executable, "-m", "reidaug", *arguments]
+    return subprocess.run(command, env=os.environ | environment, capture_output=True, check=True)
+
+
+def test_a_console_that_is_not_utf8_shows_the_table(tmp_path: Path) -> None:
+    for result in seeds_of("none", 0.4, 0.5, 0.6) + seeds_of("full", 1.0, 0.7, 0.8):
+        append_result(tmp_path / "results.jsonl", result)
+    shown = reidaug("table", "--study", str(tmp_path), PYTHONIOENCODING="ascii").stdout.decode("ascii")
+    assert re.search(r"\| none +\| 55.0 \? 7.1 \| 75.0 \? 7.1 \|", shown), shown
+
+
+def test_a_path_that_is_no_text_is_shown_and_given_back(own_folder: Path, tiny_root: Path) -> None:
+    typed = ["shrink", "--portion", "0.4", "--data", str(tiny_root.rename("data\udcff")), "--study", "study\udcff"]
+    assert b"plan written: study?/p0.40/plan.csv" in reidaug(*typed).stdout
+    values = json.loads(reidaug(*typed, "--json").stdout)
+    assert values == values_of(*typed) and Path(values["plan"]).is_file()
+    assert sorted(os.listdir(b"study\xff")) == [b".p0.40.lock", b"p0.40"]

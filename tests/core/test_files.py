@@ -28,6 +28,11 @@ def test_file_is_written_whole(tmp_path: Path, data: bytes | str) -> None:
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o666 & ~umask
 
 
+def test_a_path_that_is_no_text_can_be_in_a_file(tmp_path: Path) -> None:
+    atomic_write(tmp_path / "a\udcff", "set g\udcff\n")
+    assert (tmp_path / "a\udcff").read_bytes() == b"set g\\udcff\n"
+
+
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
 def test_full_disk_leaves_the_old_file_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str

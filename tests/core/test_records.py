@@ -71,4 +71,4 @@ def test_a_file_that_is_not_json(tmp_path: Path) -> None:
 
 def test_nan_and_infinity_become_null() -> None:
     values = {"a": [float("nan"), float("inf"), 1.5, True], "ü": None}
-    assert to_json(values) == '{"a": [null, null, 1.5, true], "ü": null}'
+    assert to_json(values) == '{"a": [null, null, 1.5, true], "\\u00fc": null}'
