@@ -37,7 +37,7 @@ def launch(config: TrainConfig, device: str = "auto", devices: int | None = None
 
     Args:
         config: decides the precision; its batch is shared by the processes.
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         devices: processes on this machine; None = as many as torchrun or SLURM started, else one. They communicate
             over gloo on CPUs and over NCCL on GPUs.
 
@@ -94,13 +94,15 @@ def said_once() -> Iterator[None]:
 
 
 def _resolve(device: str) -> tuple[str, int | None]:
-    """("cpu" or "cuda", index or None)."""
+    """("cpu", "cuda" or "mps", index or None)."""
+    gpu, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    kinds = {"auto": True, "cpu": True, "cuda": gpu, "mps": mps}
     kind, _, index = device.partition(":")
-    valid = kind in ("auto", "cpu", "cuda") and (not index or (kind == "cuda" and index.isdigit()))
-    if not valid or (kind == "cuda" and not torch.cuda.is_available()):
-        raise PoNAError(f"device is {device!r}, expected 'auto', 'cpu' or, where there is a GPU, 'cuda' or 'cuda:N'")
+    if not kinds.get(kind) or (index and not (kind == "cuda" and index.isdigit())):
+        there = ["'auto'", "'cpu'", *["'cuda'", "'cuda:N'"] * gpu, *["'mps'"] * mps]
+        raise PoNAError(f"device is {device!r}, expected {', '.join(there)}: those that are there")
     if kind == "auto":
-        kind = "cuda" if torch.cuda.is_available() else "cpu"
+        kind = "cuda" if gpu else "cpu"
     return kind, int(index) if index else None
 
 
@@ -140,8 +142,8 @@ def _check(
 ) -> None:
     if local < 1:
         raise PoNAError(f"devices is {local}, expected at least 1")
-    available = torch.cuda.device_count() if kind == "cuda" else os.cpu_count() or 1
-    what = "GPUs" if kind == "cuda" else "CPU cores"
+    available = {"cuda": torch.cuda.device_count(), "mps": 1}.get(kind, os.cpu_count() or 1)
+    what = "CPU cores" if kind == "cpu" else "GPUs"
     if local > available and isinstance(environment, SLURMEnvironment) and kind == "cuda":
         raise PoNAError(
             f"each of the {local} tasks on this machine sees {available} GPUs and must see all: "

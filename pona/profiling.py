@@ -108,6 +108,8 @@ def _time(
         call()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
+        elif device.type == "mps":
+            torch.mps.synchronize()
         return time.perf_counter() - start
 
     run()  # chooses kernels

@@ -67,7 +67,7 @@ def train(
         protocol: for the record: "paper" (all training images) or "strict" (the kept images of a study).
         vgg_weights: VGG-19 weights for the perceptual loss; None = torchvision's, if they are in torch's cache.
         identity: a further loss, see there; None = without, as in the paper.
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         progress: called every `log_every` iterations.
         resume: continue from `<out>.last`, and do nothing if `out` is the finished generator of this run; False = start
             again.

@@ -12,6 +12,7 @@ import typer
 
 from reidaug.cli.console import notices, print_json, say, stdout
 from reidaug.cli.options import DEBUG, group_of
+from reidaug.core.device import pick_device
 from reidaug.core.errors import ReidAugError, one_line
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     def wrapped(**typed: Any) -> None:
         try:
             with notices():
+                if typed.get("device") not in (None, "auto", "cpu"):
+                    pick_device(typed["device"])  # before anything is written
                 group.value(typed)
         except KeyboardInterrupt:
             say("interrupted: run the same command again to continue from here")

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def device_name(device: "torch.device") -> str:
-    """The GPU's name, or "cpu"."""
+    """The GPU's name, "cpu" or "mps"."""
     import torch
 
-    return torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else "cpu"
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def baseline_version() -> str:

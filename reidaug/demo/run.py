@@ -49,7 +49,7 @@ def run_demo(out: Path, *, device: str, progress: Progress, say: Say) -> DemoRes
 
     Args:
         out: the folder for the data set, the study and the picture.
-        device: auto, cpu, cuda or cuda:N.
+        device: auto, cpu, cuda, cuda:N or mps.
         progress: makes a progress display for a piece of work.
         say: shows one line.
     """

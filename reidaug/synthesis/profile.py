@@ -49,7 +49,7 @@ def profile_generator(request: ProfileRequest, advance: Advance) -> Profile:
         costs += measure(generator, size, batch_size, device, request.seconds)
     advance(len(wanted), len(wanted))
     cpu = f"{processor_name()}, {torch.get_num_threads()} threads"
-    words = device_name(device) if device.type == "cuda" else cpu
+    words = device_name(device) if device.type != "cpu" else cpu
     macs = {size: count_macs(generator, size) for size in sizes}
     return Profile(checkpoint, count_parameters(generator), macs, costs, f"{words}, torch {torch.__version__}")
 

@@ -14,6 +14,7 @@ from unittest.mock import Mock
 
 import pytest
 import torch
+import typer
 
 from reidaug.cli.app import app
 from tests.cli.commands import error_of, runner, values_of
@@ -129,6 +130,28 @@ def test_full_disk_is_one_line_and_leaves_nothing(tiny_root: Path, monkeypatch: 
     monkeypatch.setattr("shutil.copyfile", no_space)
     assert "No space left" in error_of("shrink", "--portion", "0.4", "--data", str(tiny_root))
     assert [path.name for path in Path("study").iterdir()] == [".p0.40.lock"]
+
+
+WITH_DEVICE = {
+    **{"demo": "", "synthesize": "--ckpt shipped", "evaluate": "", "sweep": "--ckpt shipped --portions 0.4"},
+    **{"pretrain": "", "train": "--data data --out a.pt", "score": "--ckpt shipped", "grid": "--ckpt shipped"},
+    **{"attention": "--ckpt shipped", "profile": "--ckpt shipped", "pose": "data --out a.csv"},
+}
+
+
+def test_all_commands_with_a_device_are_known() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert {name for name in commands if any(option.name == "device" for option in commands[name].params)} == {
+        *WITH_DEVICE
+    }
+
+
+@pytest.mark.parametrize("name", WITH_DEVICE)
+def test_a_device_that_is_not_there_is_refused_before_anything_is_written(name: str) -> None:
+    for device in ("meta", "xpu", "cuda:77"):
+        message = error_of(name, *WITH_DEVICE[name].split(), "--device", device)
+        assert f"device '{device}' cannot be used: expected auto, or what is there: cpu" in message
+    assert not list(Path().iterdir())
 
 
 def test_a_file_system_without_locks_and_links_is_one_line_each(

@@ -41,7 +41,7 @@ def test_impossible_numbers_are_refused_before_anything_starts(devices: int, bat
         launch(replace(TINY, batch_size=batch), "cpu", devices)
 
 
-@pytest.mark.parametrize("device", ["tpu", "cpu:0", "cuda:x", ""])
+@pytest.mark.parametrize("device", ["tpu", "cpu:0", "cuda:x", "", "mps", "meta", "xpu"])
 def test_unknown_devices_are_refused_by_name(device: str) -> None:
     with pytest.raises(PoNAError, match=f"{device!r}.*'auto', 'cpu'"):
         launch(TINY, device)
