@@ -28,7 +28,7 @@ class Log:
 
     def cut(self, iteration: int) -> None:
         """Removes the lines after `iteration`, which a killed run logged after its last state, and unfinished ones."""
-        lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines() if self.path.exists() else []
+        lines = self.path.read_text(encoding="utf-8-sig", errors="replace").splitlines() if self.path.exists() else []
         kept = "".join(f"{line}\n" for line in lines if _logged_at(line) <= iteration)
         write_whole(self.path, lambda file: file.write(kept.encode()))
 

@@ -38,7 +38,7 @@ def read_record(path: Path, kind: type[Record], advice: str) -> Record:
         ReidAugError: no such file, no JSON object, or a field that is absent or of another type; the field is named.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ReidAugError(f"no {path}: {advice}") from None
     except (ValueError, RecursionError):

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -12,6 +13,8 @@ from reidaug.core.files import lock_file
 from reidaug.core.fingerprint import fingerprint
 from reidaug.core.records import record_of
 from reidaug.study.training_sets import Provenance
+
+_LOG = logging.getLogger("reidaug")
 
 # Key, set, portion and asked weights: two sets of equal images share a key, but not a row of a table.
 RowKey = tuple[str, str, float, str]
@@ -142,7 +145,7 @@ def append_result(path: Path, result: Result) -> None:
 def read_results(path: Path) -> list[Result]:
     """The newest result of each row key, in the order of writing.
 
-    A line that is not JSON was cut off by a crash and is skipped.
+    A line that is not JSON, as a crash leaves it, is passed over, and logged with its number.
 
     Raises:
         ReidAugError: a JSON line that is no result; the message names line and field.
@@ -150,14 +153,18 @@ def read_results(path: Path) -> list[Result]:
     if not path.exists():
         return []
     results: dict[RowKey, Result] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    broken: list[str] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").split("\n"), 1):
         try:
             values = json.loads(line)
         except (ValueError, RecursionError):
+            broken += [str(number)] if line.strip() else []
             continue
         result = result_of(values, f"{path} line {number}")
         results.pop(result.row_key, None)  # a result that is written again moves to the end
         results[result.row_key] = result
+    if broken:
+        _LOG.warning("%s line %s: no JSON, passed over; mend or remove it", path, ", ".join(broken))
     return list(results.values())
 
 
