@@ -74,8 +74,12 @@ def launch(config: TrainConfig, device: str = "auto", devices: int | None = None
 
 
 def is_first_process() -> bool:
-    """Whether this process is the one that reports; known from the environment, so before `launch` too."""
-    return not getattr(rank_zero_only, "rank", 0)
+    """Whether this process is the one that reports; known from the environment, so before `launch` too.
+
+    A RANK that is left over in the environment of a process that nobody started as one of several says nothing.
+    """
+    started = TorchElasticEnvironment.detect() or _slurm_tasks() > 1 or "NODE_RANK" in os.environ  # the last by fabric
+    return not started or getattr(rank_zero_only, "rank", 0) == 0
 
 
 @contextmanager
@@ -112,8 +116,7 @@ def _layout(devices: int | None) -> tuple[int, int, ClusterEnvironment]:
     if TorchElasticEnvironment.detect():
         local, world = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
         environment = TorchElasticEnvironment()
-    elif int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
-        world = int(os.environ["SLURM_STEP_NUM_TASKS"])
+    elif (world := _slurm_tasks()) > 1:
         local = world // int(os.environ.get("SLURM_STEP_NUM_NODES", "1"))
         environment = SLURMEnvironment()
     else:
@@ -121,6 +124,11 @@ def _layout(devices: int | None) -> tuple[int, int, ClusterEnvironment]:
     if devices not in (None, local):
         raise PoNAError(f"{devices} devices asked for where {local} processes were started: leave devices out")
     return local, world // local, environment
+
+
+def _slurm_tasks() -> int:
+    """How many processes srun has started."""
+    return int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
 
 
 def _disconnect() -> None:

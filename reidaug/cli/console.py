@@ -1,5 +1,6 @@
 """Messages and progress on stderr, tables and JSON on stdout."""
 
+import errno
 import logging
 import time
 from collections.abc import Iterator, Mapping
@@ -24,8 +25,12 @@ def stdout() -> Console:
 
 
 def say(message: str) -> None:
-    """Prints one line for people on stderr."""
-    Console(stderr=True, **VERBATIM).print(message)
+    """Prints one line for people on stderr; a terminal that has been closed does not stop the work."""
+    try:
+        Console(stderr=True, **VERBATIM).print(message)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
 
 
 def print_json(result: Mapping[str, object]) -> None:

@@ -3,9 +3,13 @@
 import functools
 import inspect
 import os
+import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Makes a command of a function: its parameters and the fields of its requests become options.
 
-    An error becomes one line and exit code 1, Ctrl-C exit code 130; --debug shows the whole trace.
+    An error becomes one line and exit code 1; Ctrl-C, SIGTERM and SIGHUP exit code 130; --debug shows the whole trace.
     """
     group = group_of(function)
     parameters = [*group.parameters(), *DEBUG.parameters()]
@@ -33,7 +37,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def wrapped(**typed: Any) -> None:
         try:
-            with notices():
+            with notices(), stopped_by_signals():
                 if typed.get("device") not in (None, "auto", "cpu"):
                     pick_device(typed["device"])  # before anything is written
                 group.value(typed)
@@ -54,6 +58,26 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return wrapped
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """A context in which SIGTERM and SIGHUP do what Ctrl-C does, unless they are ignored, as under nohup."""
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    main = threading.current_thread() is threading.main_thread()  # only there are signals handled
+    taken = [
+        signum for signum in (signal.SIGTERM, signal.SIGHUP) if main and signal.getsignal(signum) == signal.SIG_DFL
+    ]
+    for signum in taken:
+        signal.signal(signum, stop)
+    try:
+        yield
+    finally:
+        for signum in taken:
+            signal.signal(signum, signal.SIG_DFL)
 
 
 def results_of(study: Path) -> "list[Result]":

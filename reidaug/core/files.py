@@ -32,7 +32,7 @@ def atomic_write(path: Path, data: bytes | str) -> None:
     A byte of a path that is no text is written as ``\\udcff``.
     """
     content = data.encode(errors="backslashreplace") if isinstance(data, str) else data
-    temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}.partial"
+    temporary = path.parent / f".{secrets.token_hex(8)}.partial"  # short: `path` may have the longest name
     try:
         with open(temporary, "xb") as file:
             file.write(content)

@@ -170,13 +170,14 @@ def test_a_file_system_without_locks_and_links_is_one_line_each(
         assert "several processes cannot share the work" in error_of(*typed, "--device", "cpu")
 
 
-def test_ctrl_c_exits_with_130_and_leaves_nothing() -> None:
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_command_exits_with_130_and_leaves_nothing(signum: signal.Signals) -> None:
     command = [sys.executable, "-m", "reidaug", "mannequins", "people", "--train-ids", "500"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not list(Path().glob(".people*/bounding_box_train/*.jpg")):
+    while time.monotonic() < deadline and not list(Path().glob(".mannequins-*/bounding_box_train/*.jpg")):
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signum)
     _, message = process.communicate(timeout=60)
     assert process.returncode == 130 and "interrupted" in message and "Traceback" not in message
     assert not list(Path().iterdir())

@@ -146,3 +146,9 @@ def test_a_folder_that_may_not_be_written_is_an_error(tiny_root: Path, monkeypat
     with pytest.raises(PermissionError):
         link_or_copy_files(files_in(tiny_root / "query"), tiny_root / "link", copy=False)
     assert not (tiny_root / "link").exists()
+
+
+def test_the_longest_names_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / f"{'n' * 251}.jpg"
+    atomic_write(path, b"image")
+    assert path.read_bytes() == b"image" and [*tmp_path.iterdir()] == [path]

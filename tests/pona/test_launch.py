@@ -68,7 +68,16 @@ def test_errors_before_the_processes_are_connected_are_raised_by_the_first_alone
 ) -> None:
     for rank, kind in ((0, ValueError), (1, StoppedElsewhere)):
         monkeypatch.setattr(rank_zero_only, "rank", rank, raising=False)
+        monkeypatch.setenv("NODE_RANK", "0")
         assert is_first_process() == (rank == 0)
         with pytest.raises(ValueError, match="wrong") as caught, said_once():
             raise ValueError("wrong")
         assert type(caught.value) is kind
+
+
+def test_a_rank_that_is_left_over_makes_no_second_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rank_zero_only, "rank", 1, raising=False)
+    monkeypatch.delenv("NODE_RANK", raising=False)
+    assert is_first_process()
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    assert not is_first_process()
