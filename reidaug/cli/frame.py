@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from reidaug.cli.console import notices, print_json, say, stdout
+from reidaug.cli.console import draw, notices, print_json, say
 from reidaug.cli.options import DEBUG, group_of
 from reidaug.core.device import pick_device
 from reidaug.core.errors import ReidAugError, one_line
@@ -100,7 +100,7 @@ def show_table(results: "Sequence[Result]", format: str, study: "Study") -> None
     if isinstance(written, str):
         print(written)
     else:
-        stdout().print(written)
+        draw(written)
 
 
 def show(drawn: "RenderableType", values: Mapping[str, object], json: bool) -> None:
@@ -108,7 +108,7 @@ def show(drawn: "RenderableType", values: Mapping[str, object], json: bool) -> N
     if json:
         print_json(values)
     else:
-        stdout().print(drawn)
+        draw(drawn)
 
 
 def report(values: Mapping[str, object], json: bool, json_values: Mapping[str, object] | None = None) -> None:
