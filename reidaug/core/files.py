@@ -39,8 +39,10 @@ def atomic_write(path: Path, data: bytes | str) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):  # that of a full disk names no file, that of opening another one
+            raise OSError(error.errno, error.strerror, str(path)) from None
         raise
 
 
