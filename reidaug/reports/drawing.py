@@ -50,6 +50,6 @@ class DrawnTable:
 
     def _paragraph(self, row: Sequence[str]) -> Words:
         """The cells of a row with their columns' names; a line may end at two blanks within a cell, not at one."""
-        named = [f"{name} {cell}" for name, cell in zip(self.header[1:], row[1:], strict=True)]
+        named = [f"{name} {cell}" for name, cell in zip(self.header[1:], row[1:], strict=True) if cell]
         kept = ["  ".join(part.replace(" ", _HARD) for part in cell.split("  ")) for cell in named]
         return Words(f"{row[0]}: {', '.join(kept)}")

@@ -29,6 +29,10 @@ def test_every_cell_is_whole_and_no_line_is_wider_than_the_terminal(width: int) 
     assert ("┃" in text) == (width == 1000)
 
 
+def test_a_paragraph_leaves_out_empty_cells() -> None:
+    assert drawn_at(9, DrawnTable("t", ["set", "a", "b"], [["gap", "1", ""]])) == ["t", "gap: a 1"]
+
+
 def test_a_paragraph_ends_its_lines_between_words_and_leaves_long_ones_whole() -> None:
     path = "/a/path/" + "long" * 20
     assert drawn_at(30, Words(f"plan written: {path} and 9,126 images")) == [
