@@ -16,7 +16,7 @@ from reid_baseline import evaluate_ranking
 
 def resident_mib() -> float:
     """Returns the memory of this process in MiB (Linux)."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+    return int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * 4096 / 2**20
 
 
 def peak_extra_mib(function: Callable[[], object]) -> float:

@@ -2,7 +2,7 @@
 
 import os
 import re
-import tempfile
+import secrets
 import warnings
 import zlib
 from collections.abc import Callable, Mapping
@@ -159,14 +159,12 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     Raises:
         PoNAError: for a folder that is missing or read-only, or a full disk.
     """
-    temporary = None
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")  # short: `path` may have the longest name
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = file.name
+        with temporary.open("xb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
         reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())[:120]
@@ -174,8 +172,7 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             f"cannot write {path}: {reason}; choose a folder that exists, is writable and has free space"
         ) from None
     finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def read_torch(path: Path) -> Any:

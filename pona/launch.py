@@ -37,7 +37,7 @@ def launch(config: TrainConfig, device: str = "auto", devices: int | None = None
 
     Args:
         config: decides the precision; its batch is shared by the processes.
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         devices: processes on this machine; None = as many as torchrun or SLURM started, else one. They communicate
             over gloo on CPUs and over NCCL on GPUs.
 
@@ -74,8 +74,12 @@ def launch(config: TrainConfig, device: str = "auto", devices: int | None = None
 
 
 def is_first_process() -> bool:
-    """Whether this process is the one that reports; known from the environment, so before `launch` too."""
-    return not getattr(rank_zero_only, "rank", 0)
+    """Whether this process is the one that reports; known from the environment, so before `launch` too.
+
+    A RANK that is left over in the environment of a process that nobody started as one of several says nothing.
+    """
+    started = TorchElasticEnvironment.detect() or _slurm_tasks() > 1 or "NODE_RANK" in os.environ  # the last by fabric
+    return not started or getattr(rank_zero_only, "rank", 0) == 0
 
 
 @contextmanager
@@ -94,13 +98,15 @@ def said_once() -> Iterator[None]:
 
 
 def _resolve(device: str) -> tuple[str, int | None]:
-    """("cpu" or "cuda", index or None)."""
+    """("cpu", "cuda" or "mps", index or None)."""
+    gpu, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    kinds = {"auto": True, "cpu": True, "cuda": gpu, "mps": mps}
     kind, _, index = device.partition(":")
-    valid = kind in ("auto", "cpu", "cuda") and (not index or (kind == "cuda" and index.isdigit()))
-    if not valid or (kind == "cuda" and not torch.cuda.is_available()):
-        raise PoNAError(f"device is {device!r}, expected 'auto', 'cpu' or, where there is a GPU, 'cuda' or 'cuda:N'")
+    if not kinds.get(kind) or (index and not (kind == "cuda" and index.isdigit())):
+        there = ["'auto'", "'cpu'", *["'cuda'", "'cuda:N'"] * gpu, *["'mps'"] * mps]
+        raise PoNAError(f"device is {device!r}, expected {', '.join(there)}: those that are there")
     if kind == "auto":
-        kind = "cuda" if torch.cuda.is_available() else "cpu"
+        kind = "cuda" if gpu else "cpu"
     return kind, int(index) if index else None
 
 
@@ -110,8 +116,7 @@ def _layout(devices: int | None) -> tuple[int, int, ClusterEnvironment]:
     if TorchElasticEnvironment.detect():
         local, world = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
         environment = TorchElasticEnvironment()
-    elif int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
-        world = int(os.environ["SLURM_STEP_NUM_TASKS"])
+    elif (world := _slurm_tasks()) > 1:
         local = world // int(os.environ.get("SLURM_STEP_NUM_NODES", "1"))
         environment = SLURMEnvironment()
     else:
@@ -119,6 +124,11 @@ def _layout(devices: int | None) -> tuple[int, int, ClusterEnvironment]:
     if devices not in (None, local):
         raise PoNAError(f"{devices} devices asked for where {local} processes were started: leave devices out")
     return local, world // local, environment
+
+
+def _slurm_tasks() -> int:
+    """How many processes srun has started."""
+    return int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
 
 
 def _disconnect() -> None:
@@ -140,8 +150,8 @@ def _check(
 ) -> None:
     if local < 1:
         raise PoNAError(f"devices is {local}, expected at least 1")
-    available = torch.cuda.device_count() if kind == "cuda" else os.cpu_count() or 1
-    what = "GPUs" if kind == "cuda" else "CPU cores"
+    available = {"cuda": torch.cuda.device_count(), "mps": 1}.get(kind, os.cpu_count() or 1)
+    what = "CPU cores" if kind == "cpu" else "GPUs"
     if local > available and isinstance(environment, SLURMEnvironment) and kind == "cuda":
         raise PoNAError(
             f"each of the {local} tasks on this machine sees {available} GPUs and must see all: "

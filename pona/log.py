@@ -17,18 +17,18 @@ class Log:
 
     def begin(self) -> None:
         """Empties the file."""
-        self.path.write_text("")
+        self.path.write_text("", encoding="utf-8")
 
     def add(self, report: TrainProgress, seconds: float) -> None:
         """Appends a report without its images, with the seconds of training so far."""
         line = asdict(report) | {"seconds": round(seconds, 1)}
         del line["samples"]
-        with self.path.open("a") as log:
+        with self.path.open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
 
     def cut(self, iteration: int) -> None:
         """Removes the lines after `iteration`, which a killed run logged after its last state, and unfinished ones."""
-        lines = self.path.read_text(errors="replace").splitlines() if self.path.exists() else []
+        lines = self.path.read_text(encoding="utf-8-sig", errors="replace").splitlines() if self.path.exists() else []
         kept = "".join(f"{line}\n" for line in lines if _logged_at(line) <= iteration)
         write_whole(self.path, lambda file: file.write(kept.encode()))
 

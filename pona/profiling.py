@@ -110,6 +110,8 @@ def _time(
         call()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
+        elif device.type == "mps":
+            torch.mps.synchronize()
         return time.perf_counter() - start
 
     run()  # chooses kernels
@@ -137,7 +139,7 @@ def _start_memory(device: torch.device) -> int | None:
         return torch.cuda.memory_allocated(device)
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)  # gives free memory back to the system, so that it counts when used again
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
         return _status("VmRSS")
     return None
 
@@ -148,5 +150,6 @@ def _peak_memory(device: torch.device) -> int:
 
 def _status(name: str) -> int:
     """An entry of Linux's /proc/self/status, in bytes."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(f"{name}:"))
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    line = next(line for line in lines if line.startswith(f"{name}:"))
     return 1024 * int(line.split()[1])

@@ -205,7 +205,7 @@ class Run:
         if (devices := 1 + len(state["state"].get("others", []))) != self.processes.count:
             changed.append(f"devices {devices} -> {self.processes.count}")
         kind, ours = "cuda" if "cuda_random" in state["state"] else "cpu", self.trainer.fabric.device.type
-        if kind != ours:
+        if "cuda" in (kind, ours) and kind != ours:
             changed.append(f"device {kind} -> {ours}")
         if changed:
             raise PoNAError(

@@ -52,7 +52,8 @@ def train(
     It also writes `<out>.jsonl`, one line per report, `<out stem>.best<suffix>`, the weights with the best validation
     L1, and during the run `<out>.last`: after a stop or a kill the same call resumes from it, on the CPU to the same
     weights as without the stop. `out` itself is written at every validation, so that a stopped run leaves a usable
-    generator. Ctrl-C and SIGTERM save, then raise KeyboardInterrupt; a kill loses at most `pona.run.SAVE_SECONDS`.
+    generator. Ctrl-C, SIGTERM and SIGHUP save, then raise KeyboardInterrupt; a kill loses at most
+    `pona.run.SAVE_SECONDS`.
 
     On several devices (`pona.launch.launch`) every process calls this with the same arguments. Each holds all images in
     memory; `config.batch_size` is still the number of pairs per iteration, and each device takes its part of them; the
@@ -68,7 +69,7 @@ def train(
         protocol: for the record: "paper" (all training images) or "strict" (the kept images of a study).
         vgg_weights: VGG-19 weights for the perceptual loss; None = torchvision's, if they are in torch's cache.
         identity: a further loss, see there; None = without, as in the paper.
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         progress: called every `log_every` iterations.
         resume: continue from `<out>.last`, and do nothing if `out` is the finished generator of this run; False = start
             again.
@@ -173,15 +174,17 @@ def choose_vgg(config: TrainConfig, path: Path | None) -> Path | None:
 
 @contextmanager
 def _interrupts() -> Iterator[threading.Event]:
-    """Turns Ctrl-C and SIGTERM into an event that the loop checks between steps; a second Ctrl-C acts at once.
+    """Turns Ctrl-C, SIGTERM and SIGHUP into an event that the loop checks between steps; a second Ctrl-C acts at once.
 
-    SLURM sends SIGTERM at a time limit, about half a minute before it kills, and possibly more than once.
+    SLURM sends SIGTERM at a time limit, about half a minute before it kills, and possibly more than once. A terminal
+    that is closed sends SIGHUP, which a process under nohup ignores.
     """
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event
         return
-    previous = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+    previous = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    previous = {signum: handler for signum, handler in previous.items() if handler != signal.SIG_IGN}
 
     def note(signum: int, frame: FrameType | None) -> None:
         event.set()

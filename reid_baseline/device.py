@@ -6,18 +6,20 @@ from reid_baseline.errors import ReIDError
 
 
 def pick_device(name: str | torch.device = "auto") -> torch.device:
-    """Returns the named device; ``auto`` is a GPU, else the CPU.
+    """Returns the named device; ``auto`` is a GPU (cuda), else the CPU.
 
     Raises:
-        ReIDError: a name that torch does not know, or a GPU that does not exist.
+        ReIDError: any name but auto, cpu, cuda, cuda:N and mps, or a device that this machine does not have.
     """
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    counts = {"cpu": 1, "cuda": gpus, "mps": int(torch.backends.mps.is_available())}
     try:
-        device = torch.device(("cuda" if count else "cpu") if name == "auto" else name)
+        device = torch.device(("cuda" if gpus else "cpu") if name == "auto" else name)
     except RuntimeError:
-        raise ReIDError(f"device {name!r} is unknown: expected auto, cpu, cuda or cuda:N") from None
-    if device.type == "cuda" and (device.index or 0) >= count:
-        raise ReIDError(f"device {name!r} does not exist: torch sees {count} CUDA devices; use cpu")
+        device = torch.device("meta")
+    if (device.index or 0) >= counts.get(device.type, 0):
+        there = ["cpu", *(f"cuda:{index}" for index in range(gpus)), *["mps"] * counts["mps"]]
+        raise ReIDError(f"device {str(name)!r} cannot be used: expected auto, or what is there: {', '.join(there)}")
     return device
 
 

@@ -40,7 +40,7 @@ def estimate_seconds(
         num_classes: training identities.
         test_images: query and gallery images together.
         arch: a name in `reid_baseline.BACKBONES`.
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         precision: "auto", "fp32" or "bf16".
     """
     device = pick_device(device)

@@ -40,7 +40,7 @@ def extract_features(
         model: a trained network.
         images: (N, 3, H, W) uint8 of the recipe's size.
         recipe: the one that the model was trained by.
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         progress: called with (images done, all images) after each batch.
         batch_size: None = one that is fast. Changes the features by rounding at most.
         precision: "auto", "fp32" or "bf16".

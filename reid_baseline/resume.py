@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -73,9 +74,9 @@ def write_whole(path: Path, content: Mapping[str, object]) -> None:
     Raises:
         ReIDError: the folder is absent or cannot be written, or the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")  # short: `path` may have the longest name
     try:
-        with temporary.open("wb") as file:
+        with temporary.open("xb") as file:
             torch.save(dict(content), file)
             file.flush()
             os.fsync(file.fileno())

@@ -63,7 +63,7 @@ def train_baseline(
         arch: a name in `reid_baseline.BACKBONES`.
         weights: "imagenet", "none" or a file, see `build_model`.
         seed: of the first weights, order, augmentation and dropout.
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         precision: "auto", "fp32" or "bf16".
         checkpoint: file that is written after an epoch, at most once a minute, and after the last one. If it exists,
             the training resumes from it, with the same result as without the interruption. The caller removes it.

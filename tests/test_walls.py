@@ -25,6 +25,7 @@ LIBRARY_USERS = {  # where the two libraries may be used: folders, or files
     "reid_baseline": (
         "evaluation",
         "scoring/metrics",
+        "core/device.py",
         "core/machine.py",
         "reports/ranks.py",
         "demo/pretrain.py",

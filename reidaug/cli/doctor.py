@@ -140,13 +140,14 @@ def _distributions() -> list[Check]:
 
 def _memory() -> Check:
     try:
-        available = int(re.findall(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())[0]) / 2**20
+        memory = Path("/proc/meminfo").read_text(encoding="utf-8")
+        available = int(re.findall(r"MemAvailable:\s+(\d+) kB", memory)[0]) / 2**20
     except (OSError, IndexError):
         return Check("memory", True, "cannot be read on this system")
     group = Path("/sys/fs/cgroup")  # of a container, whose limit may be lower; its file cache does not count as used
     with suppress(OSError, ValueError, IndexError):
-        used = int(re.findall(r"^anon (\d+)", (group / "memory.stat").read_text(), re.MULTILINE)[0])
-        available = min(available, (int((group / "memory.max").read_text()) - used) / 2**30)
+        used = int(re.findall(r"^anon (\d+)", (group / "memory.stat").read_text(encoding="utf-8"), re.MULTILINE)[0])
+        available = min(available, (int((group / "memory.max").read_text(encoding="utf-8")) - used) / 2**30)
     ok = available >= LEAST_MEMORY
     fix = "" if ok else f"close other programs: {LEAST_MEMORY:.0f} GiB are needed"
     return Check("memory", ok, f"{available:.1f} GiB free", fix)

@@ -3,15 +3,20 @@
 import functools
 import inspect
 import os
+import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from reidaug.cli.console import print_json, say, stdout
+from reidaug.cli.console import draw, notices, print_json, say
 from reidaug.cli.options import DEBUG, group_of
+from reidaug.core.device import pick_device
 from reidaug.core.errors import ReidAugError, one_line
 
 if TYPE_CHECKING:
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Makes a command of a function: its parameters and the fields of its requests become options.
 
-    An error becomes one line and exit code 1, Ctrl-C exit code 130; --debug shows the whole trace.
+    An error becomes one line and exit code 1; Ctrl-C, SIGTERM and SIGHUP exit code 130; --debug shows the whole trace.
     """
     group = group_of(function)
     parameters = [*group.parameters(), *DEBUG.parameters()]
@@ -32,7 +37,10 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def wrapped(**typed: Any) -> None:
         try:
-            group.value(typed)
+            with notices(), stopped_by_signals():
+                if typed.get("device") not in (None, "auto", "cpu"):
+                    pick_device(typed["device"])  # before anything is written
+                group.value(typed)
         except KeyboardInterrupt:
             say("interrupted: run the same command again to continue from here")
             raise typer.Exit(130) from None
@@ -50,6 +58,26 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return wrapped
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """A context in which SIGTERM and SIGHUP do what Ctrl-C does, unless they are ignored, as under nohup."""
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    main = threading.current_thread() is threading.main_thread()  # only there are signals handled
+    taken = [
+        signum for signum in (signal.SIGTERM, signal.SIGHUP) if main and signal.getsignal(signum) == signal.SIG_DFL
+    ]
+    for signum in taken:
+        signal.signal(signum, stop)
+    try:
+        yield
+    finally:
+        for signum in taken:
+            signal.signal(signum, signal.SIG_DFL)
 
 
 def results_of(study: Path) -> "list[Result]":
@@ -72,7 +100,7 @@ def show_table(results: "Sequence[Result]", format: str, study: "Study") -> None
     if isinstance(written, str):
         print(written)
     else:
-        stdout().print(written)
+        draw(written)
 
 
 def show(drawn: "RenderableType", values: Mapping[str, object], json: bool) -> None:
@@ -80,7 +108,7 @@ def show(drawn: "RenderableType", values: Mapping[str, object], json: bool) -> N
     if json:
         print_json(values)
     else:
-        stdout().print(drawn)
+        draw(drawn)
 
 
 def report(values: Mapping[str, object], json: bool, json_values: Mapping[str, object] | None = None) -> None:

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from reidaug.cli.doctor import Check
 from reidaug.datasets.inspection import Inspection
+from reidaug.reports.drawing import DrawnTable, Words
 from reidaug.synthesis.profile import Profile
 
 SHOWN_PER_KIND = 5  # problems of one kind that are printed; `--json` has all
@@ -17,29 +16,28 @@ SHOWN_PER_KIND = 5  # problems of one kind that are printed; `--json` has all
 
 def inspection_table(inspection: Inspection) -> RenderableType:
     """Counts of each split, then the problems by kind."""
-    table = Table(title=str(inspection.root), title_justify="left", title_style="bold")
-    for name in ("split", "images", "identities", "junk", "distractors", "with keypoints", "usable poses", "cameras"):
-        table.add_column(name, justify="left" if name in ("split", "cameras") else "right", no_wrap=True)
+    header = ("split", "images", "identities", "junk", "distractors", "with keypoints", "usable poses", "cameras")
+    rows = []
     for split in inspection.splits:
         counts = (split.images, split.identities, split.junk, split.distractors, split.annotated, split.poses)
         cameras = "  ".join(f"{camera}: {count:,}" for camera, count in sorted(split.images_of_camera.items()))
-        table.add_row(split.split, *(f"{count:,}" for count in counts), cameras)
-    return Group(table, *_problem_lines(inspection))
+        rows.append([split.split, *(f"{count:,}" for count in counts), cameras])
+    return Group(DrawnTable(str(inspection.root), header, rows, left=["cameras"]), *_problem_lines(inspection))
 
 
-def _problem_lines(inspection: Inspection) -> list[Text]:
+def _problem_lines(inspection: Inspection) -> list[Words]:
     shown: Counter[str] = Counter()
     lines = []
     for problem in sorted(inspection.problems, key=lambda problem: (problem.level, problem.kind)):
         shown[problem.kind] += 1
         if shown[problem.kind] <= SHOWN_PER_KIND:
-            lines.append(Text(f"{problem.level}: {problem.where}: {problem.message}"))
+            lines.append(Words(f"{problem.level}: {problem.where}: {problem.message}"))
         elif shown[problem.kind] == SHOWN_PER_KIND + 1:
             more = sum(other.kind == problem.kind for other in inspection.problems) - SHOWN_PER_KIND
-            lines.append(Text(f"{problem.level}: ... and {more:,} more of {problem.kind} (--json lists all)"))
+            lines.append(Words(f"{problem.level}: ... and {more:,} more of {problem.kind} (--json lists all)"))
     errors = len(inspection.errors)
     verdict = _counted(errors, "error") if errors else "no errors"
-    lines.append(Text(f"{verdict}, {_counted(len(inspection.problems) - errors, 'note')}"))
+    lines.append(Words(f"{verdict}, {_counted(len(inspection.problems) - errors, 'note')}"))
     return lines
 
 
@@ -57,11 +55,12 @@ def inspection_values(inspection: Inspection) -> dict[str, object]:
 
 
 def doctor_table(checks: Sequence[Check]) -> RenderableType:
-    table = Table(show_header=False, box=None)
+    """A line for each check."""
+    lines = []
     for check in checks:
-        mark = Text("ok", style="green") if check.ok else Text("FIX", style="bold red")
-        table.add_row(mark, check.name, Text(check.detail + (f"; {check.fix}" if check.fix else "")))
-    return table
+        text = f"{check.name}: {check.detail}" + (f"; {check.fix}" if check.fix else "")
+        lines.append(Words(f"ok   {text}") if check.ok else Words(f"FIX  {text}", "bold red"))
+    return Group(*lines)
 
 
 def doctor_values(checks: Sequence[Check]) -> dict[str, object]:
@@ -78,12 +77,11 @@ def _profile_table(profile: Profile) -> RenderableType:
     """A row for each size, batch and way; `times` is the speed relative to fp32 eager."""
     printed = f" (as the paper prints: {profile.printed})" if profile.printed else ""
     title = f"{profile.label}: {profile.parameters / 1e6:,.2f} M parameters{printed}; {profile.device}"
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for name in ("size", "GMACs", "batch", "way", "ms/image", "images/s", "times", "memory MiB"):
-        table.add_column(name, justify="left" if name == "way" else "right")
+    header = ("size", "GMACs", "batch", "way", "ms/image", "images/s", "times", "memory MiB")
+    rows = []
     for cost in profile.costs:
         same = [other for other in profile.costs if (other.size, other.batch_size) == (cost.size, cost.batch_size)]
-        table.add_row(
+        cells = [
             f"{cost.size[0]} x {cost.size[1]}",
             f"{profile.macs[cost.size] / 1e9:.2f}",
             str(cost.batch_size),
@@ -92,8 +90,9 @@ def _profile_table(profile: Profile) -> RenderableType:
             f"{cost.images_per_second:.1f}",
             f"{same[0].milliseconds / cost.milliseconds:.2f}",
             "-" if cost.memory is None else f"{cost.memory / 2**20:.0f}",
-        )
-    return table
+        ]
+        rows.append(cells)
+    return DrawnTable(title, header, rows, left=["way"])
 
 
 def profile_values(profiles: Sequence[Profile]) -> dict[str, object]:

@@ -60,7 +60,7 @@ def load_settings(context: typer.Context, study: Path) -> Path:
 def _read(path: Path) -> dict[str, object]:
     """The content of the file; empty if there is none."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
-from reidaug.cli.console import print_json, progress, say, stdout
+from reidaug.cli.console import draw, print_json, progress, say
 from reidaug.cli.frame import command, report, show, show_table
 from reidaug.cli.options import Json
 from reidaug.core.options import DEFAULT_STUDY, Checkpoint, Copy, DataRoot, LeaveOut, OnePortion, Option, StudyFolder
@@ -62,7 +62,7 @@ def synthesize(
         with progress(f"generating, p = {p:.2f}") as advance:
             reports.append(synthesize(Study(study), p, checkpoint_file(ckpt), options, advance))
         if not json:
-            stdout().print(reports[-1].sentence())
+            draw(reports[-1].sentence())
     if json:
         print_json({"sets": [report.values() for report in reports]})
 

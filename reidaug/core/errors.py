@@ -35,7 +35,8 @@ def one_line(error: Exception) -> str:
     if _is_ours(error):
         return " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename}: " if error.filename else ""
+        path = error.filename2 or error.filename  # the first is the target of a renaming
+        where = f"{path}: " if path else ""
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         fix = "free some space and run the same command again" if full else "check the path and its permissions"
         return f"{where}{error.strerror}: {fix}"

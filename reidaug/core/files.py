@@ -1,8 +1,10 @@
 """Files and folders that appear whole or not at all, and locks on outputs."""
 
 import csv
+import errno
 import fcntl
 import io
+import logging
 import os
 import secrets
 import shutil
@@ -18,19 +20,29 @@ from PIL import Image
 
 from reidaug.core.errors import HeldError, ReidAugError
 
+# what file systems answer that lack something: some NFS mounts, exFAT, network drives, file systems of containers
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
+NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
+_LOG = logging.getLogger("reidaug")
+
 
 def atomic_write(path: Path, data: bytes | str) -> None:
-    """Writes bytes, or text as UTF-8, to a file in an existing folder: whole or not at all."""
-    content = data.encode() if isinstance(data, str) else data
-    temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}.partial"
+    """Writes bytes, or text as UTF-8, to a file in an existing folder: whole or not at all.
+
+    A byte of a path that is no text is written as ``\\udcff``.
+    """
+    content = data.encode(errors="backslashreplace") if isinstance(data, str) else data
+    temporary = path.parent / f".{secrets.token_hex(8)}.partial"  # short: `path` may have the longest name
     try:
         with open(temporary, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):  # that of a full disk names no file, that of opening another one
+            raise OSError(error.errno, error.strerror, str(path)) from None
         raise
 
 
@@ -75,6 +87,8 @@ def check_out(path: Path, folder: bool = False) -> None:
 def locked(path: Path, what: str, wait: bool = False, shared: bool = False) -> Iterator[None]:
     """Locks an output; a second process is refused at once. The system releases the lock of a process that dies.
 
+    Where the file system has no locks, the work goes on without one, and a line says so.
+
     Args:
         path: the lock file, usually a hidden one beside the output; it stays, and names its last holder.
         what: the output's name in the message.
@@ -89,7 +103,7 @@ def locked(path: Path, what: str, wait: bool = False, shared: bool = False) -> I
     try:
         try:
             kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-            fcntl.flock(handle, kind | (0 if wait else fcntl.LOCK_NB))
+            lock_file(handle, path, kind | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             holder = os.read(handle, 200).decode(errors="replace").strip() or "another process"
             raise HeldError(f"{what} is being made by {holder}; wait for that process, or stop it") from None
@@ -97,9 +111,48 @@ def locked(path: Path, what: str, wait: bool = False, shared: bool = False) -> I
             os.ftruncate(handle, 0)
             os.write(handle, f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%F %T')}".encode())
         yield
-        fcntl.flock(handle, fcntl.LOCK_UN)  # closing alone is not enough: a forked child would keep the lock
+        lock_file(handle, path, fcntl.LOCK_UN)  # closing alone is not enough: a forked child would keep the lock
     finally:
         os.close(handle)
+
+
+def lock_file(handle: int, path: Path, kind: int) -> None:
+    """Does `fcntl.flock`; where the file system has no locks, it logs so instead.
+
+    Args:
+        handle: the open file.
+        path: its path, for messages.
+        kind: of `fcntl.flock`.
+
+    Raises:
+        BlockingIOError: another process holds the lock.
+        OSError: any other failure; it names the file.
+    """
+    try:
+        fcntl.flock(handle, kind)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        _LOG.warning(
+            "%s cannot be locked (%s): going on without locks; let no other process write to the same place",
+            path,
+            error.strerror,
+        )
+
+
+def check_locks(folder: Path) -> None:
+    """Raises ReidAugError if files in a folder cannot be locked: several processes would write over each other."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            raise ReidAugError(
+                f"files in {folder} cannot be locked ({error.strerror}), so several processes cannot share the work: "
+                "start one process alone, or use a folder of another file system"
+            ) from None
 
 
 def list_files(folder: Path) -> list[str]:
@@ -118,13 +171,24 @@ def list_files(folder: Path) -> list[str]:
 def link_or_copy_files(files: Mapping[str, Path], target: Path, copy: bool) -> None:
     """Writes a folder of links to files (by their absolute paths) or of copies; it appears whole or not at all.
 
-    Files of one folder that keep their names become one link to that folder, or a copy of all files in it.
+    Files of one folder that keep their names become one link to that folder, or a copy of all files in it. Where links
+    are not possible it copies, and logs so.
 
     Args:
         files: by their names in the new folder.
         target: the new folder; it does not exist yet, or is a link that a copy replaces.
         copy: copy instead of linking.
     """
+    try:
+        _link_or_copy(files, target, copy)
+    except OSError as error:
+        if copy or error.errno not in NO_LINKS:
+            raise
+        _LOG.warning("links are not possible at %s (%s): copying the files instead", target, error.strerror)
+        _link_or_copy(files, target, copy=True)
+
+
+def _link_or_copy(files: Mapping[str, Path], target: Path, copy: bool) -> None:
     folders = {path.parent for path in files.values()}
     one_folder = len(folders) == 1 and all(name == path.name for name, path in files.items())
     if one_folder and not copy:

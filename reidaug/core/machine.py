@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def device_name(device: "torch.device") -> str:
-    """The GPU's name, or "cpu"."""
+    """The GPU's name, "cpu" or "mps"."""
     import torch
 
-    return torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else "cpu"
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def baseline_version() -> str:
@@ -31,7 +31,7 @@ def baseline_version() -> str:
 
 def processor_name() -> str:
     """The CPU's name from /proc/cpuinfo, else what Python's `platform` knows."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").is_file() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
 

@@ -71,6 +71,6 @@ OnePortion = Annotated[
 Checkpoint = Annotated[
     Path, Option("The generator: a file that `reidaug train` wrote, or `shipped` for the package's own.", flag="--ckpt")
 ]
-Device = Annotated[str, Option("auto, cpu, cuda or cuda:N. auto uses a GPU if there is one.")]
+Device = Annotated[str, Option("auto, cpu, cuda, cuda:N or mps. auto uses a GPU (cuda) if there is one.")]
 Seed = Annotated[int, Option("Seed of the random draws.", min=0, max=LAST_SEED)]
 Copy = Annotated[bool, Option("Copy query and gallery instead of linking them.")]

@@ -14,8 +14,8 @@ Record = TypeVar("Record")
 
 
 def to_json(values: object) -> str:
-    """Plain values as one line of JSON; NaN and infinity, which JSON does not have, become null."""
-    return json.dumps(_finite(values), ensure_ascii=False)
+    """Plain values as one line of JSON in ASCII; NaN and infinity, which JSON does not have, become null."""
+    return json.dumps(_finite(values))
 
 
 def _finite(value: object) -> object:
@@ -38,7 +38,7 @@ def read_record(path: Path, kind: type[Record], advice: str) -> Record:
         ReidAugError: no such file, no JSON object, or a field that is absent or of another type; the field is named.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ReidAugError(f"no {path}: {advice}") from None
     except (ValueError, RecursionError):

@@ -1,8 +1,11 @@
 """The share of the work that this process does, from the variables of torchrun and SLURM."""
 
+import logging
 from collections.abc import Mapping
 
 from reidaug.core.errors import ReidAugError
+
+_LOG = logging.getLogger("reidaug")
 
 
 def shard_from_environment(environment: Mapping[str, str]) -> tuple[int, int]:
@@ -34,4 +37,8 @@ def shard_from_environment(environment: Mapping[str, str]) -> tuple[int, int]:
         raise ReidAugError(f"RANK, WORLD_SIZE or the SLURM variables are not numbers ({error})") from None
     if not 0 <= rank < world:
         raise ReidAugError(f"rank {rank} of {world} processes is impossible: check RANK/WORLD_SIZE or the SLURM array")
+    if world > 1:
+        names = ("WORLD_SIZE",) if "WORLD_SIZE" in environment else ("SLURM_ARRAY_TASK_COUNT", "SLURM_STEP_NUM_TASKS")
+        because = " and ".join(f"{name} is {environment[name]}" for name in names if environment.get(name, "1") != "1")
+        _LOG.warning("this process takes share %d of %d, because %s", rank + 1, world, because)
     return rank, world

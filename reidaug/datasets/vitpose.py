@@ -45,7 +45,7 @@ class PoseEstimator:
 
         Args:
             model: a folder, or its name at huggingface.co; a model that was fetched before needs no network.
-            device: auto, cpu, cuda, cuda:N, or a `torch.device`.
+            device: auto, cpu, cuda, cuda:N, mps, or a `torch.device`.
 
         Raises:
             ReidAugError: transformers is not installed, no such model or device, or not a ViTPose of 17 joints.

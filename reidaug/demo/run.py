@@ -49,7 +49,7 @@ def run_demo(out: Path, *, device: str, progress: Progress, say: Say) -> DemoRes
 
     Args:
         out: the folder for the data set, the study and the picture.
-        device: auto, cpu, cuda or cuda:N.
+        device: auto, cpu, cuda, cuda:N or mps.
         progress: makes a progress display for a piece of work.
         say: shows one line.
     """
@@ -63,7 +63,9 @@ def run_demo(out: Path, *, device: str, progress: Progress, say: Say) -> DemoRes
     say(f"{PEOPLE.train_ids} rendered people to train on, {PEOPLE.test_ids} others to test on: {data}")
     say(shrink_summary(shrink(open_dataset(data.absolute()), study, ShrinkConfig(PORTION))))
     with progress("generating the missing images") as advance:
-        report = synthesize(study, PORTION, shipped_checkpoint(), SynthesisOptions(device=device), advance)
+        report = synthesize(
+            study, PORTION, shipped_checkpoint(), SynthesisOptions(device=device), advance, shard=(0, 1)
+        )
     say(report.sentence())
     picture = out / "demo.png"
     draw_comparison(study, PORTION, "pona", picture)

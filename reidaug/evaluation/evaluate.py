@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+from reidaug.core.errors import ReidAugError
 from reidaug.core.progress import Progress, Say, duration
 from reidaug.core.threads import in_threads
 from reidaug.datasets.dataset import SPLITS, Dataset
@@ -17,7 +18,7 @@ from reidaug.evaluation.start import Start
 from reidaug.evaluation.store import ResultStore
 from reidaug.study.controls import make_control
 from reidaug.study.folder import PLAIN_SET, Study, chosen_portions
-from reidaug.study.training_sets import TrainingSet, find_training_sets
+from reidaug.study.training_sets import TrainingSet, find_training_sets, full_set
 
 
 def evaluate_study(
@@ -39,7 +40,8 @@ def evaluate_study(
         shared: other processes work on the same sets: a run that one of them has locked is left to it.
 
     Raises:
-        ReidAugError: no study, no data, or a run that another process has locked (after all others are done).
+        ReidAugError: no study, no data, a set of one person, or a run that another process has locked (after all others
+            are done).
         ReIDError: weights that cannot be loaded or images that cannot be used.
     """
     portions = request.portions or chosen_portions(study, request.portion)
@@ -48,6 +50,7 @@ def evaluate_study(
     sets = find_training_sets(study, portions, data, say)
     reduced, full = [training_set for training_set in sets if training_set.name == PLAIN_SET], sets[-1]
     sets += [make_control(study, name, training_set, full) for training_set in reduced for name in request.controls]
+    check_people(sets)
     test_fingerprint = data.fingerprint("query", "gallery")
     check_test_images(data)
     runs = [
@@ -75,13 +78,24 @@ def check_evaluation(setting: Setting, data: Dataset) -> None:
     """Checks before hours of work that baselines can be trained and scored.
 
     Raises:
-        ReidAugError: an image of the data set that cannot be read.
+        ReidAugError: an image of the data set that cannot be read, or a single person to train on.
         ReIDError: weights that cannot be loaded, or test images without a match.
     """
+    check_people([full_set(data)])
     check_test_images(data)
     check_weights(setting, {setting.start})
     paths = [image.path for split in SPLITS for image in data.images(split)]
     in_threads(lambda path: read_image(path).shape, paths)
+
+
+def check_people(sets: Iterable[TrainingSet]) -> None:
+    """Raises ReidAugError for a training set of one person, which no network can tell from others."""
+    for training_set in sets:
+        if len(set(training_set.pids)) < 2:
+            raise ReidAugError(
+                f"{training_set.title()} has images of one person, and a re-ID network learns to tell people apart: "
+                "give a data set of at least two, or keep images of each of them (reidaug shrink --keep per-identity)"
+            )
 
 
 def check_weights(setting: Setting, starts: Iterable[Start]) -> None:

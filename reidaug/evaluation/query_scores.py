@@ -41,7 +41,7 @@ def read_query_scores(path: Path) -> dict[str, tuple[str, float]] | None:
     scores: dict[str, tuple[str, float]] = {}
     number = 0
     try:
-        for number, line in enumerate(list(csv.reader(path.read_text(encoding="utf-8").splitlines())), 1):
+        for number, line in enumerate(list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines())), 1):
             name, pid, _, _, score = line
             if number == 1 and line != HEADER:
                 raise ValueError

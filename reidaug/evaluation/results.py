@@ -2,15 +2,19 @@
 
 import fcntl
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
+from reidaug.core.files import lock_file
 from reidaug.core.fingerprint import fingerprint
 from reidaug.core.records import record_of
 from reidaug.study.training_sets import Provenance
+
+_LOG = logging.getLogger("reidaug")
 
 # Key, set, portion and asked weights: two sets of equal images share a key, but not a row of a table.
 RowKey = tuple[str, str, float, str]
@@ -125,7 +129,7 @@ def append_result(path: Path, result: Result) -> None:
     """Appends a line in one locked write; first ends a line that a crash left unfinished."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        lock_file(file.fileno(), path, fcntl.LOCK_EX)
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 1))
         start = b"" if file.read() in (b"", b"\n") else b"\n"
@@ -141,7 +145,7 @@ def append_result(path: Path, result: Result) -> None:
 def read_results(path: Path) -> list[Result]:
     """The newest result of each row key, in the order of writing.
 
-    A line that is not JSON was cut off by a crash and is skipped.
+    A line that is not JSON, as a crash leaves it, is passed over, and logged with its number.
 
     Raises:
         ReidAugError: a JSON line that is no result; the message names line and field.
@@ -149,14 +153,18 @@ def read_results(path: Path) -> list[Result]:
     if not path.exists():
         return []
     results: dict[RowKey, Result] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    broken: list[str] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").split("\n"), 1):
         try:
             values = json.loads(line)
         except (ValueError, RecursionError):
+            broken += [str(number)] if line.strip() else []
             continue
         result = result_of(values, f"{path} line {number}")
         results.pop(result.row_key, None)  # a result that is written again moves to the end
         results[result.row_key] = result
+    if broken:
+        _LOG.warning("%s line %s: no JSON, passed over; mend or remove it", path, ", ".join(broken))
     return list(results.values())
 
 

@@ -11,6 +11,7 @@ from typing import cast
 import numpy as np
 
 from reidaug.core.errors import HeldError, ReidAugError
+from reidaug.core.files import check_locks
 from reidaug.core.progress import Advance, Progress, Say, duration
 from reidaug.core.shares import shard_from_environment
 from reidaug.datasets.dataset import Dataset
@@ -62,6 +63,8 @@ def sweep(study: Study, data: Dataset, request: SweepRequest, progress: Progress
         ReidAugError, PoNAError, ReIDError: of the three steps.
     """
     rank, world = shard_from_environment(os.environ)
+    if world > 1:
+        check_locks(study.path)
     units = units_of(request)
     share: Share = set([(unit, seed) for seed in range(request.evaluation.seeds) for unit in units][rank::world])
     _check_generators(study, request)

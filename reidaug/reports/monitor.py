@@ -27,7 +27,7 @@ class Monitor:
         tensorboard: whether to write TensorBoard files too.
 
     Raises:
-        ReidAugError: TensorBoard is asked for and not installed.
+        ReidAugError: TensorBoard is asked for, and not installed or unable to write to this path.
     """
 
     def __init__(self, out: Path, say: Say, advance: Advance, tensorboard: bool = False) -> None:
@@ -36,6 +36,13 @@ class Monitor:
         self._board_folder = out.with_name(out.name + ".tensorboard")
         self._writer = _summary_writer() if tensorboard else None
         self._board: SummaryWriter | None = None
+        try:
+            str(self._board_folder).encode()
+        except UnicodeEncodeError:
+            if tensorboard:
+                raise ReidAugError(
+                    f"--tensorboard: the path {self._board_folder} is not UTF-8, as TensorBoard needs it: rename it"
+                ) from None
 
     def __call__(self, now: "TrainProgress") -> None:
         """Shows one report."""

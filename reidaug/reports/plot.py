@@ -97,7 +97,8 @@ def draw_group(axes: "Axes", results: Sequence[Result]) -> None:
     axes.set_xlabel("kept portion p of the training images")
     axes.set_ylabel("mAP in % (trapezoid AP)")
     spread = f"{seeds} seeds, ± one standard deviation" if seeds > 1 else "1 seed"
-    axes.set_title(f"{setting_name(results[0])}\n{spread}", fontsize=10)
+    setting = setting_name(results[0]).encode(errors="replace").decode()  # a file of weights may have any name
+    axes.set_title(f"{setting}\n{spread}", fontsize=10)
     axes.set_xticks(ticks)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))

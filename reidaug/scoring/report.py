@@ -4,11 +4,10 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from reidaug.core.files import write_csv
 from reidaug.datasets.posed_images import PosedImages
+from reidaug.reports.drawing import DrawnTable, Words
 from reidaug.reports.tiles import TileRow, pose_image, save_tiles
 from reidaug.scoring.metrics import columns
 from reidaug.scoring.metrics.metric import Column
@@ -32,14 +31,10 @@ def score_table(score: Score) -> RenderableType:
     seen = "an unknown number" if score.seen is None else f"{score.seen:,}"
     pairs = f"{len(score.pairs):,} pairs of {score.record['data']}"
     title = f"{pairs}; the generator was trained on {seen} of the true images"
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("images", no_wrap=True)
     shown = [column for column in columns() if any(column.name in scores.overall for scores in score.sets)]
-    for column in shown:
-        table.add_column(column.heading, justify="right")
-    for scores in score.sets:
-        table.add_row(scores.name, *(_cell(scores.overall, column) for column in shown))
-    return Group(table, *(Text(f"not computed: {line}") for line in score.missing))
+    header = ["images", *(column.heading for column in shown)]
+    rows = [[scores.name, *(_cell(scores.overall, column) for column in shown)] for scores in score.sets]
+    return Group(DrawnTable(title, header, rows), *(Words(f"not computed: {line}") for line in score.missing))
 
 
 def _cell(figures: dict[str, float], column: Column) -> str:

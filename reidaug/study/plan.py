@@ -91,7 +91,7 @@ def _write_rows(path: Path, kind: type[Row], rows: Iterable[Row]) -> None:
 
 def _read_rows(path: Path, kind: type[Row], hint: str) -> list[Row]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise ReidAugError(f"no {path}; {hint}") from None
     except UnicodeDecodeError:

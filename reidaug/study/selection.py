@@ -26,7 +26,7 @@ def make_plan(images: Sequence[Image], annotations: Annotations, config: ShrinkC
         annotations: keypoints; images without a row count as without a pose.
 
     Raises:
-        ReidAugError: a portion too small to keep every identity or any image.
+        ReidAugError: a portion that keeps all images, or too few for every identity.
     """
     pids = np.array([image.pid for image in images])
     camids = np.array([image.camid for image in images])
@@ -62,13 +62,14 @@ def _draw_kept(pids: np.ndarray, config: ShrinkConfig) -> np.ndarray:
     """(N,) bool: the kept images, a prefix of one random order; per-identity, it starts with one of each identity."""
     count, identities = round(config.portion * len(pids)), len(np.unique(pids))
     least = identities if config.keep == "per-identity" else 1
-    if count < least:
-        enough = next((p / 100 for p in range(1, 100) if round(p / 100 * len(pids)) >= least), None)
-        advice = f"the smallest possible portion is {enough:.2f}" if enough else "no portion below 1 is large enough"
+    if not least <= count < len(pids):
         what = f"one of each of the {identities} identities" if least > 1 else "a single one"
-        raise ReidAugError(
-            f"portion {config.portion:.2f} keeps {count} of {len(pids)} images, too few to keep {what}; {advice}"
-        )
+        wrong = f"too few to keep {what}" if count < least else "so nothing would be missing"
+        possible = [p / 100 for p in range(1, 100) if least <= round(p / 100 * len(pids)) < len(pids)]
+        advice = f"give {possible[0]:.2f} to {possible[-1]:.2f}" if possible else f"no portion below 1 keeps {what}"
+        if least > 1 and not possible:
+            advice += " and takes an image away (--keep uniform takes all images of some people away)"
+        raise ReidAugError(f"portion {config.portion:.2f} keeps {count} of {len(pids)} images, {wrong}: {advice}")
     order = np.random.RandomState(config.seed).permutation(len(pids))  # the stream of RandomState is frozen
     if config.keep == "per-identity":
         is_first = np.zeros(len(pids), dtype=bool)

@@ -73,7 +73,7 @@ def shrink(
         annotations_path: the training keypoint file; None = the one in the data set or beside it.
 
     Raises:
-        ReidAugError: no or a broken data set, keypoints that cannot belong to it, a portion too small, a path that
+        ReidAugError: no or a broken data set, keypoints that cannot belong to it, an impossible portion, a path that
             re-ID tools misread, other settings without `force`, or another process at work on the portion.
     """
     root = study.set_root(config.portion, PLAIN_SET)

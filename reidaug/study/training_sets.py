@@ -80,7 +80,7 @@ def find_training_sets(study: Study, portions: Sequence[float], data: Dataset, s
     Raises:
         ReidAugError: a portion of another data set, or a set that does not match its manifest.
     """
-    full = _training_set(FULL_SET, 1.0, data)
+    full = full_set(data)
     sets = []
     for portion in portions:
         study.check_unchanged(portion, data)
@@ -93,6 +93,11 @@ def find_training_sets(study: Study, portions: Sequence[float], data: Dataset, s
                 "unless another process is completing it"
             )
     return [*sets, full]
+
+
+def full_set(data: Dataset) -> TrainingSet:
+    """All training images of a data set."""
+    return _training_set(FULL_SET, 1.0, data)
 
 
 def _training_set(name: str, portion: float, data: Dataset) -> TrainingSet:

@@ -31,7 +31,7 @@ class Painter:
 
     Args:
         checkpoint: a file that `reidaug train` wrote.
-        device: auto, cpu, cuda or cuda:N.
+        device: auto, cpu, cuda, cuda:N or mps.
         precision: auto, fp32, bf16 or fp16.
 
     Raises:

@@ -55,7 +55,7 @@ def profile_generators(request: ProfileRequest, advance: Advance) -> list[Profil
     sizes = [parse_size(size) for size in request.sizes]
     device = pick_device(request.device)
     cpu = f"{processor_name()}, {torch.get_num_threads()} threads"
-    words = device_name(device) if device.type == "cuda" else cpu
+    words = device_name(device) if device.type != "cpu" else cpu
     wanted = [(size, batch_size) for size in sizes for batch_size in request.batch_sizes]
     total = len(wanted) * len(request.checkpoints + request.generators)
     profiles: list[Profile] = []

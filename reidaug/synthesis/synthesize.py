@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import locked
+from reidaug.core.files import check_locks, locked
 from reidaug.core.fingerprint import file_digest
 from reidaug.core.progress import Advance
 from reidaug.core.shares import shard_from_environment
@@ -92,6 +92,8 @@ def synthesize(
     painter = Painter(checkpoint_path, options.device, options.precision)
     painter.check_size(completed.size())
     shard = shard or shard_from_environment(os.environ)
+    if shard[1] > 1:
+        check_locks(root.parent)
     what = f"synthesis of {options.name} at p = {portion:.2f}"
     with locked(root.parent / ".lock-claim", what, wait=True):  # before the share's own lock: see _claim
         record = _claim(root, checkpoint_path, options, what)

@@ -1,6 +1,7 @@
 """One line and exit code 1 for what the user can fix, 130 for Ctrl-C, and nothing but JSON under --json."""
 
 import errno
+import fcntl
 import io
 import os
 import pickle
@@ -9,9 +10,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
+import typer
 
 from reidaug.cli.app import app
 from tests.cli.commands import error_of, runner, values_of
@@ -129,13 +132,52 @@ def test_full_disk_is_one_line_and_leaves_nothing(tiny_root: Path, monkeypatch: 
     assert [path.name for path in Path("study").iterdir()] == [".p0.40.lock"]
 
 
-def test_ctrl_c_exits_with_130_and_leaves_nothing() -> None:
+WITH_DEVICE = {
+    **{"demo": "", "synthesize": "--ckpt shipped", "evaluate": "", "sweep": "--ckpt shipped --portions 0.4"},
+    **{"pretrain": "", "train": "--data data --out a.pt", "score": "--ckpt shipped", "grid": "--ckpt shipped"},
+    **{"attention": "--ckpt shipped", "profile": "--ckpt shipped", "pose": "data --out a.csv"},
+}
+
+
+def test_all_commands_with_a_device_are_known() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert {name for name in commands if any(option.name == "device" for option in commands[name].params)} == {
+        *WITH_DEVICE
+    }
+
+
+@pytest.mark.parametrize("name", WITH_DEVICE)
+def test_a_device_that_is_not_there_is_refused_before_anything_is_written(name: str) -> None:
+    for device in ("meta", "xpu", "cuda:77"):
+        message = error_of(name, *WITH_DEVICE[name].split(), "--device", device)
+        assert f"device '{device}' cannot be used: expected auto, or what is there: cpu" in message
+    assert not list(Path().iterdir())
+
+
+def test_a_file_system_without_locks_and_links_is_one_line_each(
+    tiny_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = Mock(side_effect=OSError(errno.EOPNOTSUPP, "Operation not supported"))
+    monkeypatch.setattr(fcntl, "flock", refused)
+    monkeypatch.setattr(os, "symlink", refused)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    shrunk = runner.invoke(app, ["shrink", "--portion", "0.4", "--data", str(tiny_root)])
+    assert shrunk.exit_code == 0 and Path("study/p0.40/plan.csv").is_file()
+    lock, links = shrunk.stderr.splitlines()
+    assert lock.startswith("study/.p0.40.lock cannot be locked (Operation not supported)")
+    assert links.startswith("links are not possible at ")
+    for typed in (["synthesize", "--ckpt", "shipped"], ["sweep", "--ckpt", "shipped", "--portions", "0.4"]):
+        assert "several processes cannot share the work" in error_of(*typed, "--device", "cpu")
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_command_exits_with_130_and_leaves_nothing(signum: signal.Signals) -> None:
     command = [sys.executable, "-m", "reidaug", "mannequins", "people", "--train-ids", "500"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not list(Path().glob(".people*/bounding_box_train/*.jpg")):
+    while time.monotonic() < deadline and not list(Path().glob(".mannequins-*/bounding_box_train/*.jpg")):
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signum)
     _, message = process.communicate(timeout=60)
     assert process.returncode == 130 and "interrupted" in message and "Traceback" not in message
     assert not list(Path().iterdir())

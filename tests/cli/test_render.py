@@ -75,7 +75,7 @@ def test_speed_is_relative_to_the_eager_way_of_the_same_size_and_batch() -> None
 def test_a_check_that_failed_is_marked_with_what_to_do() -> None:
     checks = [Check("disk", True, "9 GiB"), Check("torch", False, "not [installed]", "pip install torch")]
     assert [line.split() for line in lines_of(doctor_table(checks))] == [
-        ["ok", "disk", "9", "GiB"],
-        ["FIX", "torch", "not", "[installed];", "pip", "install", "torch"],
+        ["ok", "disk:", "9", "GiB"],
+        ["FIX", "torch:", "not", "[installed];", "pip", "install", "torch"],
     ]
     assert doctor_values(checks)["ok"] is False and doctor_values(checks[:1])["ok"] is True

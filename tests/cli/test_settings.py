@@ -110,3 +110,8 @@ def test_what_several_commands_have_is_shared() -> None:
     counts = Counter(flag for flags in options.values() if "study" in flags for flag in flags - {"study"})
     assert {flag for flag, count in counts.items() if count > 1} == SHARED
     assert all(set(keys) <= options[name] for name, keys in APART.items())
+
+
+def test_a_byte_order_mark_is_no_part_of_the_settings(tiny_root: Path) -> None:
+    write_settings("\ufeffseed = 1\n")
+    assert values_of("shrink", "--portion", "0.4", "--data", str(tiny_root))["seed"] == 1

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from reid_baseline import ReIDError
 from reidaug.core.device import pick_device
-from reidaug.core.errors import ReidAugError
 
 
 def have_gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
@@ -39,14 +39,7 @@ def test_each_process_has_its_gpu(monkeypatch: pytest.MonkeyPatch, environment: 
     assert pick_device("cuda:1") == torch.device("cuda:1")  # asked for by number
 
 
-@pytest.mark.parametrize(("gpus", "name"), [(0, "cuda"), (0, "cuda:0"), (2, "cuda:2")])
-def test_a_gpu_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch, gpus: int, name: str) -> None:
-    have_gpus(monkeypatch, gpus)
-    with pytest.raises(ReidAugError, match=f"'{name}' does not exist: .* {gpus} CUDA"):
-        pick_device(name)
-
-
-@pytest.mark.parametrize("name", ["gpu", "", "cuda:x"])
-def test_an_unknown_name_is_refused(name: str) -> None:
-    with pytest.raises(ReidAugError, match=f"device '{name}' is unknown: expected auto"):
+@pytest.mark.parametrize("name", ["meta", "cuda:9"])
+def test_a_device_that_cannot_be_used_is_refused(name: str) -> None:
+    with pytest.raises(ReIDError, match=f"device '{name}' cannot be used"):
         pick_device(name)

@@ -1,6 +1,8 @@
 """Errors as one line."""
 
 import errno
+import os
+from pathlib import Path
 
 import pytest
 
@@ -26,3 +28,10 @@ def test_errors_of_the_project_are_foreseen_and_others_are_unexpected() -> None:
 def test_an_error_of_the_system_names_the_file_and_what_to_do(number: int, advice: str) -> None:
     line = one_line(OSError(number, "why", "a/file"))
     assert line.startswith("a/file: why: ") and advice in line
+
+
+def test_a_renaming_that_fails_names_its_target(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    with pytest.raises(OSError, match="too long") as caught:
+        os.replace(tmp_path / "a", tmp_path / ("n" * 256))
+    assert one_line(caught.value).startswith(f"{tmp_path}/nnn")

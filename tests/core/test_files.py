@@ -1,5 +1,7 @@
 """Files and folders that appear whole or not at all, and locks."""
 
+import errno
+import fcntl
 import os
 import re
 import shutil
@@ -12,7 +14,7 @@ import pytest
 
 from reidaug.core import files
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import atomic_write, link_or_copy_files, locked
+from reidaug.core.files import atomic_write, check_locks, link_or_copy_files, locked
 
 
 @pytest.mark.parametrize("data", ["ü\n", b"\x00\xff"])
@@ -26,13 +28,18 @@ def test_file_is_written_whole(tmp_path: Path, data: bytes | str) -> None:
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o666 & ~umask
 
 
+def test_a_path_that_is_no_text_can_be_in_a_file(tmp_path: Path) -> None:
+    atomic_write(tmp_path / "a\udcff", "set g\udcff\n")
+    assert (tmp_path / "a\udcff").read_bytes() == b"set g\\udcff\n"
+
+
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
 def test_full_disk_leaves_the_old_file_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
     atomic_write(tmp_path / "a", "old")
     monkeypatch.setattr(files.os, failing, Mock(side_effect=OSError(28, "No space left on device")))
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match=f"No space.*{tmp_path}/a'"):
         atomic_write(tmp_path / "a", "new")
     assert [path.name for path in tmp_path.iterdir()] == ["a"] and (tmp_path / "a").read_text() == "old"
 
@@ -100,3 +107,48 @@ def test_lock_names_its_holder_and_dies_with_it(tmp_path: Path) -> None:
         holder.wait()
     with locked(path, "it"):
         assert f"process {os.getpid()} on " in path.read_text()
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_without_locks_the_work_goes_on_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: int
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(code, os.strerror(code))))
+    with locked(tmp_path / ".lock", "the set pona"):
+        pass
+    assert f"{tmp_path / '.lock'} cannot be locked ({os.strerror(code)}): going on without locks" in caplog.text
+    with pytest.raises(ReidAugError, match=r"cannot be locked .* one process alone"):
+        check_locks(tmp_path)
+
+
+def test_a_lock_that_fails_otherwise_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(errno.EIO, "Input/output error")))
+    with pytest.raises(OSError, match=re.escape(str(tmp_path / ".lock"))), locked(tmp_path / ".lock", "it"):
+        pytest.fail("not locked")
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_where_links_are_not_possible_files_are_copied(
+    tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: int
+) -> None:
+    monkeypatch.setattr(os, "symlink", Mock(side_effect=OSError(code, os.strerror(code))))
+    whole = files_in(tiny_root / "query")
+    some = {"a.jpg": whole.popitem()[1], "b.jpg": next((tiny_root / "bounding_box_test").iterdir())}
+    for name, linked in (("whole", files_in(tiny_root / "query")), ("some", some)):
+        link_or_copy_files(linked, tmp_path / name, copy=False)
+        assert f"links are not possible at {tmp_path / name} ({os.strerror(code)})" in caplog.text
+        assert contents(files_in(tmp_path / name)) == contents(linked)
+        assert not any(path.is_symlink() for path in (tmp_path / name, *(tmp_path / name).iterdir()))
+
+
+def test_a_folder_that_may_not_be_written_is_an_error(tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "symlink", Mock(side_effect=PermissionError(errno.EACCES, "Permission denied")))
+    with pytest.raises(PermissionError):
+        link_or_copy_files(files_in(tiny_root / "query"), tiny_root / "link", copy=False)
+    assert not (tiny_root / "link").exists()
+
+
+def test_the_longest_names_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / f"{'n' * 251}.jpg"
+    atomic_write(path, b"image")
+    assert path.read_bytes() == b"image" and [*tmp_path.iterdir()] == [path]

@@ -71,4 +71,9 @@ def test_a_file_that_is_not_json(tmp_path: Path) -> None:
 
 def test_nan_and_infinity_become_null() -> None:
     values = {"a": [float("nan"), float("inf"), 1.5, True], "ü": None}
-    assert to_json(values) == '{"a": [null, null, 1.5, true], "ü": null}'
+    assert to_json(values) == '{"a": [null, null, 1.5, true], "\\u00fc": null}'
+
+
+def test_a_byte_order_mark_is_no_part_of_a_record(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(GOOD), encoding="utf-8-sig")
+    assert read_record(tmp_path / "a.json", Outer, "do").name == "a"

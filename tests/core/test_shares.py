@@ -36,3 +36,13 @@ def test_an_array_with_gaps_is_to_be_sent_whole() -> None:
     for task in (2, 5):  # sbatch --array=2,5
         with pytest.raises(ReidAugError, match="send the whole array again"):
             shard_from_environment(array_task(ID=task, MIN=2, MAX=5, COUNT=2, STEP=1))
+
+
+def test_a_share_is_said_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
+    shard_from_environment({"WORLD_SIZE": "4"})
+    shard_from_environment(array_task(ID=12, MIN=10, COUNT=4) | {"SLURM_STEP_NUM_TASKS": "1"})
+    shard_from_environment({"WORLD_SIZE": "1"})
+    assert [record.getMessage() for record in caplog.records] == [
+        "this process takes share 1 of 4, because WORLD_SIZE is 4",
+        "this process takes share 3 of 4, because SLURM_ARRAY_TASK_COUNT is 4",
+    ]

@@ -65,6 +65,7 @@ def test_demo_ends_in_a_table_and_a_picture(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(demo, "PEOPLE", FEW)
     monkeypatch.setattr(demo, "evaluate_study", evaluate_shortly)
+    monkeypatch.setenv("WORLD_SIZE", "4")  # left over: the demo shares nothing
     result = runner.invoke(app, ["demo", "--out", str(tmp_path / "demo"), "--device", "cpu", "--json"])
     assert result.exit_code == 0, result.output
     rows = json.loads(result.stdout)["rows"]

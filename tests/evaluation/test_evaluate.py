@@ -18,7 +18,7 @@ from reidaug.datasets.market1501 import split_folder
 from reidaug.evaluation.results import read_results
 from reidaug.study.folder import Study
 from tests.cli.commands import runner
-from tests.evaluation.commands import evaluate, rows_of
+from tests.evaluation.commands import SMALL, evaluate, rows_of
 from tests.factories import write_checkpoint
 
 pytestmark = pytest.mark.usefixtures("study", "small_quick", "small_network")
@@ -161,3 +161,16 @@ def test_re_ranked_scores_stand_in_the_table(study: Study) -> None:
     evaluate("--save-models", "--rerank")
     table = runner.invoke(app, ["table", "--format", "markdown"]).stdout
     assert "with k-reciprocal re-ranking" in table and "k1 = 20, k2 = 6, lambda = 0.3" in table
+
+
+def test_a_set_of_one_person_is_named_before_any_training(study: Study, tiny_root: Path) -> None:
+    for path in split_folder(tiny_root, "train").glob("*.jpg"):
+        if not path.name.startswith("0001"):
+            path.unlink()
+    assert runner.invoke(app, ["shrink", "--portion", "0.4", "--force"]).exit_code == 0
+    result = evaluate()
+    assert result.exit_code == 1 and "to train" not in result.stderr
+    assert "none, p = 0.40 has images of one person" in result.stderr
+    swept = runner.invoke(app, ["sweep", *SMALL, "--portions", "0.5"])
+    assert swept.exit_code == 1 and "full, p = 1.00 has images of one person" in swept.stderr
+    assert study.portions() == [0.4]

@@ -36,3 +36,8 @@ def test_a_broken_file_is_named_with_its_line(text: str, where: str, tmp_path: P
     path.write_text(text)
     with pytest.raises(ReidAugError, match=rf"0.csv{where}: expected {HEADER.strip()}"):
         read_query_scores(path)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
+    (tmp_path / "0.csv").write_text(f"\ufeff{HEADER}a.jpg,1,1,0.5,0.25\n")
+    assert read_query_scores(tmp_path / "0.csv") == {"a.jpg": ("1", 0.25)}

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from reidaug.cli.app import app
 from reidaug.core.errors import ReidAugError
 from reidaug.evaluation.results import Result, append_result, current_results, read_results, result_key
+from tests.cli.commands import runner
 from tests.factories import make_result
 
 
@@ -155,3 +157,23 @@ def test_old_images_leave_with_all_their_seeds() -> None:
     elsewhere.append(make_result("full", 1.0, 0.7))
     assert current_results([*elsewhere, *old, *new]) == [*elsewhere, *new]
     assert current_results([*elsewhere, *new, *old]) == [*elsewhere, *old]
+
+
+def test_lines_that_are_passed_over_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "results.jsonl"
+    append_result(path, result("a"))
+    path.write_text(f"\ufeff{path.read_text()}\n{{broken\n")
+    append_result(path, result("b"))
+    path.write_text(path.read_text() + '{"key": "c", "mean')
+    assert [r.key for r in read_results(path)] == ["a", "b"]
+    assert f"{path} line 3, 5: no JSON, passed over" in caplog.text
+    assert len(caplog.records) == 1
+
+
+def test_the_table_names_lines_that_are_passed_over_once(tmp_path: Path) -> None:
+    append_result(tmp_path / "results.jsonl", result("a"))
+    with (tmp_path / "results.jsonl").open("a") as file:
+        file.write("broken")
+    shown = runner.invoke(app, ["table", "--study", str(tmp_path)])
+    assert shown.exit_code == 0
+    assert shown.stderr == f"{tmp_path}/results.jsonl line 2: no JSON, passed over; mend or remove it\n"

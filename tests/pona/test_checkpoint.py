@@ -71,11 +71,16 @@ def test_width_24_with_3_blocks_and_10000_names_fits_in_10_mb(tmp_path: Path) ->
     assert 9_700_000 < (tmp_path / "mini.pt").stat().st_size <= 10_000_000
 
 
-def test_nothing_but_the_checkpoint_is_left_and_everyone_may_read_it(tmp_path: Path) -> None:
-    written(tmp_path / "g.pt")
-    written(tmp_path / "g.pt")
-    assert [path.name for path in tmp_path.iterdir()] == ["g.pt"]
-    assert (tmp_path / "g.pt").stat().st_mode & 0o777 == 0o644
+def test_nothing_but_the_checkpoint_is_left_with_the_rights_that_the_user_gives(tmp_path: Path) -> None:
+    path = tmp_path / ("g" * 255)
+    for umask in (0o022, 0o077):
+        before = os.umask(umask)
+        try:
+            written(path)
+        finally:
+            os.umask(before)
+        assert [*tmp_path.iterdir()] == [path]
+        assert path.stat().st_mode & 0o777 == 0o666 & ~umask
 
 
 def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

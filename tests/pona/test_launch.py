@@ -41,7 +41,7 @@ def test_impossible_numbers_are_refused_before_anything_starts(devices: int, bat
         launch(replace(TINY, batch_size=batch), "cpu", devices)
 
 
-@pytest.mark.parametrize("device", ["tpu", "cpu:0", "cuda:x", ""])
+@pytest.mark.parametrize("device", ["tpu", "cpu:0", "cuda:x", "", "mps", "meta", "xpu"])
 def test_unknown_devices_are_refused_by_name(device: str) -> None:
     with pytest.raises(PoNAError, match=f"{device!r}.*'auto', 'cpu'"):
         launch(TINY, device)
@@ -68,7 +68,16 @@ def test_errors_before_the_processes_are_connected_are_raised_by_the_first_alone
 ) -> None:
     for rank, kind in ((0, ValueError), (1, StoppedElsewhere)):
         monkeypatch.setattr(rank_zero_only, "rank", rank, raising=False)
+        monkeypatch.setenv("NODE_RANK", "0")
         assert is_first_process() == (rank == 0)
         with pytest.raises(ValueError, match="wrong") as caught, said_once():
             raise ValueError("wrong")
         assert type(caught.value) is kind
+
+
+def test_a_rank_that_is_left_over_makes_no_second_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rank_zero_only, "rank", 1, raising=False)
+    monkeypatch.delenv("NODE_RANK", raising=False)
+    assert is_first_process()
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    assert not is_first_process()

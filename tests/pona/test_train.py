@@ -83,7 +83,7 @@ def test_killed_and_resumed_gives_the_weights_of_one_never_killed(tmp_path: Path
     assert logged == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupt_saves_and_the_run_goes_on_from_there(tmp_path: Path, signum: signal.Signals) -> None:
     before = signal.getsignal(signum)
     train_tiny(tmp_path / "whole.pt")
@@ -98,6 +98,15 @@ def test_interrupt_saves_and_the_run_goes_on_from_there(tmp_path: Path, signum: 
     train_tiny(tmp_path / "cut.pt")
     assert equal(weights(tmp_path / "whole.pt"), weights(tmp_path / "cut.pt"))
     assert signal.getsignal(signum) is before
+
+
+def test_a_signal_that_is_ignored_stays_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup
+    try:
+        train_tiny(tmp_path / "g.pt", progress=lambda _: signal.raise_signal(signal.SIGHUP))
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_same_seed_same_weights_and_the_callers_random_state_is_left_alone(tmp_path: Path) -> None:

@@ -7,10 +7,24 @@ from reid_baseline import ReIDError
 from reid_baseline.device import autocast, choose_precision, pick_device
 
 
-@pytest.mark.parametrize("name", ["abacus", "cuda:77"])
-def test_a_device_that_cannot_be_used_is_named(name):
-    with pytest.raises(ReIDError, match=name):
+def have(monkeypatch, gpus, mps):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+
+@pytest.mark.parametrize("name", ["abacus", "", "cuda:x", "cuda:2", "mps", "xpu", "hpu", "meta", "cpu:1"])
+def test_a_device_that_cannot_be_used_is_named_with_those_that_can(monkeypatch, name):
+    have(monkeypatch, gpus=2, mps=False)
+    with pytest.raises(ReIDError, match=f"device '{name}' cannot be used: .* what is there: cpu, cuda:0, cuda:1$"):
         pick_device(name)
+
+
+def test_mps_is_taken_by_name_where_it_is(monkeypatch):
+    have(monkeypatch, gpus=0, mps=True)
+    assert (pick_device("mps"), pick_device("auto")) == (torch.device("mps"), torch.device("cpu"))
+    with pytest.raises(ReIDError, match=r"'cuda' cannot be used: .* there: cpu, mps$"):
+        pick_device("cuda")
 
 
 def test_a_named_device_is_taken_and_auto_is_one_that_works():

@@ -7,6 +7,7 @@ import torch
 
 from reid_baseline import ReIDError, training_seconds
 from reid_baseline import train as train_module
+from reid_baseline.resume import write_whole
 from tests.reid_baseline.factories import STRONG_TINY, TINY, same_weights, train
 
 
@@ -66,3 +67,8 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
 def test_a_checkpoint_that_cannot_be_written_is_one_clear_line(tmp_path):
     with pytest.raises(ReIDError, match="cannot be written"):
         train(replace(TINY, epochs=1), checkpoint=tmp_path / "absent" / "training.pt")
+
+
+def test_the_longest_name_can_be_written(tmp_path):
+    write_whole(tmp_path / ("n" * 255), {"a": torch.zeros(1)})
+    assert [path.name for path in tmp_path.iterdir()] == ["n" * 255]

@@ -6,11 +6,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
 from pona.progress import TrainProgress
 from pona.validation import Samples
+from reidaug.core.errors import ReidAugError
 from reidaug.reports.monitor import Monitor, sample_rows, validation_line
 from reidaug.reports.tiles import GAP, HEADING, pose_image
 from tests.factories import STANDING
@@ -78,3 +80,9 @@ def test_validation_says_where_there_is_no_figure() -> None:
     unseen = figures | {name: None for name in figures if name.startswith("mask")}
     line = validation_line(5, unseen)
     assert "SSIM 0.500 (copy" in line and line.endswith(", mask-SSIM: none, as no target shows a joint")
+
+
+def test_a_path_that_tensorboard_cannot_write_is_refused_before_the_training() -> None:
+    with pytest.raises(ReidAugError, match=r"--tensorboard: the path .* is not UTF-8"):
+        Monitor(Path("pona\udcff.pt"), print, print, tensorboard=True)
+    Monitor(Path("pona\udcff.pt"), print, print)

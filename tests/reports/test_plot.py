@@ -100,3 +100,9 @@ def test_bars_of_one_portion_are_side_by_side() -> None:
     assert bars == pytest.approx([0.195, 0.205]) and list(axes.get_xticks()) == [0.2]
     points = [line.get_xdata()[0] for line in axes.get_lines() if line.get_marker() == "o"]
     assert points == pytest.approx(bars)
+
+
+def test_a_name_that_is_no_text_is_drawn() -> None:
+    axes = Figure().subplots()
+    draw_group(axes, [replace(row, weights="w\udcff.pt") for row in ROWS])
+    assert "w?.pt" in axes.get_title()

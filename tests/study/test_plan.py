@@ -56,3 +56,9 @@ def test_other_tables_are_refused(tmp_path: Path) -> None:
         (tmp_path / "plan.csv").write_bytes(content)
         with pytest.raises(ReidAugError, match=r"plan\.csv"):
             read_plan(tmp_path / "plan.csv")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
+    write_plan(tmp_path / "plan.csv", PLAN)
+    (tmp_path / "plan.csv").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "plan.csv").read_bytes())
+    assert read_plan(tmp_path / "plan.csv") == PLAN

@@ -45,7 +45,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 def possible(images: list[Image], portion: float, keep: str) -> bool:
     least = len({image.pid for image in images}) if keep == "per-identity" else 1
-    return round(portion * len(images)) >= least
+    return least <= round(portion * len(images)) < len(images)
 
 
 @settings(max_examples=80, deadline=None)
@@ -104,7 +104,7 @@ def test_kept_sets_are_nested(
 ) -> None:
     images, annotations = data
     small, large = sorted((first, second))
-    assume(possible(images, small, keep))
+    assume(possible(images, small, keep) and possible(images, large, keep))
     kept = [
         {row.name for row in make_plan(images, annotations, ShrinkConfig(portion, keep, seed=seed)) if row.kept}
         for portion in (small, large)
@@ -114,16 +114,28 @@ def test_kept_sets_are_nested(
 
 @settings(max_examples=40, deadline=None)
 @given(people(), portions)
-def test_too_small_a_portion_names_the_smallest_possible_one(
-    data: tuple[list[Image], Annotations], portion: float
-) -> None:
+def test_an_impossible_portion_names_the_possible_ones(data: tuple[list[Image], Annotations], portion: float) -> None:
     images, annotations = data
     assume(not possible(images, portion, "per-identity"))
-    with pytest.raises(ReidAugError, match="too few") as caught:
+    with pytest.raises(ReidAugError, match=r"too few|nothing would be missing") as caught:
         make_plan(images, annotations, ShrinkConfig(portion))
-    named = re.search(r"smallest possible portion is (0\.\d\d)$", str(caught.value))
+    named = re.search(r"give (0\.\d\d) to (0\.\d\d)$", str(caught.value))
     enough = [p / 100 for p in range(1, 100) if possible(images, p / 100, "per-identity")]
-    assert (float(named[1]) if named else None) == (enough[0] if enough else None)
+    assert [float(p) for p in named.groups()] == [enough[0], enough[-1]] if named else not enough
+
+
+def test_a_portion_that_takes_nothing_away_is_refused() -> None:
+    annotations = Annotations((), np.empty((0, 18, 2), dtype=np.float32))
+    people = [image_named(f"{1 + i // 6:04d}_c1s1_{i:06d}_00.jpg") for i in range(36)]
+    with pytest.raises(ReidAugError, match=r"keeps 36 of 36 images, so nothing would be missing: give 0.16 to 0.98$"):
+        make_plan(people, annotations, ShrinkConfig(0.99))
+    alone = people[::6]  # one image of each person
+    for portion, why in ((0.95, "nothing would be missing"), (0.5, "too few")):
+        with pytest.raises(
+            ReidAugError, match=rf"{why}.*no portion .* one of each of the 6 identities .*--keep uniform"
+        ):
+            make_plan(alone, annotations, ShrinkConfig(portion))
+    assert sum(row.kept for row in make_plan(alone, annotations, ShrinkConfig(0.5, keep="uniform"))) == 3
 
 
 @pytest.mark.parametrize("portion", [0.2, 0.4])

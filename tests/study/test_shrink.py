@@ -183,7 +183,7 @@ def test_left_overs_of_a_killed_run_do_no_harm(tiny_root: Path, tmp_path: Path) 
 def test_bad_input_writes_nothing(tiny_root: Path, tmp_path: Path) -> None:
     with pytest.raises(ReidAugError, match="05_c3"):
         shrink(open_dataset(tiny_root), Study(tmp_path / "run_05_c3_x"), ShrinkConfig(0.4))
-    with pytest.raises(ReidAugError, match=r"smallest possible portion is 0\.16"):  # round(0.16 * 36) = 6 identities
+    with pytest.raises(ReidAugError, match=r"give 0\.16 to 0\.98"):  # round(0.16 * 36) = 6 identities
         shrink(open_dataset(tiny_root), Study(tmp_path / "study"), ShrinkConfig(0.1))
     path = find_annotations(tiny_root, "train")
     rows = path.read_text()

@@ -1,8 +1,8 @@
 """Writes mannequins as a Market-1501 folder with keypoint files."""
 
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,12 +133,12 @@ def write_mannequins(out: Path, config: MannequinConfig, progress: Callable[[int
         raise ReidAugError(f"{out} exists and is not an empty folder; give a new path or remove it")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        folder = out.with_name(f".mannequins-{secrets.token_hex(8)}")
+        folder.mkdir()
     except OSError as error:
         raise ReidAugError(f"cannot write beside {out}: {error.strerror}; give another path") from error
     try:
         _fill(folder, config, progress)
-        folder.chmod(0o755)
         os.sync()  # the images are on disk before the folder gets its name
         os.replace(folder, out)
     except OSError as error:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
-from rich.table import Table as RichTable
+
+from reidaug.reports.drawing import DrawnTable, Words
 
 if TYPE_CHECKING:
-    from reidaug.reports.grids import Grid
     from reidaug.reports.table import Table
 
 
@@ -15,14 +15,6 @@ def write(tables: "Sequence[Table]") -> RenderableType:
     """Grids with lines around them, the notes below."""
     parts: list[RenderableType] = []
     for table in tables:
-        parts += [*map(_draw, table.grids()), *table.notes, ""]
+        grids = [DrawnTable(grid.title, grid.header, grid.lines) for grid in table.grids()]
+        parts += [*grids, *map(Words, table.notes), ""]
     return Group(*parts)
-
-
-def _draw(grid: "Grid") -> RichTable:
-    table = RichTable(title=grid.title, title_justify="left", title_style="bold")
-    for column, name in enumerate(grid.header):
-        table.add_column(name, justify="right" if column else "left", no_wrap=True)
-    for line in grid.lines:
-        table.add_row(*line)
-    return table

@@ -1,5 +1,6 @@
 """Rendered people as a data set: layout, determinism, and a folder that appears whole or not at all."""
 
+import os
 import re
 from collections import Counter
 from dataclasses import replace
@@ -19,6 +20,7 @@ from reidaug.demo.mannequins.dataset import visits
 from reidaug.demo.mannequins.shots import take_shot
 
 CONFIG = MannequinConfig(train_ids=4, test_ids=3, images=8, cameras=4, seed=5, distractors=4, junk=3)
+FEWEST = MannequinConfig(train_ids=1, test_ids=1, images=4, seed=1)
 READER_PATTERN = re.compile(r"([-\d]+)_c(\d)")  # as torchreid and fast-reid search it in the path
 
 
@@ -167,6 +169,14 @@ def test_a_path_that_readers_would_misread_is_refused(tmp_path: Path) -> None:
 
 def test_progress_counts_every_image(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    config = MannequinConfig(train_ids=1, test_ids=1, images=4, seed=1)
-    write_mannequins(tmp_path / "out", config, lambda done, total: seen.append((done, total)))
+    write_mannequins(tmp_path / "out", FEWEST, lambda done, total: seen.append((done, total)))
     assert seen == [(done, 8) for done in range(1, 9)]  # a tenth of 4 test images rounds to no extras
+
+
+def test_a_folder_has_the_rights_that_the_user_gives_and_may_have_the_longest_name(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        root = write_mannequins(tmp_path / ("m" * 255), FEWEST)
+    finally:
+        os.umask(before)
+    assert root.stat().st_mode & 0o777 == 0o700 and [*tmp_path.iterdir()] == [root]
