@@ -53,6 +53,10 @@ class Batch:
     target_image: Tensor  # B x 3 x H x W
     target_keypoints: Tensor  # B x 18 x 2
 
+    def of_targets(self) -> "Batch":
+        """The same targets as their own condition images."""
+        return Batch(self.target_image, self.target_keypoints, self.target_image, self.target_keypoints)
+
 
 def draw_pairs(data: PoseImages, count: int, generator: torch.Generator) -> Tensor:
     """Draws pairs with replacement: count x 2, on the device of the data and of `generator`."""

@@ -105,6 +105,8 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * group["relative_rate"]
         self.fraction = fraction
+        if self.iteration == 0:
+            self.objective.begin(self)
         losses = self.objective.step(self)
         self._update_average()
         self.iteration += 1

@@ -10,6 +10,7 @@ from pona.generators.lwg2d import LWG2DGenerator
 from pona.generators.patn import PATNGenerator
 from pona.generators.pg2 import PG2Generator
 from pona.generators.pona import PoNAGenerator
+from pona.generators.vunet import VUnetGenerator
 from pona.train_config import TrainConfig
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ GENERATORS: dict[str, type[Generator]] = {
     "pona": PoNAGenerator,
     "patn": PATNGenerator,
     "deform": DeformGenerator,
+    "vunet": VUnetGenerator,
     "pg2": PG2Generator,
     "lwg2d": LWG2DGenerator,
 }

@@ -29,6 +29,9 @@ class Objective:
         """New discriminators for a generator, by name; each gets an optimiser and an image pool."""
         return {}
 
+    def begin(self, trainer: "Trainer") -> None:
+        """Before the first step of a run."""
+
     def step(self, trainer: "Trainer") -> dict[str, Tensor]:
         """One iteration, all updates included; returns the losses, detached."""
         batch = trainer.draw_batch()
