@@ -48,7 +48,7 @@ def save_checkpoint(
         generator: of a class in `pona.architectures.ARCHITECTURES`.
         config: what it was built from.
         training: plain values only (str, int, float, bool, None, lists and dicts of these).
-        half: store floating-point weights in half precision; they are loaded as float32.
+        half: store floating-point weights in half precision, as far as they fit; they are loaded as float32.
 
     Raises:
         PoNAError: for an unknown class, values that are not plain, or a file that cannot be written.
@@ -56,7 +56,7 @@ def save_checkpoint(
     check_plain(dict(training), "training")
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
     if half:
-        state = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+        state = {name: _halved(tensor) if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     content = {
         "format": FORMAT,
         "version": VERSION,
@@ -73,7 +73,8 @@ def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> Che
 
     Raises:
         PoNAError: for a file that is missing, empty, cut short, no checkpoint of this package, of a later version or
-            an unknown architecture, or that holds anything but tensors and plain values.
+            an unknown architecture, or that holds anything but tensors and plain values, or weights that are not
+            finite.
     """
     content = read_torch(Path(path))
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -100,7 +101,23 @@ def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> Che
         raise PoNAError(
             f"{path} is damaged: its weights do not fit its own configuration; get the file again"
         ) from None
+    if bad := not_finite(state):
+        raise PoNAError(
+            f"{path} is of no use: {len(bad)} of {len(state)} tensors are not finite (first: {bad[0]}); take an "
+            "earlier checkpoint, or train again"
+        )
     return Checkpoint(generator.to(device).eval(), config, training)
+
+
+def not_finite(state: Mapping[str, Tensor]) -> list[str]:
+    """The names of the tensors that hold NaN or infinity."""
+    return [name for name, tensor in state.items() if not torch.isfinite(tensor).all()]
+
+
+def _halved(tensor: Tensor) -> Tensor:
+    """The tensor in half precision, or as it is where that would make it infinite."""
+    half = tensor.half()
+    return half if torch.isfinite(half).all() else tensor
 
 
 def check_plain(value: object, name: str) -> None:
