@@ -194,8 +194,12 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             Path(temporary).unlink(missing_ok=True)
 
 
-def read_torch(path: Path) -> Any:
+def read_torch(path: Path, what: str = "checkpoint that `train` wrote") -> Any:
     """Reads a torch file of tensors and plain values.
+
+    Args:
+        path: the file.
+        what: what it should be, for messages.
 
     Raises:
         PoNAError: for anything else.
@@ -204,28 +208,31 @@ def read_torch(path: Path) -> Any:
         with path.open("rb") as file:
             head = file.read(512)
     except FileNotFoundError:
-        raise PoNAError(f"{path} does not exist: give a checkpoint that `train` wrote") from None
+        raise PoNAError(f"{path} does not exist: give a {what}") from None
     except OSError as error:
         raise PoNAError(f"cannot read {path}: {error.strerror}") from None
-    if not head:
-        raise PoNAError(f"{path} is empty: get the file again")
-    if head.lstrip()[:1] == b"<":
-        raise PoNAError(f"{path} is a web page, no checkpoint: the download went wrong, get the file itself")
-    if head.startswith(b"version https://git-lfs"):
-        raise PoNAError(f"{path} is a Git LFS pointer, no checkpoint: run `git lfs pull`")
     try:
         with warnings.catch_warnings():  # about pickle protocols of foreign files
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds here, with long messages
-        raise PoNAError(f"{path} {_what_is_wrong(head, str(error))}") from None
+        raise PoNAError(f"{path} {_what_is_wrong(head, str(error)) or f'is no {what}'}") from None
 
 
 def _what_is_wrong(head: bytes, message: str) -> str:
+    """What a file is that torch does not read; empty if nobody knows; `reid_baseline.weights` does the same."""
+    if not head:
+        return "is empty: get the file again"
+    if head.lstrip()[:1] == b"<":
+        return "is a web page: the download went wrong, get the file itself"
+    if head.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer: run `git lfs pull`"
+    if "TorchScript" in message:
+        return "is a TorchScript archive, expected tensors and plain values"
     culprit = re.search(r"GLOBAL ([\w.]+)|Unsupported (?:global|class) ([\w.]+)", message)
     if culprit:
         name = culprit[1] or culprit[2]
-        return f"is refused: it holds '{name}', and a checkpoint holds only tensors and plain values"
+        return f"is refused: it holds '{name}', expected only tensors and plain values"
     if head.startswith(b"PK"):
         return "is cut short or damaged: get the file again"
-    return "is no checkpoint: expected a file that `train` wrote"
+    return ""

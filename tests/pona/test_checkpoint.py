@@ -181,6 +181,11 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes | None, message:
     assert message in refused(tmp_path / "g.pt")
 
 
+def test_a_torchscript_archive_is_named_as_such(tmp_path: Path) -> None:
+    torch.jit.save(torch.jit.trace(torch.nn.Linear(1, 1), torch.ones(1)), tmp_path / "g.pt")
+    assert "TorchScript" in refused(tmp_path / "g.pt")
+
+
 def test_folder_is_refused(tmp_path: Path) -> None:
     assert "directory" in refused(tmp_path)
 
