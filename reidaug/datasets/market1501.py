@@ -52,7 +52,10 @@ def read_split(root: Path, split: str) -> tuple[list[Image], list[Problem]]:
     try:
         files = list_files(folder)
     except ReidAugError:
-        return [], [Problem("missing-folder", "error", shown, f"no such folder; expected {LAYOUT.expected}")]
+        message = f"no such folder; expected {LAYOUT.expected}"
+        if folder.is_symlink():
+            message = f"a link to {folder.readlink()}, which is gone: run its study's `reidaug shrink` with --data"
+        return [], [Problem("missing-folder", "error", shown, message)]
     images, problems = [], []
     for name in files:
         where = f"{shown}/{name}"

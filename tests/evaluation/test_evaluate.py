@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from collections import Counter
 from importlib.util import find_spec
@@ -17,8 +18,8 @@ from reidaug.datasets import market1501
 from reidaug.datasets.market1501 import split_folder
 from reidaug.evaluation.results import read_results
 from reidaug.study.folder import Study
-from tests.cli.commands import runner
-from tests.evaluation.commands import evaluate, rows_of
+from tests.cli.commands import error_of, runner, values_of
+from tests.evaluation.commands import SMALL, evaluate, rows_of
 from tests.factories import write_checkpoint
 
 pytestmark = pytest.mark.usefixtures("study", "small_quick", "small_network")
@@ -87,6 +88,37 @@ def test_folders_are_scanned_once_and_images_hashed_once(
     images = {path for folder in once for path in folder.glob("*.jpg")}
     tests = {path for folder in twice for path in folder.glob("*.jpg")}
     assert hashed == {**dict.fromkeys(images, 1), **dict.fromkeys(tests, 2)} and len(images) == 50
+
+
+def test_a_study_follows_its_data_set(study: Study, tiny_root: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    checkpoint = write_checkpoint(tmp_path / "pona.pt", seed=0)
+    synthesis = ["synthesize", "--ckpt", str(checkpoint)]
+    values_of(*synthesis)
+    rows = rows_of(evaluate("--save-models"))
+    lines = study.results_path.read_bytes()
+    moved = tiny_root.rename(tmp_path / "moved")
+    for command in (["evaluate", *SMALL], synthesis, ["ranks", "--set", "full"]):
+        assert "give --data FOLDER" in error_of(*command)
+    data = ["--data", str(moved)]
+    assert rows_of(evaluate(*data)) == rows and study.results_path.read_bytes() == lines
+    query = split_folder(study.set_root(0.4, "pona"), "query")
+    assert not query.exists()
+    assert values_of(*synthesis, *data)["sets"][0]["painted_now"] == 0
+    assert query.resolve() == split_folder(moved, "query")
+    assert values_of("ranks", "--set", "full", *data)["queries"]
+    shutil.move(study.path, tmp_path / "elsewhere")
+    monkeypatch.setenv("REIDAUG_DATA", str(moved))
+    monkeypatch.setenv("REIDAUG_STUDY", str(tmp_path / "elsewhere"))
+    assert rows_of(evaluate()) == rows
+    assert [row["key"] for row in values_of("table")["rows"]] == [row["key"] for row in rows]
+    assert values_of("shrink", "--portion", "0.4")["existed"]
+    monkeypatch.delenv("REIDAUG_DATA")
+    assert rows_of(evaluate()) == rows  # the new place is written down
+    first, second, *_ = sorted(split_folder(moved, "train").iterdir())
+    other = tmp_path / "other"
+    shutil.copytree(moved, other)
+    (split_folder(other, "train") / first.name).write_bytes(second.read_bytes())
+    assert "training images" in error_of("evaluate", *SMALL, "--data", str(other))
 
 
 def test_another_seed_trains_only_what_is_missing_to_another_number(study: Study) -> None:
