@@ -72,6 +72,7 @@ OnePortion = Annotated[
 Checkpoint = Annotated[
     Path, Option("The generator: a file that `reidaug train` wrote, or `shipped` for the package's own.", flag="--ckpt")
 ]
+SameCamera = Literal["ignore", "count"]  # gallery images of a query's person by its own camera
 Device = Annotated[str, Option("auto, cpu, cuda or cuda:N. auto uses a GPU if there is one.")]
 Seed = Annotated[int, Option("Seed of the random draws.", min=0, max=LAST_SEED)]
 Copy = Annotated[bool, Option("Copy query and gallery instead of linking them.")]

@@ -50,14 +50,31 @@ def read_split(root: Path, split: str) -> tuple[list[Image], list[Problem]]:
     """The images of a split, sorted by name, and what is wrong with the names in its folder."""
     folder, shown = split_folder(root, split), SPLIT_FOLDERS[split]
     try:
-        files = list_files(folder)
+        return _read_folder(folder, shown)
     except ReidAugError:
         message = f"no such folder; expected {LAYOUT.expected}"
+        if split != "train":
+            message += "; `reidaug split` makes these from training images alone"
         if folder.is_symlink():
             message = f"a link to {folder.readlink()}, which is gone: run its study's `reidaug shrink` with --data"
         return [], [Problem("missing-folder", "error", shown, message)]
+
+
+def read_people(folder: Path) -> list[Image]:
+    """The images in a folder with such names, sorted by name.
+
+    Raises:
+        ReidAugError: no folder, no image, or a name that does not parse.
+    """
+    images, problems = _read_folder(folder, str(folder))
+    if error := next((problem for problem in problems if problem.level == "error"), None):
+        raise ReidAugError(f"{error.where}: {error.message}")
+    return images
+
+
+def _read_folder(folder: Path, shown: str) -> tuple[list[Image], list[Problem]]:
     images, problems = [], []
-    for name in files:
+    for name in list_files(folder):
         where = f"{shown}/{name}"
         if not name.endswith(".jpg"):
             reason = "a system file" if name in _SYSTEM_FILES else "only names in lower-case .jpg are read"
