@@ -73,7 +73,7 @@ def pretrain(
     *,
     request: Annotated[
         EvaluationRequest,
-        LeaveOut("portion", "epochs", "seeds", "controls", "care", "save_models", "rerank"),
+        LeaveOut("portion", "epochs", "seeds", "controls", "care", "save_models", "rerank", "same_camera"),
     ],
     json: Json = False,
 ) -> None:

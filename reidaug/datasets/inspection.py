@@ -104,7 +104,8 @@ def _person_problems(root: Path, images: Mapping[str, Sequence[Image]]) -> Itera
     gallery_names = {image.name for image in images["gallery"]}
     for image in images["query"]:
         if not cameras_of[image.pid] - {image.camid}:
-            message = f"no gallery image of person {image.pid} from another camera: this query does not count"
+            message = f"no gallery image of person {image.pid} from another camera: this query does not count "
+            message += "(`reidaug evaluate --same-camera count` scores without cameras)"
             yield Problem("no-match", "note", _where(root, image), message)
         if image.name in gallery_names:
             yield Problem("in-query-and-gallery", "note", _where(root, image), "is in the gallery too")

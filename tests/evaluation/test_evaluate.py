@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from reid_baseline.efficientnet import IMAGENET
@@ -162,7 +163,35 @@ def test_images_that_make_map_undefined_are_named_before_any_training(study: Stu
             path.rename(path.with_name(re.sub("_c.", "_c1", path.name)))
     result = evaluate()
     assert result.exit_code == 1 and "all images are of camera 1" in result.stderr
+    assert "--same-camera count" in result.stderr
     assert "to train" not in result.stderr and not study.results_path.exists()
+    for row in rows_of(evaluate("--same-camera", "count")):
+        assert row["same_camera"] == row["configuration"]["same_camera"] == "count" and row["queries"] > 0
+    for path in split_folder(tiny_root, "gallery").glob("010*"):
+        path.unlink()
+    query, *others = split_folder(tiny_root, "query").iterdir()
+    for path in others:
+        path.unlink()
+    (split_folder(tiny_root, "gallery") / query.name).hardlink_to(query)
+    assert "no query has another gallery image" in error_of("evaluate", *SMALL, "--same-camera", "count")
+
+
+def test_rows_with_and_without_the_own_camera_are_never_in_one_table(study: Study) -> None:
+    plain = rows_of(evaluate("--save-models"))
+    counted = rows_of(evaluate("--same-camera", "count", "--save-models", "--rerank"))
+    assert "nothing to train" in evaluate("--same-camera", "count").stderr
+    assert {row["key"] for row in plain}.isdisjoint(row["key"] for row in counted)
+    assert all("same_camera" not in row for row in plain) and rows_of(evaluate()) == plain
+    tables = runner.invoke(app, ["table", "--format", "markdown"]).stdout.split("mAP in %")[1:]
+    assert ["own camera counts" in table for table in tables] == [False, True]
+    assert ["not Market-1501's protocol" in table for table in tables] == [False, True]
+    assert {row["same_camera"] for row in values_of("table")["summary"]} == {None, "count"}
+    (key,) = (row["key"] for row in counted if row["set"] == "full")
+    (full,) = (row for row in counted if row["set"] == "full")
+    drawn = values_of("ranks", "--key", key, "--worst", "100")["queries"]
+    scores = [query["ap"] for query in drawn if query["ap"] is not None]
+    assert np.mean(scores) == pytest.approx(full["mean_ap"], abs=0.02)  # kept features are of half precision
+    assert any(m["right"] and m["name"][5:7] == query["name"][5:7] for query in drawn for m in query["matches"])
 
 
 def test_json_holds_the_differences_and_their_verdicts(study: Study) -> None:
