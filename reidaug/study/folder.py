@@ -103,12 +103,13 @@ class Study:
             ReidAugError: the portion has not been shrunk, or the data set is gone.
         """
         record = read_shrink_record(self.shrink_path(portion))
+        if self.data is not None:
+            return open_dataset(self.data.absolute())
         same = [record, *(other for other in self.shrink_records().values() if other.images == record.images)]
-        places = [Path(each.data) for each in same] if self.data is None else [self.data.absolute()]
-        place = next((place for place in places if place.exists()), None)
+        place = next((Path(each.data) for each in same if Path(each.data).exists()), None)
         if place is None:
             raise ReidAugError(
-                f"{places[0]}, the data set of {self.path}, is gone: give --data FOLDER, or set REIDAUG_DATA, to say "
+                f"{record.data}, the data set of {self.path}, is gone: give --data FOLDER, or set REIDAUG_DATA, to say "
                 "where it is now"
             )
         return open_dataset(place)

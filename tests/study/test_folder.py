@@ -76,6 +76,8 @@ def test_a_data_set_that_is_gone_is_asked_for_and_found_where_another_portion_ha
         with pytest.raises(ReidAugError, match=r"gone.*give --data FOLDER.*REIDAUG_DATA"):
             find()
     assert Study(study.path, tiny_root).data_of(0.2).root == tiny_root
+    with pytest.raises(ReidAugError, match=r"no such data folder: .*mistyped"):
+        Study(study.path, tmp_path / "mistyped").data_of(0.2)
     shrunk(study, 0.4, tiny_root)
     assert study.data_of(0.2).root == resolve_data(None, study).root == tiny_root
     shrunk(study, 0.6, tmp_path / "gone", images="other images")
