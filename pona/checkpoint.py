@@ -48,7 +48,7 @@ def save_checkpoint(
         generator: of a class in `pona.generators.GENERATORS`.
         config: what it was built from.
         training: plain values only (str, int, float, bool, None, lists and dicts of these).
-        half: store floating-point weights in half precision; they are loaded as float32.
+        half: store floating-point weights in half precision, as far as they fit; they are loaded as float32.
 
     Raises:
         PoNAError: for an unknown class, values that are not plain, or a file that cannot be written.
@@ -56,7 +56,7 @@ def save_checkpoint(
     check_plain(dict(training), "training")
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
     if half:
-        state = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+        state = {name: _halved(tensor) if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     content = {
         "format": FORMAT,
         "version": VERSION,
@@ -73,7 +73,8 @@ def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> Che
 
     Raises:
         PoNAError: for a file that is missing, empty, cut short, no checkpoint of this package, of a later version or
-            an unknown architecture, or that holds anything but tensors and plain values.
+            an unknown architecture, or that holds anything but tensors and plain values, or weights that are not
+            finite.
     """
     content = read_torch(Path(path))
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -101,7 +102,23 @@ def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> Che
         raise PoNAError(
             f"{path} is damaged: its weights do not fit its own configuration; get the file again"
         ) from None
+    if bad := not_finite(state):
+        raise PoNAError(
+            f"{path} is of no use: {len(bad)} of {len(state)} tensors are not finite (first: {bad[0]}); take an "
+            "earlier checkpoint, or train again"
+        )
     return Checkpoint(generator.to(device).eval(), config, training)
+
+
+def not_finite(state: Mapping[str, Tensor]) -> list[str]:
+    """The names of the tensors that hold NaN or infinity."""
+    return [name for name, tensor in state.items() if not torch.isfinite(tensor).all()]
+
+
+def _halved(tensor: Tensor) -> Tensor:
+    """The tensor in half precision, or as it is where that would make it infinite."""
+    half = tensor.half()
+    return half if torch.isfinite(half).all() else tensor
 
 
 def check_plain(value: object, name: str) -> None:
@@ -175,8 +192,12 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def read_torch(path: Path) -> Any:
+def read_torch(path: Path, what: str = "checkpoint that `train` wrote") -> Any:
     """Reads a torch file of tensors and plain values.
+
+    Args:
+        path: the file.
+        what: what it should be, for messages.
 
     Raises:
         PoNAError: for anything else.
@@ -185,28 +206,31 @@ def read_torch(path: Path) -> Any:
         with path.open("rb") as file:
             head = file.read(512)
     except FileNotFoundError:
-        raise PoNAError(f"{path} does not exist: give a checkpoint that `train` wrote") from None
+        raise PoNAError(f"{path} does not exist: give a {what}") from None
     except OSError as error:
         raise PoNAError(f"cannot read {path}: {error.strerror}") from None
-    if not head:
-        raise PoNAError(f"{path} is empty: get the file again")
-    if head.lstrip()[:1] == b"<":
-        raise PoNAError(f"{path} is a web page, no checkpoint: the download went wrong, get the file itself")
-    if head.startswith(b"version https://git-lfs"):
-        raise PoNAError(f"{path} is a Git LFS pointer, no checkpoint: run `git lfs pull`")
     try:
         with warnings.catch_warnings():  # about pickle protocols of foreign files
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds here, with long messages
-        raise PoNAError(f"{path} {_what_is_wrong(head, str(error))}") from None
+        raise PoNAError(f"{path} {_what_is_wrong(head, str(error)) or f'is no {what}'}") from None
 
 
 def _what_is_wrong(head: bytes, message: str) -> str:
+    """What a file is that torch does not read; empty if nobody knows; `reid_baseline.weights` does the same."""
+    if not head:
+        return "is empty: get the file again"
+    if head.lstrip()[:1] == b"<":
+        return "is a web page: the download went wrong, get the file itself"
+    if head.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer: run `git lfs pull`"
+    if "TorchScript" in message:
+        return "is a TorchScript archive, expected tensors and plain values"
     culprit = re.search(r"GLOBAL ([\w.]+)|Unsupported (?:global|class) ([\w.]+)", message)
     if culprit:
         name = culprit[1] or culprit[2]
-        return f"is refused: it holds '{name}', and a checkpoint holds only tensors and plain values"
+        return f"is refused: it holds '{name}', expected only tensors and plain values"
     if head.startswith(b"PK"):
         return "is cut short or damaged: get the file again"
-    return "is no checkpoint: expected a file that `train` wrote"
+    return ""

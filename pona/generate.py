@@ -11,7 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from pona.data import to_float, to_uint8
 from pona.errors import PoNAError
 from pona.generators.generator import Generator
-from pona.precision import PRECISIONS, autocast
+from pona.precision import PRECISIONS, autocast, resolve_precision
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -62,7 +62,7 @@ def generate_images(
 
     Raises:
         PoNAError: an unknown precision, a height or width that is no multiple of `generator.size_multiple`, or a
-            generator that does not return what it was asked for.
+            generator that does not return what it was asked for, or numbers that are not finite.
     """
     if precision not in PRECISIONS:
         raise PoNAError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
@@ -79,6 +79,9 @@ def generate_images(
             f"{type(generator).__name__}.generate returned {tuple(generated.shape)}, expected {expected}: an image for "
             "each target pose"
         )
+    if bad := int((~torch.isfinite(generated)).flatten(1).any(dim=1).sum()):  # uint8 would show NaN as black
+        in_range = "" if resolve_precision(device, precision) == "fp32" else "precision fp32, or "
+        raise PoNAError(f"{bad} of {len(generated)} generated images are not finite: use {in_range}another checkpoint")
     return to_uint8(generated).cpu()
 
 

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pona.checkpoint import not_finite, read_torch
 from pona.errors import PoNAError
 
 VGG_FILE = "vgg19-dcbb9e9d.pth"  # torchvision's name for its VGG-19 weights
@@ -43,7 +44,7 @@ class PerceptualLoss(nn.Module):
         path: a file of weights, read with `weights_only=True`.
 
     Raises:
-        PoNAError: for a file that is missing, unreadable, or of neither layout.
+        PoNAError: for a file that is missing, unreadable, of neither layout, or not finite.
     """
 
     def __init__(self, path: Path) -> None:
@@ -75,6 +76,8 @@ class PerceptualLoss(nn.Module):
             self.layers.load_state_dict(state)
         except (KeyError, RuntimeError):
             raise PoNAError(f"{path} has the names but not the shapes of VGG-19 weights: give the right file") from None
+        if bad := not_finite(state):
+            raise PoNAError(f"{path} is of no use: {len(bad)} of its tensors are not finite; get the file again")
         self.requires_grad_(False)
 
     def forward(self, generated: Tensor, target: Tensor) -> Tensor:
@@ -107,12 +110,9 @@ def _convolutions(padding_mode: Literal["zeros", "reflect"]) -> nn.Sequential:
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
-    try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise PoNAError(f"VGG weights {path} do not exist: give a file, or train without the perceptual loss") from None
-    except Exception:  # torch raises many kinds here, with long messages
-        raise PoNAError(f"VGG weights {path} cannot be read: expected a torch file of plain tensors") from None
+    if not path.exists():
+        raise PoNAError(f"VGG weights {path} do not exist: give a file, or train without the perceptual loss")
+    weights = read_torch(path, "file of VGG-19 weights")
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
         raise PoNAError(f"VGG weights {path} hold no state dict: expected names and tensors")
     return weights

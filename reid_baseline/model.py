@@ -12,7 +12,7 @@ from reid_baseline.backbones import BACKBONES, build_backbone
 from reid_baseline.errors import ReIDError
 from reid_baseline.recipe import Recipe
 from reid_baseline.resume import write_whole
-from reid_baseline.weights import load_weights, read_tensors
+from reid_baseline.weights import check_finite, load_weights, read_tensors
 
 FORMAT = "reid_baseline model 1"
 
@@ -109,7 +109,7 @@ def build_model(
 
     Raises:
         ReIDError: an unknown arch, or one whose package is not installed; weights that are not available, are no plain
-            tensors, or are of another network.
+            tensors, are of another network, or are not finite.
     """
     model = BaselineNet(arch, num_classes, embedding=embedding, dropout=dropout, last_stride=last_stride, neck=neck)
     if weights != "none":
@@ -143,12 +143,13 @@ def load_model(path: Path) -> tuple[BaselineNet, Recipe]:
         (the network in evaluation mode on the CPU, its recipe).
 
     Raises:
-        ReIDError: no such file, a file that `save_model` did not write, or a network with an unknown arch.
+        ReIDError: no such file, a file that `save_model` did not write, a network with an unknown arch, or one that is
+            not finite.
     """
     if not path.is_file():
         raise ReIDError(f"model {path} does not exist: train one first, and save it")
+    content = read_tensors(path, "model")
     try:
-        content = read_tensors(path)
         if content["format"] != FORMAT:
             raise ValueError
         recorded = content["recipe"].items()
@@ -158,6 +159,7 @@ def load_model(path: Path) -> tuple[BaselineNet, Recipe]:
         model.load_state_dict(content["state_dict"])
     except ReIDError as error:
         raise ReIDError(f"model {path} cannot be used: {error}") from error
-    except Exception as error:  # torch.load raises a dozen kinds for a broken, foreign or unsafe file
+    except Exception as error:  # whatever the values of a foreign file lead to
         raise ReIDError(f"model {path} is no trained baseline: give a file that was saved with one") from error
+    check_finite(model.state_dict(), f"model {path}")
     return model.eval(), recipe

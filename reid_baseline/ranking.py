@@ -57,7 +57,8 @@ def evaluate_ranking(
     """Ranks the gallery for each query by cosine similarity, or by given distances, and scores the order.
 
     Gallery items of the query's pid and camera are left out, and so is junk (pid < 0). Every other pid is ordinary:
-    distractors are simply wrong. Equally similar (or equally far) items keep their gallery order.
+    distractors are simply wrong. Equally similar (or equally far) items keep their gallery order. Where cameras mean
+    nothing, give each image a number of its own as its camid: of the query's pid only the query is then left out.
 
     Args:
         query_features: (Q, D) floats, tensor or array, any device; need not be normalised. float64 is kept, any other

@@ -1,7 +1,9 @@
 """Trained weights for a backbone, from a file or of ImageNet; nothing in a file is run."""
 
 import hashlib
+import re
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,7 +33,8 @@ def load_weights(network: nn.Module, arch: str, weights: str | Path) -> None:
         weights: "imagenet", or a file: see `reid_baseline.build_model`.
 
     Raises:
-        ReIDError: weights that are not available, are no plain tensors, or are of another network.
+        ReIDError: weights that are not available, are no plain tensors, are of another network (also of one with more
+            layers), or are not finite.
     """
     if weights == "imagenet":
         state, source = _imagenet_state(arch), f"the ImageNet weights of {arch}"
@@ -41,11 +44,52 @@ def load_weights(network: nn.Module, arch: str, weights: str | Path) -> None:
     _load(network, arch, {rename(name): tensor for name, tensor in state.items()}, source)
 
 
-def read_tensors(path: Path) -> Any:
-    """Reads a file of tensors, numbers and containers of them, as `torch.load` does, and raises what it raises."""
-    # torch's warnings about unusual files are not for users.
-    with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(_NUMBERS):
-        return torch.load(path, map_location="cpu", weights_only=True)
+def read_tensors(path: Path, what: str) -> Any:
+    """Reads a file of tensors, numbers and containers of them.
+
+    Args:
+        path: the file.
+        what: its name in messages.
+
+    Raises:
+        ReIDError: anything else; the message says what it is.
+    """
+    try:
+        # torch's warnings about unusual files are not for users.
+        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(_NUMBERS):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise ReIDError(f"{what} {path}: {error.strerror or error}; give a file that can be read") from None
+    except Exception as error:  # torch raises a dozen kinds for a broken, foreign or unsafe file
+        with path.open("rb") as file:
+            raise ReIDError(f"{what} {path}: {_what_it_is(file.read(512), str(error))}") from None
+
+
+def _what_it_is(head: bytes, message: str) -> str:
+    """What a file is that torch does not read, and what to do; `pona.checkpoint` tells the same of its files."""
+    if not head:
+        return "the file is empty, get it again"
+    if head.lstrip()[:1] == b"<":
+        return "this is a web page, the download went wrong: get the file itself"
+    if head.startswith(b"version https://git-lfs"):
+        return "this is a Git LFS pointer: run `git lfs pull`"
+    if "TorchScript" in message:
+        return "this is a TorchScript archive: save the network's state_dict() instead"
+    if found := re.search(r"(?:GLOBAL|global|class) ([\w.]+\.[\w.]+)", message):
+        return f"it holds '{found[1]}', expected plain tensors: save the network's state_dict() instead"
+    if head.startswith(b"PK"):
+        return "the file is cut short or damaged, get it again"
+    return "no file of plain tensors, expected a PyTorch state dict"
+
+
+def check_finite(state: Mapping[str, torch.Tensor], what: str) -> None:
+    """Raises ReIDError if a tensor holds NaN or infinity; `what` is the start of the message."""
+    if bad := [name for name, tensor in state.items() if not torch.isfinite(tensor).all()]:
+        are = "is" if len(bad) == 1 else "are"
+        raise ReIDError(
+            f"{what}: {len(bad)} of {len(state)} tensors {are} not finite (first: {bad[0]}): get the file again, or"
+            " train the network again"
+        )
 
 
 def _imagenet_state(arch: str) -> dict[str, torch.Tensor]:
@@ -78,12 +122,9 @@ def _imagenet_state(arch: str) -> dict[str, torch.Tensor]:
 
 def _file_state(path: Path) -> dict[str, torch.Tensor]:
     """Returns the tensors of a checkpoint, from under the usual wrappers."""
-    if not path.is_file():
+    if not path.exists():
         raise ReIDError(f"weights {path} do not exist: expected imagenet, none or a file of weights")
-    try:
-        state = read_tensors(path)
-    except Exception as error:  # torch.load raises a dozen kinds for a broken, foreign or unsafe file
-        raise ReIDError(f"weights {path} are no file of plain tensors: expected a PyTorch state dict") from error
+    state = read_tensors(path, "weights")
     for wrapper in WRAPPERS:
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
@@ -109,4 +150,19 @@ def _load(network: nn.Module, arch: str, state: dict[str, torch.Tensor], source:
     ]
     if wrong:
         raise ReIDError(f"{source} do not fit {arch}: {len(wrong)} of {len(expected)} tensors (first: {wrong[0]})")
+    if extra := _layers_it_lacks(expected, {key[len(prefix) :]: state[key] for key in state if key.startswith(prefix)}):
+        raise ReIDError(
+            f"{source} have {len(extra)} tensor{'s' * (len(extra) > 1)} that {arch} lacks (first: {extra[0]}), such as"
+            " squeeze-and-excitation and non-local layers have: the rest is no network without them, take weights of a"
+            f" plain {arch}, or remove these tensors if they are of a head"
+        )
+    check_finite(loaded, source)
     network.load_state_dict(loaded, strict=False)
+
+
+def _layers_it_lacks(expected: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]) -> list[str]:
+    """The names of tensors within the network, or of convolutions beside it; other layers beside it are a head."""
+    parts = {name.partition(".")[0] for name in expected}
+    unknown = {name: tensor for name, tensor in given.items() if name not in expected}
+    beside = {name.partition(".")[0] for name, tensor in unknown.items() if tensor.ndim > 2}
+    return [name for name in unknown if name.partition(".")[0] in parts | beside]

@@ -1,4 +1,4 @@
-"""Commands for data sets: render one, check one, list its pairs, estimate its poses."""
+"""Commands for data sets: render one, check one, divide one, list its pairs, estimate its poses."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,7 @@ from reidaug.cli.frame import command, report, show
 from reidaug.cli.options import Json
 from reidaug.core.errors import ReidAugError
 from reidaug.core.options import Argument, Option, Seed
-from reidaug.datasets.request import PoseRequest, Split
+from reidaug.datasets.request import PoseRequest, Split, SplitRequest
 from reidaug.demo.request import MannequinConfig
 
 
@@ -43,6 +43,21 @@ def inspect(*, data: Annotated[Path, Argument("The Market-1501 root.")], json: J
     if count := len(inspection.errors):
         problems, them = ("a problem", "it") if count == 1 else (f"{count:,} problems", "them")
         raise ReidAugError(f"{inspection.root} has {problems} that would stop or falsify the work: fix {them} first")
+
+
+@command
+def split(*, request: SplitRequest, json: Json = False) -> None:
+    """Make query and gallery from one folder of people: a Market-1501 root whose test people are not trained on.
+
+    Test people are drawn among those whom two cameras have seen. Of each camera with several images of one of them a
+    query is drawn, the others are the gallery, so that every query has a match. A keypoint CSV beside the images is
+    divided too.
+    """
+    from reidaug.datasets.split import write_split
+
+    with progress("writing images") as advance:
+        values = write_split(request, advance)
+    report(values, json)
 
 
 @command

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from reidaug.cli.frame import command, report, results_of, show_table
 from reidaug.cli.options import Json
-from reidaug.core.options import DEFAULT_STUDY, Option, StudyFolder
+from reidaug.core.options import DEFAULT_STUDY, DataRoot, Option, StudyFolder
 from reidaug.reports.formats import FORMATS
 from reidaug.reports.request import RanksRequest
 
@@ -41,6 +41,7 @@ def plot(
 def ranks(
     *,
     out: Annotated[Path, Option("The PNG to write.")] = Path("ranks.png"),
+    data: DataRoot = None,
     study: StudyFolder = DEFAULT_STUDY,
     request: RanksRequest,
     json: Json = False,
@@ -53,7 +54,7 @@ def ranks(
     from reidaug.reports.ranks import draw_ranks
     from reidaug.study.folder import Study
 
-    result, ranked = draw_ranks(Study(study), request, out)
+    result, ranked = draw_ranks(Study(study, data), request, out)
     values = {name: getattr(result, name) for name in ("set", "portion", "seed", "key")}
     json_values = {"out": str(out), **values, "queries": [query.values() for query in ranked]}
     report({"queries": len(ranked), "out": str(out)}, json, json_values)

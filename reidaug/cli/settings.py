@@ -13,6 +13,7 @@ SHARED = {  # options with the same meaning in all commands that have them
     *("data", "portion", "seed", "device", "batch-size", "precision", "ckpt", "pairs", "count"),
     *("keep", "source", "recipe", "arch", "weights", "epochs", "seeds", "controls", "save-models", "rerank"),
     *("smooth-synthetic", "real-per-synthetic", "synthetic-weight", "out", "copy", "force", "json", "debug"),
+    "same-camera",
 }
 APART = {  # options that mean something else in a command: there, only its own table sets them
     "ranks": ("set", "portion", "seed"),  # of the result to draw

@@ -42,6 +42,7 @@ def shrink(
 def synthesize(
     *,
     ckpt: Checkpoint,
+    data: DataRoot = None,
     study: StudyFolder = DEFAULT_STUDY,
     portion: OnePortion = None,
     options: SynthesisOptions,
@@ -60,7 +61,7 @@ def synthesize(
     reports = []
     for p in chosen_portions(Study(study), portion):
         with progress(f"generating, p = {p:.2f}") as advance:
-            reports.append(synthesize(Study(study), p, checkpoint_file(ckpt), options, advance))
+            reports.append(synthesize(Study(study, data), p, checkpoint_file(ckpt), options, advance))
         if not json:
             draw(reports[-1].sentence())
     if json:
@@ -72,7 +73,7 @@ def pretrain(
     *,
     request: Annotated[
         EvaluationRequest,
-        LeaveOut("portion", "epochs", "seeds", "controls", "care", "save_models", "rerank"),
+        LeaveOut("portion", "epochs", "seeds", "controls", "care", "save_models", "rerank", "same_camera"),
     ],
     json: Json = False,
 ) -> None:
@@ -101,7 +102,9 @@ def pretrained(request: EvaluationRequest, work: "Callable[[], list[Result]]") -
 
 
 @command
-def evaluate(*, study: StudyFolder = DEFAULT_STUDY, request: EvaluationRequest, json: Json = False) -> None:
+def evaluate(
+    *, request: EvaluationRequest, data: DataRoot = None, study: StudyFolder = DEFAULT_STUDY, json: Json = False
+) -> None:
     """Train and score the re-ID baseline on every training set of the study and on the full set; print the mAP table.
 
     Before it starts, it says what it will train, on which device, and about how long it takes. Results are stored in
@@ -111,7 +114,7 @@ def evaluate(*, study: StudyFolder = DEFAULT_STUDY, request: EvaluationRequest, 
     from reidaug.evaluation.evaluate import evaluate_study
     from reidaug.study.folder import Study
 
-    rows = pretrained(request, lambda: evaluate_study(Study(study), request, progress=progress, say=say))
+    rows = pretrained(request, lambda: evaluate_study(Study(study, data), request, progress=progress, say=say))
     show_table(rows, "json" if json else "rich", Study(study))
 
 
@@ -128,5 +131,5 @@ def sweep(
     from reidaug.study.folder import Study, resolve_data
 
     root = resolve_data(data, Study(study))
-    rows = pretrained(request.evaluation, lambda: sweep(Study(study), root, request, progress, say))
+    rows = pretrained(request.evaluation, lambda: sweep(Study(study, data), root, request, progress, say))
     show_table(rows, "json" if json else "rich", Study(study))

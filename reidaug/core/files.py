@@ -176,7 +176,7 @@ def link_or_copy_files(files: Mapping[str, Path], target: Path, copy: bool) -> N
 
     Args:
         files: by their names in the new folder.
-        target: the new folder; it does not exist yet, or is a link that a copy replaces.
+        target: the new folder; what is there is replaced.
         copy: copy instead of linking.
     """
     try:
@@ -192,6 +192,7 @@ def _link_or_copy(files: Mapping[str, Path], target: Path, copy: bool) -> None:
     folders = {path.parent for path in files.values()}
     one_folder = len(folders) == 1 and all(name == path.name for name, path in files.items())
     if one_folder and not copy:
+        _remove(target)
         target.symlink_to(folders.pop().resolve(), target_is_directory=True)
         return
     if one_folder:
@@ -205,5 +206,13 @@ def _link_or_copy(files: Mapping[str, Path], target: Path, copy: bool) -> None:
         else:
             (partial / name).symlink_to(path.resolve())
     os.sync()
-    target.unlink(missing_ok=True)
+    _remove(target)
     os.rename(partial, target)
+
+
+def _remove(folder: Path) -> None:
+    """Removes a folder, or a link to one, if it is there."""
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)

@@ -60,7 +60,8 @@ StudyFolder = Annotated[
 DataRoot = Annotated[
     Path | None,
     Option(
-        "The Market-1501 root. Without it: that of the study's portions, else ./Market-1501-v15.09.15.",
+        "The Market-1501 root; if it has moved since a study was made of it, where it is now. Without it: that of the "
+        "study's portions, else ./Market-1501-v15.09.15.",
         flag="--data",
         environment="REIDAUG_DATA",
     ),
@@ -72,5 +73,6 @@ Checkpoint = Annotated[
     Path, Option("The generator: a file that `reidaug train` wrote, or `shipped` for the package's own.", flag="--ckpt")
 ]
 Device = Annotated[str, Option("auto, cpu, cuda, cuda:N or mps. auto uses a GPU (cuda) if there is one.")]
+SameCamera = Literal["ignore", "count"]  # gallery images of a query's person by its own camera
 Seed = Annotated[int, Option("Seed of the random draws.", min=0, max=LAST_SEED)]
 Copy = Annotated[bool, Option("Copy query and gallery instead of linking them.")]

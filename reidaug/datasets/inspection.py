@@ -117,7 +117,8 @@ def _person_problems(root: Path, images: Mapping[str, Sequence[Image]]) -> Itera
     gallery_names = {image.name for image in images["gallery"]}
     for image, has_match in zip(images["query"], matched, strict=True):
         if not has_match:
-            message = f"no gallery image of person {image.pid} from another camera: this query does not count"
+            message = f"no gallery image of person {image.pid} from another camera: this query does not count "
+            message += "(`reidaug evaluate --same-camera count` scores without cameras)"
             yield Problem("no-match", "note", where(root, image), message)
         if image.name in gallery_names:
             yield Problem("in-query-and-gallery", "note", where(root, image), "is in the gallery too")

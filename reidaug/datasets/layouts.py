@@ -22,7 +22,8 @@ def open_dataset(path: Path) -> Dataset:
     for layout in LAYOUTS:
         if (root := layout.find_root(path)) is not None:
             return Dataset(root, layout)
-    raise ReidAugError(f"{path} is not a data set that can be read; expected {expected}")
+    hint = "; `reidaug split` makes one of a folder of people" if next(path.glob("*.jpg"), None) else ""
+    raise ReidAugError(f"{path} is not a data set that can be read; expected {expected}{hint}")
 
 
 def open_posed_images(data: Dataset) -> PosedImages:

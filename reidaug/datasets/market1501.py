@@ -61,12 +61,32 @@ def read_split(root: Path, split: str) -> tuple[list[Image], list[Problem]]:
     """
     folder, shown = split_folder(root, split), SPLIT_FOLDERS[split]
     try:
-        files = list_files(folder)
+        return _read_folder(folder, shown)
     except ReidAugError:
-        return [], [Problem("missing-folder", "error", shown, f"no such folder; expected {LAYOUT.expected}")]
+        message = f"no such folder; expected {LAYOUT.expected}"
+        if split != "train":
+            message += "; `reidaug split` makes these from training images alone"
+        if folder.is_symlink():
+            message = f"a link to {folder.readlink()}, which is gone: run its study's `reidaug shrink` with --data"
+        return [], [Problem("missing-folder", "error", shown, message)]
+
+
+def read_people(folder: Path) -> list[Image]:
+    """The images in a folder with such names, sorted by name.
+
+    Raises:
+        ReidAugError: no folder, no image, or a name that does not parse.
+    """
+    images, problems = _read_folder(folder, str(folder))
+    if error := next((problem for problem in problems if problem.level == "error"), None):
+        raise ReidAugError(f"{error.where}: {error.message}")
+    return images
+
+
+def _read_folder(folder: Path, shown: str) -> tuple[list[Image], list[Problem]]:
     images: dict[str, Image] = {}
     problems = []
-    for file in files:
+    for file in list_files(folder):
         where, name = f"{shown}/{file}", jpg_name(file)
         if not is_image_file(file):
             hidden = file in _SYSTEM_FILES or file.startswith(".")

@@ -4,10 +4,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from reidaug.core.options import Argument, Device, Option
+from reidaug.core.options import Argument, Device, Option, SameCamera, Seed
 
 DEFAULT_MODEL = "usyd-community/vitpose-base-simple"
 Split = Literal["train", "test"]  # of the keypoint files; test: gallery and query
+
+
+@dataclass(frozen=True)
+class SplitRequest:
+    """Which images to divide into training, query and gallery images."""
+
+    data: Annotated[
+        Path, Argument("A Market-1501 root, whose training images are taken, or a folder of images with such names.")
+    ]
+    out: Annotated[Path, Argument("The new Market-1501 root.")]
+    test_portion: Annotated[
+        float, Option("The share of the people seen by two cameras that become test people.", min=0.0, max=1.0)
+    ] = 0.5
+    seed: Seed = 0
+    same_camera: Annotated[
+        SameCamera,
+        Option("count: camera numbers mean nothing, people with two images can be tested; see `reidaug evaluate`."),
+    ] = "ignore"
+    copy: Annotated[bool, Option("Copy the images instead of linking them.")] = False
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from reidaug.core.errors import ReidAugError
+from reidaug.core.options import SameCamera
 from reidaug.core.progress import Progress, Say, duration
 from reidaug.core.threads import in_threads
 from reidaug.datasets.dataset import SPLITS, Dataset
 from reidaug.datasets.images import read_image
 from reidaug.evaluation.estimate import advise, training_seconds
-from reidaug.evaluation.features import rerank_saved
+from reidaug.evaluation.features import ranking_ids, rerank_saved
 from reidaug.evaluation.request import EvaluationRequest
 from reidaug.evaluation.results import Result, read_results
 from reidaug.evaluation.runner import Runner
@@ -52,7 +53,7 @@ def evaluate_study(
     sets += [make_control(study, name, training_set, full) for training_set in reduced for name in request.controls]
     check_people(sets)
     test_fingerprint = data.fingerprint("query", "gallery")
-    check_test_images(data)
+    check_test_images(data, setting.same_camera)
     runs = [
         make_run(training_set, seed, setting, test_fingerprint)
         for seed in range(request.seeds)
@@ -82,7 +83,7 @@ def check_evaluation(setting: Setting, data: Dataset) -> None:
         ReIDError: weights that cannot be loaded, or test images without a match.
     """
     check_people([full_set(data)])
-    check_test_images(data)
+    check_test_images(data, setting.same_camera)
     check_weights(setting, {setting.start})
     paths = [image.path for split in SPLITS for image in data.images(split)]
     in_threads(lambda path: read_image(path).shape, paths)
@@ -106,13 +107,19 @@ def check_weights(setting: Setting, starts: Iterable[Start]) -> None:
         build_model(setting.arch, 2, start.weights)
 
 
-def check_test_images(data: Dataset) -> None:
-    """Raises ReIDError if no query has a gallery image of the same person from another camera."""
-    from reid_baseline import check_matches
+def check_test_images(data: Dataset, same_camera: SameCamera) -> None:
+    """Raises ReidAugError if no query has a gallery image that counts as right."""
+    from reid_baseline import ReIDError, check_matches
 
-    sides = [data.images("query"), data.images("gallery")]
-    pids = [[image.pid for image in side] for side in sides]
-    check_matches(*pids, *([image.camid for image in side] for side in sides))
+    sides = (data.images("query"), data.images("gallery"))
+    try:
+        check_matches(*ranking_ids(*sides, same_camera))
+    except ReIDError as error:
+        if not {image.pid for image in sides[0]} & {image.pid for image in sides[1]}:
+            raise
+        if same_camera == "count":
+            raise ReidAugError("no query has another gallery image of its person, so mAP is undefined") from None
+        raise ReidAugError(f"{error}; --same-camera count counts images of a query's own camera too") from None
 
 
 def _announce(store: ResultStore, setting: Setting, data: Dataset, todo: Sequence[Run], total: int, say: Say) -> None:

@@ -6,7 +6,7 @@ always uses the half-precision features, so its scores are the same right after 
 
 import io
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,8 @@ import numpy as np
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import atomic_write
+from reidaug.core.fingerprint import file_digest
+from reidaug.core.threads import in_threads
 from reidaug.datasets.dataset import Dataset, Image
 from reidaug.evaluation.results import Result, append_result, read_results
 from reidaug.study.folder import Study
@@ -37,11 +39,25 @@ class SavedFeatures:
     gallery_images: tuple[Image, ...]
     fingerprint: str  # of the query and gallery images
 
-    def ranking_arguments(self) -> list[np.ndarray]:
-        """Features, pids and camids as `reid_baseline.evaluate_ranking` takes them."""
-        images = (self.query_images, self.gallery_images)
-        ids = [np.array([getattr(image, name) for image in side]) for name in ("pid", "camid") for side in images]
-        return [self.query, self.gallery, *ids]
+    def ranking_arguments(self, same_camera: str | None = None) -> list[np.ndarray]:
+        """Features and ids as `reid_baseline.evaluate_ranking` takes them, by `ranking_ids`."""
+        return [self.query, self.gallery, *ranking_ids(self.query_images, self.gallery_images, same_camera)]
+
+
+def ranking_ids(query: Sequence[Image], gallery: Sequence[Image], same_camera: str | None) -> list[np.ndarray]:
+    """Query pids, gallery pids, query camids and gallery camids.
+
+    With `same_camera` "count" each image is a camera of its own, so that of a query's person only the query image
+    itself is left out, should the gallery have it too: under its name, or with its bytes.
+    """
+    sides = [list(query), list(gallery)]
+    pids = [np.array([image.pid for image in side]) for side in sides]
+    if same_camera != "count":
+        return [*pids, *(np.array([image.camid for image in side]) for side in sides)]
+    asked = {image.name: image for image in query}
+    digests = in_threads(lambda image: file_digest(asked.get(image.name, image).path), [*query, *gallery])
+    numbers = {digest: number for number, digest in enumerate(dict.fromkeys(digests))}
+    return [*pids, *np.split(np.array([numbers[digest] for digest in digests]), [len(query)])]
 
 
 def make_features(query: "Tensor", gallery: "Tensor", data: Dataset, fingerprint: str) -> SavedFeatures:
@@ -126,7 +142,9 @@ def add_reranked_scores(result: Result, features: SavedFeatures) -> Result:
     """The result with the scores and settings of k-reciprocal re-ranking."""
     from reid_baseline import evaluate_ranking, reranked_distances
 
-    ranking = evaluate_ranking(*features.ranking_arguments(), distances=partial(reranked_distances, **RERANKING))
+    ranking = evaluate_ranking(
+        *features.ranking_arguments(result.same_camera), distances=partial(reranked_distances, **RERANKING)
+    )
     return replace(
         result,
         rerank_mean_ap=ranking.mean_ap,

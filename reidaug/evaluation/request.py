@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from reidaug.core.options import BaselinePrecision, Copy, Device, LeaveOut, OnePortion, Option
+from reidaug.core.options import BaselinePrecision, Copy, Device, LeaveOut, OnePortion, Option, SameCamera
 from reidaug.study.portions import parse_portions
 from reidaug.study.request import ShrinkConfig
 
@@ -96,6 +96,13 @@ class EvaluationRequest:
             "else the set is trained again."
         ),
     ] = False
+    same_camera: Annotated[
+        SameCamera,
+        Option(
+            "Gallery images of a query's person by its own camera: ignore, as in Market-1501's protocol, or count, "
+            "where camera numbers mean nothing; the query image itself never counts. A table of its own."
+        ),
+    ] = "ignore"
     device: Device = "auto"
     precision: Annotated[
         BaselinePrecision,

@@ -19,7 +19,8 @@ _LOG = logging.getLogger("reidaug")
 # Key, set, portion and asked weights: two sets of equal images share a key, but not a row of a table.
 RowKey = tuple[str, str, float, str]
 FRACTIONS = ("mean_ap", "mean_ap_trapezoid", "mean_inp", "rank1", "rank5", "rank10")
-TABLE_FIELDS = ("recipe", "arch", "weights", "epochs", "asked_precision", "test_fingerprint")  # equal in one table
+# Equal in one table.
+TABLE_FIELDS = ("recipe", "arch", "weights", "epochs", "asked_precision", "same_camera", "test_fingerprint")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,7 @@ class Result:
     time: str
     command: str
     asked_precision: str | None = None  # None = auto
+    same_camera: str | None = None  # count: gallery images of a query's own camera do; None = they are ignored
     seconds: float
     rerank_mean_ap: float | None = None
     rerank_mean_ap_trapezoid: float | None = None

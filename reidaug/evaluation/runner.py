@@ -143,7 +143,7 @@ class Runner:
 
         query, gallery = (self._extract(model, split, images[split]) for split in ("query", "gallery"))
         features = make_features(query, gallery, self.data, self.test_fingerprint)
-        ranking = evaluate_ranking(query, gallery, *features.ranking_arguments()[2:])
+        ranking = evaluate_ranking(query, gallery, *features.ranking_arguments(self.setting.same_camera)[2:])
         scores = (ranking.average_precision, ranking.average_precision_trapezoid)
         write_query_scores(self.study.queries_path / f"{run.key}.csv", features.query_images, *scores)
         return ranking, features

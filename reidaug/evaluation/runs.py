@@ -63,6 +63,7 @@ class Run:
             "training_fingerprint": training_set.fingerprint,
             "configuration": self.configuration,
             "asked_precision": setting.asked_precision,
+            "same_camera": setting.asked_same_camera,
         }
 
 

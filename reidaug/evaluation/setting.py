@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reidaug.core.device import pick_device
+from reidaug.core.options import SameCamera
 from reidaug.core.progress import Say
 from reidaug.evaluation.request import EvaluationRequest
 from reidaug.evaluation.start import RENDERED, Start, find_start, rendered_start, usual_weights
@@ -29,11 +30,17 @@ class Setting:
     start: Start  # weights; a control may have others
     device: "torch.device"
     precision: str  # as requested: auto, fp32 or bf16
+    same_camera: SameCamera = "ignore"  # gallery images of a query's person by its own camera
 
     @property
     def asked_precision(self) -> str | None:
         """The precision if a result depends on it; None = auto: machines that choose differently share a result."""
         return None if self.precision == "auto" else self.precision
+
+    @property
+    def asked_same_camera(self) -> str | None:
+        """What results record; None = the protocol's ignore."""
+        return None if self.same_camera == "ignore" else self.same_camera
 
     def start_of(self, training_set: TrainingSet) -> Start:
         """What a network that is trained on this set starts from.
@@ -46,6 +53,8 @@ class Setting:
     def configuration(self, recipe: object, start: Start) -> dict[str, object]:
         """All that a result depends on besides images and seed; `recipe` is some form of its recipe."""
         asked = {} if self.asked_precision is None else {"asked_precision": self.asked_precision}
+        if self.asked_same_camera is not None:
+            asked["same_camera"] = self.asked_same_camera
         return {"recipe": recipe, "arch": self.arch, "weights": start.name, **asked}
 
 
@@ -74,4 +83,4 @@ def choose_setting(request: EvaluationRequest, say: Say) -> Setting:
         say(f"the backbone's learning rate is {FINE_TUNING_RATE} instead of quick's {RECIPES[name].lr_backbone:g}")
     if RENDERED_FIRST in request.controls:
         rendered_start(start, recipe, request.arch)  # raises now what would be raised after hours of work
-    return Setting(recipe, request.arch, start, device, request.precision)
+    return Setting(recipe, request.arch, start, device, request.precision, request.same_camera)

@@ -103,7 +103,7 @@ def _read_results(study: Study, setting: Setting, units: list[Unit], seeds: int,
     """The results of all processes of a sweep so far."""
     recipe = setting.recipe
     names = (recipe.name, setting.arch, setting.start.name, recipe.epochs)
-    table = (*names, setting.asked_precision, test_fingerprint)  # as in `Result.table`
+    table = (*names, setting.asked_precision, setting.asked_same_camera, test_fingerprint)  # as in `Result.table`
     return [
         result
         for result in current_results(read_results(study.results_path))

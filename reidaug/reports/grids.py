@@ -36,7 +36,8 @@ class Grid:
 def setting_name(result: Result) -> str:
     """Recipe, network, weights and length of the training, which all results of a table have in common."""
     name = f"recipe {result.recipe}, {result.arch}, weights {result.weights}, {result.length}"
-    return f"{name}, {result.asked_precision}" if result.asked_precision else name
+    name += f", {result.asked_precision}" if result.asked_precision else ""
+    return f"{name}, own camera counts" if result.same_camera else name
 
 
 def summary_grid(results: Sequence[Result]) -> Grid:

@@ -35,6 +35,11 @@ def notes(results: Sequence[Result]) -> list[str]:
         lines.append(f"controls, which cost nothing: {'; '.join(controls)}")
     if without := max(result.queries_without_match for result in results):
         lines.append(f"{without} queries have no right gallery image and do not count")
+    if any(result.same_camera for result in results):
+        lines.append(
+            "gallery images of a query's person by its own camera count: not Market-1501's protocol, so never compare "
+            "these scores with others"
+        )
     machines = sorted(set(map(_machine, results)))
     if len(machines) > 1:
         lines.append(f"computed in several ways ({'; '.join(machines)}); the same seed differs by rounding")

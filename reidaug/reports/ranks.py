@@ -24,7 +24,7 @@ LISTED = 6  # results in an error message
 
 @dataclass(frozen=True)
 class RankedQuery:
-    """One query and its first gallery images, without junk and without its person by its camera."""
+    """One query and its first gallery images, without what its scores ignore."""
 
     image: Image
     average_precision: float  # plain, fraction; NaN if the gallery holds no right image
@@ -59,7 +59,7 @@ def draw_ranks(study: Study, request: RanksRequest, out: Path) -> tuple[Result, 
     """
     check_out(out)
     result = choose_result(read_results(study.results_path), request, study)
-    ranked = rank_queries(_features_of(study, result), request)
+    ranked = rank_queries(_features_of(study, result), request, result.same_camera)
     rows = []
     for query in ranked:
         images = [(query.image, GREY)]
@@ -106,6 +106,7 @@ def _list(results: Sequence[Result]) -> str:
 
 def _title(result: Result) -> str:
     setting = [result.recipe, result.arch, result.weights, result.length, result.asked_precision or ""]
+    setting += ["own camera counts"] if result.same_camera else []
     return f"{result.set}, p = {result.portion:.2f}, seed {result.seed}, {' '.join(setting).strip()}"
 
 
@@ -124,15 +125,17 @@ def _features_of(study: Study, result: Result) -> SavedFeatures:
     return load_features(path, next(same, data_sets[0]))
 
 
-def rank_queries(features: SavedFeatures, request: RanksRequest) -> list[RankedQuery]:
+def rank_queries(features: SavedFeatures, request: RanksRequest, same_camera: str | None = None) -> list[RankedQuery]:
     """Ranks the gallery for the requested queries: the named ones, then the worst, then the best, without repetition.
+
+    `same_camera` is that of the result.
 
     Raises:
         ReidAugError: a query that is not in the data set.
     """
     from reid_baseline import best_matches, evaluate_ranking
 
-    arguments = features.ranking_arguments()
+    arguments = features.ranking_arguments(same_camera)
     ranking = evaluate_ranking(*arguments)
     chosen = choose_queries(features.query_images, ranking.average_precision_trapezoid, request)
     return [

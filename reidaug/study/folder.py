@@ -19,7 +19,7 @@ from reidaug.datasets.layouts import open_dataset, open_posed_images
 from reidaug.datasets.market1501 import ROOT_NAME
 from reidaug.datasets.posed_images import PosedImages
 from reidaug.study.portions import parse_portion, portion_name
-from reidaug.study.records import read_shrink_record
+from reidaug.study.records import ShrinkRecord, read_shrink_record
 
 PLAIN_SET = "none"  # the set of the kept images alone
 _SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -30,6 +30,7 @@ class Study:
     """The paths in a study folder; creates no folder."""
 
     path: Path  # the study folder; it need not exist
+    data: Path | None = None  # where the data set of its portions is now; None = where it was
 
     @property
     def results_path(self) -> Path:
@@ -85,28 +86,46 @@ class Study:
         names = {folder.parent.name for folder in self.portion_dir(portion).glob(f"*/{ROOT_NAME}")}
         return sorted(name for name in names - set(self.sets(portion)) if _SET_NAME.fullmatch(name))
 
-    def data_sets(self) -> dict[float, Path]:
-        """The data set of each portion whose record can be read."""
-        roots = {}
+    def shrink_records(self) -> dict[float, ShrinkRecord]:
+        """The record of each portion that has one which can be read."""
+        records = {}
         for portion in self.portions():
             with suppress(ReidAugError):
-                roots[portion] = Path(read_shrink_record(self.shrink_path(portion)).data)
-        return roots
+                records[portion] = read_shrink_record(self.shrink_path(portion))
+        return records
 
     def data_of(self, portion: float) -> Dataset:
-        """The data set of a portion.
+        """The data set of a portion, at the place that is given, else where a portion of the same images has it.
+
+        `check_unchanged` says whether its images are those of the portion.
 
         Raises:
             ReidAugError: the portion has not been shrunk, or the data set is gone.
         """
-        return open_dataset(Path(read_shrink_record(self.shrink_path(portion)).data))
+        record = read_shrink_record(self.shrink_path(portion))
+        if self.data is not None:
+            return open_dataset(self.data.absolute())
+        same = [record, *(other for other in self.shrink_records().values() if other.images == record.images)]
+        place = next((Path(each.data) for each in same if Path(each.data).exists()), None)
+        if place is None:
+            raise ReidAugError(
+                f"{record.data}, the data set of {self.path}, is gone: give --data FOLDER, or set REIDAUG_DATA, to say "
+                "where it is now"
+            )
+        return open_dataset(place)
 
     def check_unchanged(self, portion: float, data: Dataset) -> None:
-        """Raises ReidAugError if a portion was not made from the training images that a data set has now."""
+        """Raises ReidAugError if a portion was not made from the training images that a data set has now.
+
+        The images are known by their names and bytes: the data set may have moved.
+        """
         record = read_shrink_record(self.shrink_path(portion))
-        if Path(record.data) != data.root:
-            raise ReidAugError(f"p = {portion:.2f} is of {record.data}, not of {data.root}: give --portion")
         if data.split_fingerprint("train") != record.images:
+            if Path(record.data) != data.root:
+                raise ReidAugError(
+                    f"p = {portion:.2f} is of {record.data}, and {data.root} has other training images: give "
+                    "--portion, or with --data the folder that has these images now"
+                )
             raise ReidAugError(
                 f"the training images of {data.root} have changed since p = {portion:.2f} was made from them: restore "
                 "them, or run `reidaug shrink --force`"
@@ -141,12 +160,14 @@ def resolve_data(data: Path | None, study: Study) -> Dataset:
         ReidAugError: there is none, the portions have several, or the path is not a data set.
     """
     if data is None:
-        roots = study.data_sets()
-        if len({root.resolve() for root in roots.values()}) > 1:
-            of = ", ".join(f"p = {portion:.2f} of {root}" for portion, root in roots.items())
+        records = study.shrink_records()
+        if len({record.images for record in records.values()}) > 1:
+            of = ", ".join(f"p = {portion:.2f} of {record.data}" for portion, record in records.items())
             raise ReidAugError(f"the portions of {study.path} are of several data sets ({of}): give one with --data")
-        data = next(iter(roots.values()), Path(ROOT_NAME))
-        if not roots and not data.exists():
+        if records:
+            return study.data_of(next(iter(records)))
+        data = Path(ROOT_NAME)
+        if not data.exists():
             raise ReidAugError(f"no data set: give --data FOLDER, set REIDAUG_DATA, or put it at ./{ROOT_NAME}")
     return open_dataset(data.absolute())
 

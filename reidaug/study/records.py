@@ -17,7 +17,7 @@ class ShrinkRecord:
     keep: str  # per-identity or uniform
     source: str  # nearest or random
     seed: int
-    data: str  # path of the data set
+    data: str  # path of the data set, which is known by its images: it may move
     images: str  # fingerprint of its training images
     keypoints: str  # fingerprint of the keypoints of these images
     copy: bool  # query and gallery are copies
@@ -26,7 +26,7 @@ class ShrinkRecord:
 
     def settings(self) -> dict[str, object]:
         """The values in which two equal shrinks agree."""
-        return {name: value for name, value in asdict(self).items() if name not in ("made", "report")}
+        return {name: value for name, value in asdict(self).items() if name not in ("data", "made", "report")}
 
 
 @dataclass(frozen=True)

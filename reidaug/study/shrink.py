@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import link_or_copy_files, locked
+from reidaug.core.files import locked
 from reidaug.datasets.dataset import Dataset
 from reidaug.datasets.keypoints import FILES, Annotations, find_annotations, read_annotations_of, write_annotations
 from reidaug.datasets.market1501 import check_output_path, market_set, split_folder
 from reidaug.study.folder import PLAIN_SET, Study
 from reidaug.study.plan import PlanRow, manifest_rows, read_plan, write_manifest, write_plan
 from reidaug.study.portions import portion_name
+from reidaug.study.query_gallery import add_query_and_gallery
 from reidaug.study.records import ShrinkRecord, read_shrink_record, write_record
 from reidaug.study.request import ShrinkConfig
 from reidaug.study.selection import make_plan
@@ -64,7 +65,8 @@ def shrink(
 ) -> ShrinkReport:
     """Write the plan and the reduced set of a portion, whole or not at all.
 
-    The same shrink again does nothing and reports the same.
+    The same shrink again does nothing and reports the same; where the data set has moved, it writes down the new place
+    and mends the links to it.
 
     Args:
         copy: copy query and gallery instead of linking them.
@@ -97,6 +99,7 @@ def shrink(
     with locked(study.path / f".{portion_name(config.portion)}.lock", f"portion {config.portion:.2f}", wait):
         if not force and _is_made(study, config.portion, plan, record):
             report = replace(report, existed=True)
+            _follow(study, config.portion, data)
         else:
             _write_portion(study, data, report, plan, annotations, record)
     return report
@@ -137,8 +140,10 @@ def _is_made(study: Study, portion: float, plan: Sequence[PlanRow], record: Shri
     if not study.portion_dir(portion).exists():
         return False
     try:
-        earlier, wanted = read_shrink_record(study.shrink_path(portion)).settings(), record.settings()
-        other = [f"{name} {earlier[name]!r}" for name, value in wanted.items() if earlier[name] != value]
+        made = read_shrink_record(study.shrink_path(portion))
+        earlier, wanted = made.settings(), record.settings()
+        shown = earlier | {"images": f"of {made.data}"}
+        other = [f"{name} {shown[name]}" for name, value in wanted.items() if earlier[name] != value]
         complete = PLAIN_SET in study.sets(portion) and read_plan(study.plan_path(portion)) == plan
         names = [image.name for image in market_set(study.set_root(portion, PLAIN_SET)).images("train")]
         complete = complete and names == [row.name for row in plan if row.kept]
@@ -152,6 +157,15 @@ def _is_made(study: Study, portion: float, plan: Sequence[PlanRow], record: Shri
     if not complete:
         raise ReidAugError(f"{study.portion_dir(portion)} is incomplete or changed: run `reidaug shrink --force`")
     return True
+
+
+def _follow(study: Study, portion: float, data: Dataset) -> None:
+    """Writes down where the data set of a portion is now, and mends the links of its sets."""
+    record = read_shrink_record(study.shrink_path(portion))
+    if record.data != str(data.root.absolute()):
+        write_record(study.shrink_path(portion), replace(record, data=str(data.root.absolute())))
+    for name in study.sets(portion):
+        add_query_and_gallery(study.set_root(portion, name), data, copy=False)
 
 
 def _write_portion(
@@ -191,9 +205,7 @@ def _write_set(root: Path, data: Dataset, kept: Sequence[PlanRow], annotations: 
     target.mkdir(parents=True)
     for row in kept:
         shutil.copyfile(paths[row.name], target / row.name)
-    for split in ("query", "gallery"):
-        files = {image.name: image.path for image in data.images(split)}
-        link_or_copy_files(files, split_folder(root, split), copy)
+    add_query_and_gallery(root, data, copy)
     rows = annotations.only(row.name for row in kept)
     write_annotations(root / FILES["train"], rows.names, rows.keypoints)
     with suppress(ReidAugError):  # optional: only the test pairs of generators need it

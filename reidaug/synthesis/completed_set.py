@@ -12,12 +12,13 @@ import numpy as np
 import PIL.Image
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import atomic_write, link_or_copy_files, locked, write_image
+from reidaug.core.files import atomic_write, locked, write_image
 from reidaug.datasets.dataset import Dataset, Image
 from reidaug.datasets.images import read_image, read_images
 from reidaug.datasets.keypoints import FILES, Annotations, find_annotations, write_annotations
 from reidaug.datasets.market1501 import split_folder
 from reidaug.study.plan import PlanRow, manifest_rows, write_manifest
+from reidaug.study.query_gallery import add_query_and_gallery
 from reidaug.study.records import SynthesisRecord, write_record
 from reidaug.synthesis.painter import Painter
 from reidaug.synthesis.request import SynthesisOptions
@@ -101,11 +102,7 @@ class CompletedSet:
         if self.missing(self.plan):
             return False
         with locked(self.root.parent / ".lock-finish", f"the manifest of {self.root.parent}", wait=True):
-            for split in ("query", "gallery"):
-                folder = split_folder(self.root, split)
-                if not folder.exists() or (self.options.copy and folder.is_symlink()):
-                    files = {image.name: image.path for image in self.data.images(split)}
-                    link_or_copy_files(files, folder, self.options.copy)
+            add_query_and_gallery(self.root, self.data, self.options.copy)
             # The original keypoints in their order; a copied image has those of its condition image.
             shown = {row.name: row.condition if row.action == "copy" else row.name for row in self.plan}
             names = [name for name in self.annotations.names if name in shown]

@@ -167,7 +167,7 @@ def _configuration(request: TrainRequest) -> "TrainConfig":
 
 
 def _training_data(request: TrainRequest, say: Say) -> TrainingData:
-    study = Study(request.study)
+    study = Study(request.study, request.data)
     if request.preset != "deepfashion":
         data, images, portion = _training_images(request, study)
         return market_data(data, images, portion=portion, pairs_file=request.pairs, say=say)
@@ -195,7 +195,7 @@ def _record(
         record["start"] = {"file": request.start_from.name, "iteration": earlier.get("iteration")}
     if data.portion is None:
         return record, "paper"
-    study = Study(request.study)
+    study = Study(request.study, request.data)
     kept = {row.name for row in read_plan(study.plan_path(data.portion)) if row.kept}
     missing = [image for image in study.data_of(data.portion).images("train") if image.name not in kept]
     leaks = count_seen(missing, {"trained_on": record}) != 0  # None = unknown
@@ -217,7 +217,5 @@ def _training_images(request: TrainRequest, study: Study) -> tuple[Dataset, list
     portion = chosen_portions(study, request.portion)[0]
     data = study.data_of(portion)
     study.check_unchanged(portion, data)
-    if request.data is not None and resolve_data(request.data, study).root.resolve() != data.root.resolve():
-        raise ReidAugError(f"--data {request.data}: p = {portion:.2f} is of {data.root}; omit --data")
     kept = {row.name for row in read_plan(study.plan_path(portion)) if row.kept}
     return data, [image for image in data.images("train") if image.name in kept], portion

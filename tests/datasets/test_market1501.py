@@ -78,6 +78,9 @@ def test_scan_refuses_missing_empty_and_foreign_folders(tiny_root: Path) -> None
     folder.rmdir()
     with pytest.raises(ReidAugError, match=r"query: no such folder.*bounding_box_test"):
         open_dataset(tiny_root).images("query")
+    folder.symlink_to(tiny_root / "gone")
+    with pytest.raises(ReidAugError, match=r"query: a link to .*gone, which is gone: .*shrink.*--data"):
+        open_dataset(tiny_root).images("query")
 
 
 @pytest.mark.parametrize("split", SPLITS)

@@ -2,12 +2,14 @@
 
 import json
 import re
+import shutil
 import sys
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from reid_baseline.efficientnet import IMAGENET
@@ -17,7 +19,7 @@ from reidaug.datasets import market1501
 from reidaug.datasets.market1501 import split_folder
 from reidaug.evaluation.results import read_results
 from reidaug.study.folder import Study
-from tests.cli.commands import runner
+from tests.cli.commands import error_of, runner, values_of
 from tests.evaluation.commands import SMALL, evaluate, rows_of
 from tests.factories import write_checkpoint
 
@@ -89,6 +91,37 @@ def test_folders_are_scanned_once_and_images_hashed_once(
     assert hashed == {**dict.fromkeys(images, 1), **dict.fromkeys(tests, 2)} and len(images) == 50
 
 
+def test_a_study_follows_its_data_set(study: Study, tiny_root: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    checkpoint = write_checkpoint(tmp_path / "pona.pt", seed=0)
+    synthesis = ["synthesize", "--ckpt", str(checkpoint)]
+    values_of(*synthesis)
+    rows = rows_of(evaluate("--save-models"))
+    lines = study.results_path.read_bytes()
+    moved = tiny_root.rename(tmp_path / "moved")
+    for command in (["evaluate", *SMALL], synthesis, ["ranks", "--set", "full"]):
+        assert "give --data FOLDER" in error_of(*command)
+    data = ["--data", str(moved)]
+    assert rows_of(evaluate(*data)) == rows and study.results_path.read_bytes() == lines
+    query = split_folder(study.set_root(0.4, "pona"), "query")
+    assert not query.exists()
+    assert values_of(*synthesis, *data)["sets"][0]["painted_now"] == 0
+    assert query.resolve() == split_folder(moved, "query")
+    assert values_of("ranks", "--set", "full", *data)["queries"]
+    shutil.move(study.path, tmp_path / "elsewhere")
+    monkeypatch.setenv("REIDAUG_DATA", str(moved))
+    monkeypatch.setenv("REIDAUG_STUDY", str(tmp_path / "elsewhere"))
+    assert rows_of(evaluate()) == rows
+    assert [row["key"] for row in values_of("table")["rows"]] == [row["key"] for row in rows]
+    assert values_of("shrink", "--portion", "0.4")["existed"]
+    monkeypatch.delenv("REIDAUG_DATA")
+    assert rows_of(evaluate()) == rows  # the new place is written down
+    first, second, *_ = sorted(split_folder(moved, "train").iterdir())
+    other = tmp_path / "other"
+    shutil.copytree(moved, other)
+    (split_folder(other, "train") / first.name).write_bytes(second.read_bytes())
+    assert "training images" in error_of("evaluate", *SMALL, "--data", str(other))
+
+
 def test_another_seed_trains_only_what_is_missing_to_another_number(study: Study) -> None:
     evaluate()
     result = evaluate("--seeds", "2")
@@ -130,7 +163,35 @@ def test_images_that_make_map_undefined_are_named_before_any_training(study: Stu
             path.rename(path.with_name(re.sub("_c.", "_c1", path.name)))
     result = evaluate()
     assert result.exit_code == 1 and "all images are of camera 1" in result.stderr
+    assert "--same-camera count" in result.stderr
     assert "to train" not in result.stderr and not study.results_path.exists()
+    for row in rows_of(evaluate("--same-camera", "count")):
+        assert row["same_camera"] == row["configuration"]["same_camera"] == "count" and row["queries"] > 0
+    for path in split_folder(tiny_root, "gallery").glob("010*"):
+        path.unlink()
+    query, *others = split_folder(tiny_root, "query").iterdir()
+    for path in others:
+        path.unlink()
+    (split_folder(tiny_root, "gallery") / query.name).hardlink_to(query)
+    assert "no query has another gallery image" in error_of("evaluate", *SMALL, "--same-camera", "count")
+
+
+def test_rows_with_and_without_the_own_camera_are_never_in_one_table(study: Study) -> None:
+    plain = rows_of(evaluate("--save-models"))
+    counted = rows_of(evaluate("--same-camera", "count", "--save-models", "--rerank"))
+    assert "nothing to train" in evaluate("--same-camera", "count").stderr
+    assert {row["key"] for row in plain}.isdisjoint(row["key"] for row in counted)
+    assert all("same_camera" not in row for row in plain) and rows_of(evaluate()) == plain
+    tables = runner.invoke(app, ["table", "--format", "markdown"]).stdout.split("mAP in %")[1:]
+    assert ["own camera counts" in table for table in tables] == [False, True]
+    assert ["not Market-1501's protocol" in table for table in tables] == [False, True]
+    assert {row["same_camera"] for row in values_of("table")["summary"]} == {None, "count"}
+    (key,) = (row["key"] for row in counted if row["set"] == "full")
+    (full,) = (row for row in counted if row["set"] == "full")
+    drawn = values_of("ranks", "--key", key, "--worst", "100")["queries"]
+    scores = [query["ap"] for query in drawn if query["ap"] is not None]
+    assert np.mean(scores) == pytest.approx(full["mean_ap"], abs=0.02)  # kept features are of half precision
+    assert any(m["right"] and m["name"][5:7] == query["name"][5:7] for query in drawn for m in query["matches"])
 
 
 def test_json_holds_the_differences_and_their_verdicts(study: Study) -> None:

@@ -48,6 +48,58 @@ def test_what_is_written_comes_back(data: Dataset, tmp_path: Path) -> None:
     assert evaluate_ranking(*read.ranking_arguments()).queries == 2
 
 
+def naive_ap(similarity: np.ndarray, query: str, gallery: list[str], own: set[str]) -> list[float] | None:
+    """Plain AP, trapezoid AP, INP and first rank of a query, by walking down the sorted gallery.
+
+    `own` are the gallery's names of the query image itself.
+    """
+    hits, precisions, before, last = 0, [], 1.0, 0
+    halves, rank, first = [], 0, 0
+    for _, name in sorted(zip(-similarity, gallery, strict=True), key=lambda pair: pair[0]):
+        if name.startswith("-1") or name in own:
+            continue
+        rank += 1
+        right = name.split("_")[0] == query.split("_")[0]
+        hits += right
+        if right:
+            precisions.append(hits / rank)
+            halves.append((before + hits / rank) / 2)
+            first, last = first or rank, rank
+        before = hits / rank
+    return [float(np.mean(precisions)), float(np.mean(halves)), hits / last, first] if hits else None
+
+
+def test_images_of_the_own_camera_count_if_asked_for_but_not_the_query_image_itself(tmp_path: Path) -> None:
+    random = np.random.RandomState(0)
+    gallery = [f"{pid:04d}_c{camera}s1_{i:06d}_00.jpg" for pid in range(5) for camera in (1, 2) for i in range(4)]
+    gallery += ["-1_c1s1_000000_00.jpg", "0001_c1s1_000099_00.jpg"]
+    query = ["0001_c1s1_000000_00.jpg", "0002_c1s1_000050_00.jpg", "0003_c2s1_000050_00.jpg", "0009_c1s1_0_00.jpg"]
+    data = copied_set(tmp_path / "data", query=query, gallery=gallery)
+    for split in ("query", "gallery"):
+        for image in data.images(split):
+            image.path.write_bytes(random.bytes(50))
+    first, renamed = query[0], gallery[-1]  # in the gallery under its own name, and under another
+    paths = {split: {image.name: image.path for image in data.images(split)} for split in ("query", "gallery")}
+    paths["gallery"][renamed].write_bytes(paths["query"][first].read_bytes())
+    names = [sorted(query), sorted(gallery)]
+    vectors = [torch.nn.functional.normalize(torch.from_numpy(random.randn(len(side), 8))) for side in names]
+    features = make_features(*vectors, data, data.fingerprint("query", "gallery"))
+    ranking = evaluate_ranking(*features.ranking_arguments("count"))
+    similarity = features.query.astype(np.float64) @ features.gallery.astype(np.float64).T
+    expected = [
+        naive_ap(scores, name, names[1], {first, renamed} if name == first else set())
+        for scores, name in zip(similarity, names[0], strict=True)
+    ]
+    for row, values in enumerate(expected):
+        got = (ranking.average_precision[row], ranking.average_precision_trapezoid[row])
+        assert np.isnan(got).all() if values is None else got == pytest.approx(values[:2], abs=1e-6)
+    scores = np.array(expected[:3])
+    assert [ranking.mean_ap, ranking.mean_ap_trapezoid, ranking.mean_inp] == pytest.approx(scores[:, :3].mean(axis=0))
+    assert ranking.rank(1) == pytest.approx((scores[:, 3] == 1).mean())
+    assert (ranking.queries, ranking.queries_without_match) == (3, 1)
+    assert ranking.mean_ap != evaluate_ranking(*features.ranking_arguments()).mean_ap
+
+
 def test_equal_features_are_equal_bytes_and_leave_nothing_beside(data: Dataset, tmp_path: Path) -> None:
     for name in ("one", "other"):
         save_features(tmp_path / "kept" / name, example(data))

@@ -107,7 +107,14 @@ def test_every_field_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     origin = {"missing": 3, "copied": 1, "seen_missing": None, "protocol": "strict", "generator": {"sha256": "b"}}
     reranked = {"rerank_mean_ap": 0.4, "rerank_mean_ap_trapezoid": 0.3, "rerank_rank1": 0.5, "reranking": {"k1": 20}}
-    whole = result("a", asked_precision="fp32", reduced_fingerprint="c", care={"synthetic_weight": 0.5}, **reranked)
+    whole = result(
+        "a",
+        asked_precision="fp32",
+        same_camera="count",
+        reduced_fingerprint="c",
+        care={"synthetic_weight": 0.5},
+        **reranked,
+    )
     for line in (whole, result("b", **origin)):
         append_result(path, line)
     assert read_results(path) == [whole, result("b", **origin)]

@@ -44,6 +44,26 @@ def test_half_precision_is_half_the_size_and_loads_as_float32(tmp_path: Path) ->
         torch.testing.assert_close(loaded[name], tensor, rtol=1e-3, atol=1e-6)
 
 
+def test_a_weight_that_half_precision_cannot_hold_stays_float32(tmp_path: Path) -> None:
+    generator = PoNAGenerator.from_config(SMALL)
+    with torch.no_grad():
+        generator.decoder[0].weight[0, 0, 0, 0] = 1e5  # half ends at 65504
+    save_checkpoint(tmp_path / "h.pt", generator, SMALL, TRAINING, half=True)
+    loaded = load_checkpoint(tmp_path / "h.pt").generator.state_dict()
+    assert torch.equal(loaded["decoder.0.weight"], generator.decoder[0].weight)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused_by_name(tmp_path: Path, value: float) -> None:
+    written(tmp_path / "g.pt")
+    content = torch.load(tmp_path / "g.pt", weights_only=True)
+    for name in ("image_encoder.1.weight", "decoder.0.weight"):
+        content["state"][name][0, 0] = value
+    torch.save(content, tmp_path / "g.pt")
+    message = refused(tmp_path / "g.pt")
+    assert "2 of " in message and "not finite" in message and "image_encoder.1.weight" in message
+
+
 @pytest.mark.parametrize("names", [[], ["a.jpg"], ["a.jpg", "b c.jpg"]])
 def test_names_survive_in_their_order(tmp_path: Path, names: list[str]) -> None:
     training = {"trained_on": {"fingerprint": "ab", "names": names, "portion": 0.4}}
@@ -164,6 +184,11 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes | None, message:
     if content is not None:
         (tmp_path / "g.pt").write_bytes(content)
     assert message in refused(tmp_path / "g.pt")
+
+
+def test_a_torchscript_archive_is_named_as_such(tmp_path: Path) -> None:
+    torch.jit.save(torch.jit.trace(torch.nn.Linear(1, 1), torch.ones(1)), tmp_path / "g.pt")
+    assert "TorchScript" in refused(tmp_path / "g.pt")
 
 
 def test_folder_is_refused(tmp_path: Path) -> None:

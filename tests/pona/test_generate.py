@@ -76,6 +76,28 @@ def test_a_training_generator_is_put_in_eval_mode_and_its_statistics_stay() -> N
     assert all(torch.equal(buffer, before[name]) for name, buffer in network.named_buffers())
 
 
+def overflowing() -> PoNAGenerator:
+    """A generator whose numbers leave the range of fp16, and not that of fp32 and bf16."""
+    network = generator()
+    with torch.no_grad():
+        network.decoder[0].weight *= 1e6
+    return network
+
+
+def test_images_that_are_not_finite_are_no_images() -> None:
+    data = small_data(4, 32, 16)
+    arguments = (data.images, data.keypoints, data.keypoints)
+    for precision in ("fp32", "bf16"):
+        assert generate_images(overflowing(), *arguments, precision=precision).float().std() > 10
+    with pytest.raises(PoNAError, match=r"4 of 4 generated images are not finite: .*precision fp32.*checkpoint"):
+        generate_images(overflowing(), *arguments, precision="fp16")
+    broken = generator()
+    broken.image_encoder[1].weight.data.fill_(float("nan"))
+    with pytest.raises(PoNAError, match=r"4 of 4 generated images are not finite: .*another checkpoint") as error:
+        generate_images(broken, *arguments, precision="fp32")
+    assert "fp32" not in str(error.value)
+
+
 def test_unknown_precision_is_refused() -> None:
     data = small_data()
     with pytest.raises(PoNAError, match="auto, fp32, bf16, fp16"):

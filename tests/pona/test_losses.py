@@ -83,8 +83,19 @@ def test_equal_images_give_zero_and_gradients_reach_only_the_image(tmp_path: Pat
     assert all(not parameter.requires_grad for parameter in loss.parameters())
 
 
-@pytest.mark.parametrize("content", ["missing", "text", "names", "shapes", "list", "vgg16"])
-def test_wrong_files_are_refused_in_one_line(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("missing", "do not exist"),
+        ("text", "is a web page"),
+        ("names", "no VGG-19 weights"),
+        ("shapes", "not the shapes"),
+        ("list", "no state dict"),
+        ("vgg16", "another VGG"),
+        ("nan", "not finite"),
+    ],
+)
+def test_wrong_files_are_refused_in_one_line(tmp_path: Path, content: str, words: str) -> None:
     path = tmp_path / "vgg.pth"
     if content == "text":
         path.write_text("<html>")
@@ -94,13 +105,15 @@ def test_wrong_files_are_refused_in_one_line(tmp_path: Path, content: str) -> No
         torch.save(torchvision_layout() | {"features.0.weight": torch.zeros(32, 3, 3, 3)}, path)
     elif content == "vgg16":
         torch.save({name: value for name, value in torchvision_layout().items() if "34" not in name}, path)
+    elif content == "nan":
+        torch.save(torchvision_layout() | {"features.0.bias": torch.full((64,), torch.nan)}, path)
     elif content == "list":
         torch.save([1, 2], path)
     with pytest.raises(PoNAError) as caught:
         PerceptualLoss(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert content != "vgg16" or "another VGG" in str(caught.value)
+    assert words in str(caught.value)
 
 
 def test_weights_are_found_in_the_cache_and_never_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

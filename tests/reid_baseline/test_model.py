@@ -46,13 +46,24 @@ def test_a_saved_network_comes_back_and_a_foreign_file_does_not(tmp_path):
     images = torch.randn(2, 3, 32, 16)
     assert torch.equal(loaded(images), model(images))
     (tmp_path / "cut.pt").write_bytes((tmp_path / "m.pt").read_bytes()[:2000])
+    (tmp_path / "empty.pt").touch()
+    (tmp_path / "page.pt").write_text("<html>")
     torch.save({"format": "other"}, tmp_path / "other.pt")
     (tmp_path / "bomb.pt").write_bytes(pickle.dumps(Path))
-    for name in ("cut", "other", "bomb"):
-        with pytest.raises(ReIDError, match=f"{name}.pt.*no trained baseline"):
+    reasons = {"cut": "cut short", "empty": "is empty", "page": "web page", "bomb": "no file of plain tensors"}
+    for name, reason in (reasons | {"other": "no trained baseline"}).items():
+        with pytest.raises(ReIDError, match=f"{name}.pt.*{reason}"):
             load_model(tmp_path / f"{name}.pt")
     with pytest.raises(ReIDError, match="does not exist"):
         load_model(tmp_path / "absent.pt")
+
+
+def test_a_saved_network_that_is_not_finite_is_refused_by_name(tmp_path, toy):
+    model = BaselineNet(toy, 3)
+    model.classifier.weight.data[0, 0] = torch.nan
+    save_model(tmp_path / "m.pt", model, RECIPES["quick"], [7, 9, 12])
+    with pytest.raises(ReIDError, match=r"m\.pt.*1 of \d+ tensors is not finite \(first: classifier\.weight\)"):
+        load_model(tmp_path / "m.pt")
 
 
 def test_a_saved_network_whose_backbone_is_unknown_here_is_one_clear_line(tmp_path, toy, monkeypatch):

@@ -64,13 +64,21 @@ def test_bad_weights_are_one_clear_line(tmp_path, monkeypatch, toy):
             torch.save(content, path)
         return path
 
+    script = tmp_path / "script.pth"
+    torch.jit.save(torch.jit.trace(torch.nn.Linear(1, 1), torch.ones(1)), script)
     resnet18 = file("resnet18.pth", torchvision.models.resnet18().state_dict())
     cases = [
         ("resnet50", tmp_path / "absent.pth", "not exist"),
-        ("resnet50", file("html.pth", b"<html>404</html>"), "plain tensors"),
-        ("resnet50", file("empty.pth", b""), "plain tensors"),
+        ("resnet50", tmp_path, "Is a directory"),
+        ("resnet50", file("html.pth", b"\n<!DOCTYPE html><html>404</html>"), "is a web page"),
+        ("resnet50", file("empty.pth", b""), "is empty"),
+        ("resnet50", file("pointer.pth", b"version https://git-lfs.github.com/spec/v1\n"), "git lfs pull"),
+        ("resnet50", file("cut.pth", b"PK\x05\x06" + bytes(18)), "cut short"),
+        ("resnet50", file("text.pth", b"a line of text"), "no file of plain tensors"),
         ("resnet50", file("bomb.pth", pickle.dumps(Bomb())), "plain tensors"),
-        ("resnet50", file("bomb-zip.pth", {"x": Bomb()}), "plain tensors"),
+        ("resnet50", file("bomb-zip.pth", {"x": Bomb()}), "'posix.mkdir'.*state_dict"),
+        ("resnet50", file("module.pth", torch.nn.Linear(1, 1)), r"'torch\.nn\.modules\.linear\.Linear'.*state_dict"),
+        ("resnet50", script, "TorchScript.*state_dict"),
         ("resnet50", file("list.pth", [1, 2]), "list"),
         ("resnet50", file("other.pth", {"weight": torch.zeros(3)}), "no resnet50.*conv1.weight.*1 tensor"),
         ("resnet50", resnet18, r"not fit resnet50.*\d+ of \d+ tensors.*layer1"),
@@ -81,6 +89,45 @@ def test_bad_weights_are_one_clear_line(tmp_path, monkeypatch, toy):
             build_model(arch, 2, path)
         assert path.name in str(error.value) and "\n" not in str(error.value)
     assert not (tmp_path / "bomb-went-off").exists()
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        {"layer1.0.se.fc.0.weight": torch.zeros(4, 64)},  # squeeze-and-excitation
+        {"NL_2.0.g.weight": torch.zeros(256, 512, 1, 1), "NL_2.0.g.bias": torch.zeros(256)},  # non-local
+        {"layer2.0.bn1.IN.weight": torch.zeros(64)},
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "module.backbone."])
+def test_layers_that_the_network_lacks_are_named(tmp_path, toy, layers, prefix):
+    state = torchvision.models.resnet18().state_dict() | layers
+    torch.save({prefix + name: tensor for name, tensor in state.items()}, tmp_path / "w.pth")
+    first = next(iter(layers))
+    words = rf"w\.pth.*{len(layers)} tensors? that resnet18 lacks \(first: {first}\)"
+    with pytest.raises(ReIDError, match=words) as error:
+        build_model("resnet18", 2, tmp_path / "w.pth")
+    assert "\n" not in str(error.value)
+
+
+def test_any_head_is_left_out(tmp_path):
+    network = torchvision.models.resnet18()
+    heads = {
+        **{"fc.0.weight": torch.zeros(17, 512), "classifier.weight": torch.full((17, 512), torch.nan)},
+        **{"bottleneck.running_mean": torch.zeros(512), "bottleneck.num_batches_tracked": torch.tensor(3)},
+    }
+    torch.save(network.state_dict() | heads, tmp_path / "w.pth")
+    network.fc = torch.nn.Identity()
+    assert same_backbone(build_model("resnet18", 5, tmp_path / "w.pth"), network)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_weights_that_are_not_finite_are_named(tmp_path, toy, value):
+    trained = BaselineNet(toy, 4)
+    trained.backbone.norm1.running_var[2] = value
+    torch.save(trained.state_dict(), tmp_path / "w.pth")
+    with pytest.raises(ReIDError, match=r"w\.pth.*1 of \d+ tensors is not finite \(first: norm1\.running_var\)"):
+        build_model(toy, 2, tmp_path / "w.pth")
 
 
 def test_imagenet_weights_of_a_backbone_that_has_none_are_one_clear_line(toy):
@@ -123,7 +170,7 @@ def test_imagenet_weights_in_the_cache_are_taken_if_they_are_those(tmp_path, mon
         with pytest.raises(ReIDError, match=r"not the file.*https://weights"):
             build_model("resnet18", 5, "imagenet")
     cached({"x": Bomb()})
-    with pytest.raises(ReIDError, match="plain tensors"):
+    with pytest.raises(ReIDError, match="state_dict"):
         build_model("resnet18", 5, "imagenet")
 
 

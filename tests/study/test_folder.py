@@ -57,7 +57,7 @@ def test_data_is_named_that_of_the_portions_or_at_hand(
     assert resolve_data(Path("."), study).root == tiny_root  # made absolute, and the root found in the folder around it
     shrunk(study, 0.2, study.path / ".." / "other")
     assert resolve_data(None, study).root.resolve() == other  # the same one, by another path
-    shrunk(study, 0.6, tiny_root)
+    shrunk(study, 0.6, tiny_root, images="other images")
     with pytest.raises(ReidAugError, match=rf"p = 0.40 of {other}, p = 0.60 of {tiny_root}\): give one with --data"):
         resolve_data(None, study)
     assert resolve_data(tiny_root, study).root == tiny_root
@@ -67,9 +67,27 @@ def test_data_is_named_that_of_the_portions_or_at_hand(
         study.data_of(0.8)
 
 
-def shrunk(study: Study, portion: float, data: Path) -> None:
+def test_a_data_set_that_is_gone_is_asked_for_and_found_where_another_portion_has_it(
+    tiny_root: Path, tmp_path: Path
+) -> None:
+    study = Study(tmp_path / "study")
+    shrunk(study, 0.2, tmp_path / "gone")
+    for find in (lambda: study.data_of(0.2), lambda: resolve_data(None, study)):
+        with pytest.raises(ReidAugError, match=r"gone.*give --data FOLDER.*REIDAUG_DATA"):
+            find()
+    assert Study(study.path, tiny_root).data_of(0.2).root == tiny_root
+    with pytest.raises(ReidAugError, match=r"no such data folder: .*mistyped"):
+        Study(study.path, tmp_path / "mistyped").data_of(0.2)
+    shrunk(study, 0.4, tiny_root)
+    assert study.data_of(0.2).root == resolve_data(None, study).root == tiny_root
+    shrunk(study, 0.6, tmp_path / "gone", images="other images")
+    with pytest.raises(ReidAugError, match="--data"):
+        study.data_of(0.6)
+
+
+def shrunk(study: Study, portion: float, data: Path, images: str = "images") -> None:
     """A portion, as far as it says what it was taken from."""
     study.portion_dir(portion).mkdir(parents=True)
     write_plan(study.plan_path(portion), [])
-    record = ShrinkRecord(portion, "per-identity", "nearest", 0, str(data), "images", "keypoints", False)
+    record = ShrinkRecord(portion, "per-identity", "nearest", 0, str(data), images, "keypoints", False)
     write_record(study.shrink_path(portion), record)

@@ -125,8 +125,19 @@ def test_other_settings_are_refused_unless_forced(study: Study, tiny_root: Path)
 def test_changed_data_are_noticed(study: Study, tiny_root: Path) -> None:
     first, second, *_ = sorted(split_folder(tiny_root, "train").iterdir())
     first.write_bytes(second.read_bytes())
-    with pytest.raises(ReidAugError, match="was made with images"):
+    with pytest.raises(ReidAugError, match=r"was made with images of .*Market-1501"):
         shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
+
+
+def test_a_data_set_that_has_moved_is_known_by_its_images(study: Study, tiny_root: Path, tmp_path: Path) -> None:
+    plan, none = study.plan_path(0.4).read_bytes(), study.set_root(0.4, "none")
+    moved = tiny_root.rename(tmp_path / "moved")
+    assert shrink(open_dataset(moved), study, ShrinkConfig(0.4)).existed
+    assert study.plan_path(0.4).read_bytes() == plan and study.data_of(0.4).root == moved
+    for split in ("query", "gallery"):
+        assert split_folder(none, split).resolve() == split_folder(moved, split)
+    shutil.move(study.path, tmp_path / "elsewhere")
+    assert shrink(open_dataset(moved), Study(tmp_path / "elsewhere"), ShrinkConfig(0.4)).existed
 
 
 def test_moved_keypoints_are_noticed(study: Study, tiny_root: Path) -> None:

@@ -68,7 +68,12 @@ def test_a_set_that_is_not_complete_is_left_out_and_one_unlike_its_manifest_is_r
     assert list(sets) == ["none", "full"] and len(said) == 1 and "mine, p = 0.40, is not complete" in said[0]
 
 
-def test_a_portion_of_another_data_set_is_refused(study: Study, tiny_root: Path, tmp_path: Path) -> None:
-    other = open_dataset(shutil.copytree(tiny_root, tmp_path / "other" / tiny_root.name))
-    with pytest.raises(ReidAugError, match=r"is of .* not of .*other"):
-        find_training_sets(study, [0.4], other, print)
+def test_a_portion_follows_its_images_and_no_others(study: Study, tiny_root: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(tiny_root, tmp_path / "other" / tiny_root.name))
+    before, after = (find_training_sets(study, [0.4], open_dataset(root), print) for root in (tiny_root, other))
+    assert [each.fingerprint for each in before] == [each.fingerprint for each in after]
+    assert after[-1].images[0].path.is_relative_to(other)
+    first, second, *_ = sorted(split_folder(other, "train").iterdir())
+    first.write_bytes(second.read_bytes())
+    with pytest.raises(ReidAugError, match=r"is of .*other.* has other training images: .*--portion.*--data"):
+        find_training_sets(study, [0.4], open_dataset(other), print)

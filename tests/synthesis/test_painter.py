@@ -10,6 +10,7 @@ import pona
 from reidaug.core.errors import ReidAugError
 from reidaug.study.folder import Study
 from reidaug.synthesis.painter import PaintedImages, Painter, checkpoint_file, shipped_checkpoint
+from tests.cli.commands import error_of
 from tests.factories import STANDING, posed_images_of, write_checkpoint
 from tests.synthesis.commands import PORTION, complete
 
@@ -20,6 +21,28 @@ def test_a_generator_generates_the_size_that_it_was_trained_on(study: Study, tmp
         complete(study, other)
     assert study.unfinished_sets(PORTION) == []
     assert complete(study, write_checkpoint(other, seed=0, training={"image_size": [128, 64]})).complete
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["synthesize"],
+        ["sweep", "--recipe", "quick", "--arch", "resnet18", "--portions", "0.4"],
+        ["score", "--device", "cpu"],
+        ["grid", "--device", "cpu"],
+        ["attention", "--device", "cpu"],
+        ["profile", "--device", "cpu"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_checkpoint_that_is_not_finite_is_refused_by_every_command(
+    study: Study, checkpoint: Path, tmp_path: Path, command: list[str]
+) -> None:
+    content = torch.load(checkpoint, weights_only=True)
+    content["state"] = {name: tensor * float("nan") for name, tensor in content["state"].items()}
+    torch.save(content, tmp_path / "nan.pt")
+    assert "not finite" in error_of(*command, "--ckpt", str(tmp_path / "nan.pt"))
+    assert study.unfinished_sets(PORTION) == [] and not list(tmp_path.glob("*.png"))
 
 
 def test_shipped_generator_is_small_and_says_how_it_was_made() -> None:

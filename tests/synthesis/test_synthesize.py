@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import pona
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import locked
 from reidaug.datasets.keypoints import find_annotations, read_annotations, write_annotations
@@ -90,6 +91,19 @@ def test_two_generators_never_mix_under_one_name(study: Study, checkpoint: Path,
     with pytest.raises(ReidAugError, match="--name"):
         complete(study, other)
     assert complete(study, other, force=True).painted_now > 0
+
+
+def test_a_batch_with_images_that_are_not_finite_is_not_written(study: Study, checkpoint: Path, tmp_path: Path) -> None:
+    loaded = pona.load_checkpoint(checkpoint)
+    state = loaded.generator.state_dict()
+    state["decoder.0.weight"] *= 1e6  # beyond fp16, not beyond fp32
+    pona.save_checkpoint(tmp_path / "large.pt", loaded.generator, loaded.config, {})
+    with pytest.raises(pona.PoNAError, match=r"\d+ of \d+ generated images are not finite: .*precision fp32"):
+        complete(study, tmp_path / "large.pt", precision="fp16")
+    written = {path.name for path in split_folder(study.set_root(PORTION, "pona"), "train").iterdir()}
+    assert written == {row.name for row in read_plan(study.plan_path(PORTION)) if row.action in ("keep", "copy")}
+    assert study.unfinished_sets(PORTION) == ["pona"]
+    assert complete(study, tmp_path / "large.pt", precision="fp32", force=True).complete
 
 
 def test_another_precision_is_named_as_such(study: Study, checkpoint: Path) -> None:

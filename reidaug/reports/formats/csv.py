@@ -15,6 +15,7 @@ FIELDS = [
     *("mean_ap", "mean_ap_trapezoid", "mean_inp", "rank1", "rank5", "rank10"),
     *("rerank_mean_ap_trapezoid", "rerank_mean_ap", "rerank_rank1", "queries", "queries_without_match"),
     *("training_fingerprint", "test_fingerprint", "key", "device", "precision", "asked_precision", "threads"),
+    "same_camera",
     *("versions", "care", "seconds", "time", "command"),
 ]
 

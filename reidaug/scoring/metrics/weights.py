@@ -27,7 +27,7 @@ def find_weights(url: str, package: str) -> Path:
     if not path.is_file():
         raise NotComputed(f"needs {url}, put at {path}")
     try:
-        read_torch(path)
+        read_torch(path, "file of weights")
     except PoNAError as error:
         raise NotComputed(f"{error}, from {url}") from None
     return path

@@ -1,0 +1,137 @@
+"""`reidaug split`: query and gallery from one folder of people."""
+
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from reidaug.core.errors import ReidAugError
+from reidaug.core.files import check_out
+from reidaug.core.options import SameCamera
+from reidaug.core.progress import Advance
+from reidaug.core.threads import in_threads
+from reidaug.datasets.dataset import SPLITS, Image
+from reidaug.datasets.keypoints import (
+    COVERED,
+    FILES,
+    Annotations,
+    find_annotations,
+    has_annotations,
+    read_annotations,
+    write_annotations,
+)
+from reidaug.datasets.market1501 import check_output_path, find_root, read_people, split_folder
+from reidaug.datasets.request import SplitRequest
+
+
+def write_split(request: SplitRequest, advance: Advance | None = None) -> dict[str, object]:
+    """Writes a Market-1501 root, whole or not at all.
+
+    Returns:
+        Numbers of people and images, and whether there are keypoints.
+
+    Raises:
+        ReidAugError: no images, names that do not parse, nobody to test or to train on, or an output that exists.
+    """
+    out = request.out
+    check_output_path(out)
+    check_out(out, folder=True)
+    if out.exists() and any(out.iterdir()):
+        raise ReidAugError(f"{out} is there already: give another folder, or remove it")
+    root = find_root(request.data)
+    folder = request.data if root is None else split_folder(root, "train")
+    divided = divide(read_people(folder), request.test_portion, request.seed, request.same_camera)
+    images = dict(zip(SPLITS, divided, strict=True))
+    place = root or folder
+    rows = read_annotations(find_annotations(place, "train")) if has_annotations(place, "train") else None
+    partial = out.absolute().with_name(f".{out.absolute().name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        _write(partial, images, rows, request.copy, advance)
+        if out.exists():
+            out.rmdir()
+        os.rename(partial, out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    people = {
+        "train_people": len({image.pid for image in images["train"]}),
+        "test_people": len({image.pid for image in images["query"]}),
+    }
+    counts = {f"{split}_images": len(images[split]) for split in SPLITS}
+    return {"data": str(out), **people, **counts, "keypoints": rows is not None, "seed": request.seed}
+
+
+def divide(
+    images: Sequence[Image], test_portion: float, seed: int, same_camera: SameCamera
+) -> tuple[list[Image], list[Image], list[Image]]:
+    """Divides images by person into training, query and gallery images.
+
+    Test people are drawn among those that two cameras have seen (with "count": of whom there are two images), the
+    others are trained on. Of each camera with several images of a test person one is drawn as a query; where no camera
+    has several, one image is. All others are the gallery, so every query has a match. Junk and distractors are gallery.
+
+    Args:
+        images: in an order on which the draw depends.
+        test_portion: the share of these people to test, 0 to 1; at least one is.
+        seed: of the draw.
+        same_camera: what the scoring does with images of a query's own camera.
+
+    Raises:
+        ReidAugError: nobody to test, or fewer than two people to train on.
+    """
+    known: dict[int, list[Image]] = defaultdict(list)
+    gallery: list[Image] = []
+    for image in images:
+        (known[image.pid] if image.shows_known_person else gallery).append(image)
+    enough = {
+        pid: len(own if same_camera == "count" else {image.camid for image in own}) >= 2 for pid, own in known.items()
+    }
+    candidates = sorted(pid for pid in known if enough[pid])
+    if not candidates:
+        what = "two images" if same_camera == "count" else "images by two cameras"
+        advice = "" if same_camera == "count" else ", or give --same-camera count where camera numbers mean nothing"
+        raise ReidAugError(f"no person of {len(known)} has {what}, so nobody can be tested: add images{advice}")
+    random = np.random.RandomState(seed)
+    count = max(1, round(test_portion * len(candidates)))
+    tested = set(random.permutation(candidates)[:count].tolist())
+    if len(known) - count < 2:
+        raise ReidAugError(
+            f"{count} of {len(known)} people to test leave fewer than two people to train on: give a smaller "
+            "--test-portion"
+        )
+    query: list[Image] = []
+    for pid in sorted(tested):
+        by_camera: dict[int, list[Image]] = defaultdict(list)
+        for image in known[pid]:
+            by_camera[image.camid].append(image)
+        several = [own for _, own in sorted(by_camera.items()) if len(own) > 1] or [known[pid]]
+        asked = [own[random.randint(len(own))] for own in several]
+        query += asked
+        gallery += [image for image in known[pid] if image not in asked]
+    return [image for image in images if image.pid in known.keys() - tested], query, gallery
+
+
+def _write(
+    root: Path, images: Mapping[str, Sequence[Image]], rows: Annotations | None, copy: bool, advance: Advance | None
+) -> None:
+    files = []
+    for split, own in images.items():
+        split_folder(root, split).mkdir(parents=True)
+        files += [(image.path, split_folder(root, split) / image.name) for image in own]
+
+    def write(pair: tuple[Path, Path]) -> None:
+        source, target = pair
+        if copy:
+            shutil.copyfile(source, target)
+        else:
+            target.symlink_to(source.resolve())
+
+    in_threads(write, files, advance)
+    if rows is not None:
+        for file, splits in COVERED.items():
+            divided = rows.only(image.name for split in splits for image in images[split])
+            write_annotations(root / FILES[file], divided.names, divided.keypoints)
+    os.sync()
