@@ -1,14 +1,10 @@
 """Checkpoints: one file of tensors and plain values, written whole or not at all, read without running code."""
 
-import os
-import re
-import secrets
-import warnings
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -16,6 +12,7 @@ from torch import Tensor
 from pona.errors import PoNAError
 from pona.generators import architecture_of, generator_class
 from pona.generators.generator import Generator
+from pona.torch_file import not_finite, read_torch, write_torch
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -110,11 +107,6 @@ def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> Che
     return Checkpoint(generator.to(device).eval(), config, training)
 
 
-def not_finite(state: Mapping[str, Tensor]) -> list[str]:
-    """The names of the tensors that hold NaN or infinity."""
-    return [name for name, tensor in state.items() if not torch.isfinite(tensor).all()]
-
-
 def _halved(tensor: Tensor) -> Tensor:
     """The tensor in half precision, or as it is where that would make it infinite."""
     half = tensor.half()
@@ -159,78 +151,3 @@ def _with_names(training: Mapping[str, object], change: Callable[[Any], object])
     if not isinstance(trained_on, dict) or "names" not in trained_on:
         return dict(training)
     return {**training, "trained_on": {**trained_on, "names": change(trained_on["names"])}}
-
-
-def write_torch(path: Path, content: Mapping[str, object]) -> None:
-    """Writes `content` with torch.save, atomically.
-
-    Raises:
-        PoNAError: for a folder that is missing or read-only, or a full disk.
-    """
-    write_whole(path, lambda file: torch.save(dict(content), file))
-
-
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Writes a file atomically: `write` fills one beside `path`, which is then renamed.
-
-    Raises:
-        PoNAError: for a folder that is missing or read-only, or a full disk.
-    """
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")  # short: `path` may have the longest name
-    try:
-        with temporary.open("xb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())[:120]
-        raise PoNAError(
-            f"cannot write {path}: {reason}; choose a folder that exists, is writable and has free space"
-        ) from None
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def read_torch(path: Path, what: str = "checkpoint that `train` wrote") -> Any:
-    """Reads a torch file of tensors and plain values.
-
-    Args:
-        path: the file.
-        what: what it should be, for messages.
-
-    Raises:
-        PoNAError: for anything else.
-    """
-    try:
-        with path.open("rb") as file:
-            head = file.read(512)
-    except FileNotFoundError:
-        raise PoNAError(f"{path} does not exist: give a {what}") from None
-    except OSError as error:
-        raise PoNAError(f"cannot read {path}: {error.strerror}") from None
-    try:
-        with warnings.catch_warnings():  # about pickle protocols of foreign files
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds here, with long messages
-        raise PoNAError(f"{path} {_what_is_wrong(head, str(error)) or f'is no {what}'}") from None
-
-
-def _what_is_wrong(head: bytes, message: str) -> str:
-    """What a file is that torch does not read; empty if nobody knows; `reid_baseline.weights` does the same."""
-    if not head:
-        return "is empty: get the file again"
-    if head.lstrip()[:1] == b"<":
-        return "is a web page: the download went wrong, get the file itself"
-    if head.startswith(b"version https://git-lfs"):
-        return "is a Git LFS pointer: run `git lfs pull`"
-    if "TorchScript" in message:
-        return "is a TorchScript archive, expected tensors and plain values"
-    culprit = re.search(r"GLOBAL ([\w.]+)|Unsupported (?:global|class) ([\w.]+)", message)
-    if culprit:
-        name = culprit[1] or culprit[2]
-        return f"is refused: it holds '{name}', expected only tensors and plain values"
-    if head.startswith(b"PK"):
-        return "is cut short or damaged: get the file again"
-    return ""

@@ -5,8 +5,8 @@ import math
 from dataclasses import asdict
 from pathlib import Path
 
-from pona.checkpoint import write_whole
 from pona.progress import TrainProgress
+from pona.torch_file import write_whole
 
 
 class Log:

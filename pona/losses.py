@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pona.checkpoint import not_finite, read_torch
 from pona.errors import PoNAError
+from pona.torch_file import not_finite, read_torch
 
 VGG_FILE = "vgg19-dcbb9e9d.pth"  # torchvision's name for its VGG-19 weights
 LAST_OF_VGG19 = "features.34.weight"  # of its last convolution, which VGG-16 and smaller networks lack

@@ -14,13 +14,14 @@ import lightning_fabric
 import torch
 from torch import Tensor
 
-from pona.checkpoint import read_torch, save_checkpoint, write_torch
+from pona.checkpoint import save_checkpoint
 from pona.errors import PoNAError, StoppedElsewhere, is_out_of_memory, out_of_memory
 from pona.generators.generator import Generator
 from pona.log import Log
 from pona.precision import resolve_precision
 from pona.progress import Losses, TrainProgress
 from pona.same_run import differences
+from pona.torch_file import read_torch, write_torch
 from pona.trainer import Trainer
 from pona.validation import Samples, Validation
 

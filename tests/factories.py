@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import pona
 from pona import PoseImages, load_checkpoint
-from pona.checkpoint import read_torch
+from pona.torch_file import read_torch
 from pona.train import PRESETS, TrainConfig, TrainProgress, train
 from reidaug.datasets.dataset import Dataset, Image
 from reidaug.datasets.keypoints import Annotations, read_annotations, write_annotations

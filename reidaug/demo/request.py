@@ -10,7 +10,9 @@ from reidaug.core.options import Option, Seed
 class MannequinConfig:
     """How many people and images to render."""
 
-    train_ids: Annotated[int, Option("Identities for training.", min=2)] = 100  # 1..1000
+    train_ids: Annotated[int, Option("Identities for training; torchreid and fast-reid read 1,000 at most.", min=2)] = (
+        100  # 1..9498
+    )
     test_ids: Annotated[int, Option("Other identities for query and gallery.", min=2)] = 50  # 1..501
     images: Annotated[int, Option("Images of each identity.", min=4)] = 12
     cameras: Annotated[int, Option("Cameras.", min=2, max=6)] = 6

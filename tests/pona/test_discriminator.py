@@ -71,7 +71,8 @@ def test_paper_variant_has_leaky_relu_and_self_attention() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "choices"), [({"variant": "patch"}, "'code' or 'paper'"), ({"initialisation": "0"}, "'code' or 'normal'")]
+    ("wrong", "choices"),
+    [({"variant": "patch"}, "one of code, paper, plain"), ({"initialisation": "0"}, "'code' or 'normal'")],
 )
 def test_unknown_choices_are_refused(wrong: dict[str, str], choices: str) -> None:
     with pytest.raises(PoNAError, match=choices):

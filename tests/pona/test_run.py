@@ -13,8 +13,8 @@ import pona.run
 import pona.train
 import pona.trainer
 from pona import PoNAError, load_checkpoint
-from pona.checkpoint import read_torch
 from pona.run import rate_factor
+from pona.torch_file import read_torch
 from pona.train import TrainProgress
 from tests.factories import TINY, equal, kill_at, small_data, train_tiny, weights
 
@@ -109,8 +109,8 @@ def test_weights_that_the_last_step_ruined_are_not_saved(
 ) -> None:
     step = pona.trainer.Trainer.step
 
-    def ruined(trainer: pona.trainer.Trainer, rate: float) -> dict[str, torch.Tensor]:
-        losses = step(trainer, rate)
+    def ruined(trainer: pona.trainer.Trainer, rate: float, fraction: float) -> dict[str, torch.Tensor]:
+        losses = step(trainer, rate, fraction)
         if trainer.iteration == 4:  # of which the losses of this step tell nothing yet
             ruins = {"discriminator": trainer.discriminators["pose"]}.get(name) or getattr(trainer, name)
             next(ruins.parameters()).data[0] = float("inf")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pona import PoNAError, load_checkpoint, save_checkpoint
-from pona.checkpoint import write_torch
+from pona.torch_file import write_torch
 from tests.factories import RECORD, TINY, equal, interrupted, small_data, torchvision_layout, train_tiny, weights
 
 

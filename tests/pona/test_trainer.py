@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from pona import PoNAGenerator, load_checkpoint
-from pona.checkpoint import read_torch
 from pona.generators import generator_config
 from pona.launch import launch
+from pona.torch_file import read_torch
 from pona.trainer import Trainer
 from tests.factories import TINY, equal, interrupted, small_data, train_tiny, weights
 

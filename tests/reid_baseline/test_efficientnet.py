@@ -27,7 +27,7 @@ def packaged():
     """The tensors of the package, by timm's names; those of the classifier too."""
     if find_spec(IMAGENET.package) is None:
         pytest.skip(f"{IMAGENET.package} is not installed: {IMAGENET.install}")
-    return {timm_name(name): tensor for name, tensor in read_tensors(IMAGENET.find()).items()}
+    return {timm_name(name): tensor for name, tensor in read_tensors(IMAGENET.find(), "weights").items()}
 
 
 def timms_own(**options):

@@ -16,8 +16,9 @@ from reidaug.datasets.market1501 import SPLIT_FOLDERS, check_output_path
 from reidaug.demo.mannequins.shots import IDENTITY, STRANGER, Shot, Studio, take_shot
 from reidaug.demo.request import MannequinConfig
 
-FIRST_TEST_PID = 1001  # training identities are 1, 2, ...: a smaller set is a subset of a larger one
-LAST_PID = 1501  # the largest that readers of Market-1501 accept
+# Training identities are 1 to 1000, then 1502 and on: a smaller set is a subset of a larger one.
+FIRST_TEST_PID, LAST_TEST_PID = 1001, 1501  # torchreid and fast-reid accept no larger one than 1501
+LAST_PID = 9999  # of four digits
 LAST_CAMERA = 6
 STRANGER_IMAGES = 6  # images of one distractor person
 
@@ -38,8 +39,8 @@ class _Order:
 
 def _check(config: MannequinConfig) -> None:
     limits = {
-        "train_ids": (1, FIRST_TEST_PID - 1),
-        "test_ids": (1, LAST_PID - FIRST_TEST_PID + 1),
+        "train_ids": (1, LAST_PID - (LAST_TEST_PID - FIRST_TEST_PID + 1)),
+        "test_ids": (1, LAST_TEST_PID - FIRST_TEST_PID + 1),
         "images": (4, 10_000),
         "cameras": (2, LAST_CAMERA),
         "seed": (0, 2**32 - 1),
@@ -80,7 +81,7 @@ def _identity_orders(config: MannequinConfig, pid: int) -> list[_Order]:
     orders = []
     for index, camid in enumerate(cameras):
         before = cameras[:index].count(camid)
-        split = "train" if pid < FIRST_TEST_PID else "gallery"
+        split = "gallery" if FIRST_TEST_PID <= pid <= LAST_TEST_PID else "train"
         if split == "gallery" and before == 0 and cameras.count(camid) > 1:
             split = "query"
         orders.append(_Order(split, _name(pid, camid, before // 3, index), IDENTITY, pid, index, camid, before // 3))
@@ -103,7 +104,8 @@ def _extra_orders(config: MannequinConfig) -> list[_Order]:
 
 
 def _orders(config: MannequinConfig) -> list[_Order]:
-    pids = [*range(1, config.train_ids + 1), *range(FIRST_TEST_PID, FIRST_TEST_PID + config.test_ids)]
+    train = [*range(1, FIRST_TEST_PID), *range(LAST_TEST_PID + 1, LAST_PID + 1)][: config.train_ids]
+    pids = [*train, *range(FIRST_TEST_PID, FIRST_TEST_PID + config.test_ids)]
     orders = [order for pid in pids for order in _identity_orders(config, pid)] + _extra_orders(config)
     return sorted(orders, key=lambda order: (order.kind, order.number))  # each person is built once
 

@@ -18,8 +18,8 @@ def find_weights(url: str, package: str) -> Path:
     """
     import torch
 
-    from pona.checkpoint import read_torch
     from pona.errors import PoNAError
+    from pona.torch_file import read_torch
 
     if find_spec(package) is None:
         raise NotComputed(f"needs {package.replace('_', '-')}: pip install 'reidaug[metrics]'")

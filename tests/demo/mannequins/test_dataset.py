@@ -17,7 +17,7 @@ from reidaug.core.errors import ReidAugError
 from reidaug.datasets.keypoints import read_annotations
 from reidaug.demo.mannequins import MannequinConfig, dataset, write_mannequins
 from reidaug.demo.mannequins.dataset import visits
-from reidaug.demo.mannequins.shots import take_shot
+from reidaug.demo.mannequins.shots import Shot, take_shot
 
 CONFIG = MannequinConfig(train_ids=4, test_ids=3, images=8, cameras=4, seed=5, distractors=4, junk=3)
 FEWEST = MannequinConfig(train_ids=1, test_ids=1, images=4, seed=1)
@@ -106,6 +106,17 @@ def test_a_smaller_set_is_part_of_a_larger_one(root: Path, tmp_path: Path) -> No
     np.testing.assert_array_equal(large.select(rows.names), rows.keypoints)
 
 
+def test_more_people_than_a_thousand_leave_out_the_numbers_of_the_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset, "take_shot", lambda *_: Shot(b"", np.zeros((18, 2), dtype=np.float32)))
+    root = write_mannequins(tmp_path / "many", replace(CONFIG, train_ids=1003, test_ids=2, images=4))
+    train, query = (
+        {int(path.name[:4]) for path in (root / name).iterdir()} for name in ("bounding_box_train", "query")
+    )
+    assert train == {*range(1, 1001), 1502, 1503, 1504} and query == {1001, 1002}
+
+
 @given(st.integers(0, 99), st.integers(1, 1501), st.integers(4, 40), st.integers(2, 6))
 def test_visits_are_prefixes_and_give_every_identity_a_query(seed: int, pid: int, images: int, cameras: int) -> None:
     cams = visits(seed, pid, images, cameras)
@@ -146,7 +157,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mon
     "change",
     [
         {"train_ids": 0},
-        {"train_ids": 1001},
+        {"train_ids": 9499},
         {"test_ids": 502},
         {"images": 3},
         {"cameras": 7},
