@@ -54,6 +54,7 @@ class TintConfig:
 class TintedCopy(Generator[TintConfig]):
     """A generator: a copy of the condition image with a learnt tint."""
 
+    method = "tinted copy"
     config_class = TintConfig
     size_multiple = 1
     presets = MappingProxyType({"mini": MINI})

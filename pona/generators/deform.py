@@ -81,6 +81,7 @@ class DeformInputs(NamedTuple):
 class DeformGenerator(Generator[DeformConfig]):
     """Generates the person of the condition image in the target pose."""
 
+    method = "Deform"
     config_class = DeformConfig
     size_multiple = 4
     presets = PRESETS

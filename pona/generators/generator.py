@@ -25,6 +25,7 @@ class Generator(nn.Module, ABC, Generic[Config]):
     All tensors of a generator are in its state dict: a checkpoint is loaded into one that was built without memory.
     """
 
+    method: ClassVar[str]  # its name in tables
     config_class: ClassVar[type]  # frozen dataclass of plain values; its defaults are the paper's for Market-1501
     size_multiple: ClassVar[int]  # height and width of the images must be multiples of it
     presets: ClassVar[Mapping[str, TrainConfig]] = {}  # trainings, by name: market, deepfashion, mini

@@ -87,6 +87,7 @@ class LWG2DInputs(NamedTuple):
 class LWG2DGenerator(Generator[LWG2DConfig]):
     """Generates the person of the condition image in the target pose, before the condition image's background."""
 
+    method = "LWG-2D"
     config_class = LWG2DConfig
     size_multiple = 4
     presets = PRESETS

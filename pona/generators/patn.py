@@ -40,6 +40,7 @@ PRESETS = {
 class PATNGenerator(Generator[PATNConfig]):
     """Generates the person of the condition image in the target pose, in nine pose-attentional blocks."""
 
+    method = "PATN"
     config_class = PATNConfig
     size_multiple = 4
     presets = PRESETS

@@ -94,6 +94,7 @@ class PG2Inputs(NamedTuple):
 class PG2Generator(Generator[PG2Config]):
     """Generates the person of the condition image in the target pose, for images of one size."""
 
+    method = "PG2"
     config_class = PG2Config
     size_multiple = 4
     presets = PRESETS

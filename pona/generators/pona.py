@@ -97,6 +97,7 @@ class PoNAGenerator(Generator[GeneratorConfig]):
     The arguments are the fields of `GeneratorConfig`.
     """
 
+    method = "PoNA"
     config_class = GeneratorConfig
     size_multiple = 4
     presets = PRESETS

@@ -117,6 +117,7 @@ class VUnetGenerator(Generator[VUnetConfig]):
     It is trained on single images, and sees the background in the crops only.
     """
 
+    method = "VUnet"
     config_class = VUnetConfig
     size_multiple = 4
     presets = PRESETS

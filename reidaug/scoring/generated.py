@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,6 +24,8 @@ class GeneratedImages(Protocol):
     """A source of generated images."""
 
     label: str  # their name in the table
+    method: str  # of the generator, for people; empty = unknown
+    training: dict[str, Any]  # the record of the generator's training; empty = unknown
     pairs: list[Pair] | None  # the pairs that it is limited to; None = any pair, or it is not known which
 
     def images(self, pairs: Sequence[Pair]) -> np.ndarray:
@@ -61,6 +63,7 @@ class ImageFiles:
         self._folder, self._size, manifest = folder, size, manifest_of(folder)
         self._set = manifest.absolute().parent.parent if manifest else None
         self.label = (self._set or folder).name
+        self.method, self.training = "", dict[str, Any]()
         self.pairs = generated_pairs(manifest) if manifest else None
         files = [name for name in list_files(folder) if is_image_file(name)]
         if not files:

@@ -6,14 +6,20 @@ import numpy as np
 from rich.console import Group, RenderableType
 
 from reidaug.core.files import write_csv
+from reidaug.core.progress import duration
 from reidaug.datasets.posed_images import PosedImages
 from reidaug.reports.drawing import DrawnTable, Words
 from reidaug.reports.tiles import TileRow, pose_image, save_tiles
+from reidaug.scoring.generated import GeneratedImages
 from reidaug.scoring.metrics import columns
 from reidaug.scoring.metrics.metric import Column
 from reidaug.scoring.score import Score
 
 SHOWN = 12  # pairs in a picture
+COMPARED = (
+    "these generators were measured on the same pairs; the rows of the paper's Table I are of the authors' own "
+    "checkpoints, some of whose training images were among its test pairs"
+)
 
 
 def score_values(score: Score) -> dict[str, object]:
@@ -22,19 +28,35 @@ def score_values(score: Score) -> dict[str, object]:
         "rows": [{"set": scores.name, **scores.overall} for scores in score.sets],
         "not_computed": score.missing,
         "targets_seen": score.seen,
+        "methods": {generated.label: generated.method for generated in score.generators},
         **score.record,
     }
 
 
 def score_table(score: Score) -> RenderableType:
     """One row per set, without empty columns; below, what was not computed and why."""
-    seen = "an unknown number" if score.seen is None else f"{score.seen:,}"
-    pairs = f"{len(score.pairs):,} pairs of {score.record['data']}"
-    title = f"{pairs}; the generator was trained on {seen} of the true images"
+    title = f"{len(score.pairs):,} pairs of {score.record['data']}"
     shown = [column for column in columns() if any(column.name in scores.overall for scores in score.sets)]
     header = ["images", *(column.heading for column in shown)]
     rows = [[scores.name, *(_cell(scores.overall, column) for column in shown)] for scores in score.sets]
-    return Group(DrawnTable(title, header, rows), *(Words(f"not computed: {line}") for line in score.missing))
+    notes = [f"{generated.label}: {_history(generated, score)}" for generated in score.generators]
+    if len(score.generators) > 1:
+        notes.append(COMPARED)
+    notes += [f"not computed: {line}" for line in score.missing]
+    return Group(DrawnTable(title, header, rows), *map(Words, notes))
+
+
+def _history(generated: GeneratedImages, score: Score) -> str:
+    """What generated the images, and how it was trained."""
+    seen = score.seen[generated.label]
+    words = [f"trained on {'an unknown number' if seen is None else f'{seen:,}'} of the true images"]
+    training = generated.training
+    if training.get("iterations"):
+        seconds = training.get("seconds")
+        took = f" in {duration(seconds)}" if isinstance(seconds, int | float) else ""
+        length = f"{training['iteration']:,} iterations of {training.get('batch_size')}{took}"
+        words.append(f"preset {training.get('preset')}, {length}, protocol {training.get('protocol')}")
+    return "; ".join([*filter(None, [generated.method]), *words])
 
 
 def _cell(figures: dict[str, float], column: Column) -> str:
@@ -73,7 +95,7 @@ def _save_picture(source: PosedImages, score: Score, rows: np.ndarray, path: Pat
     conditions, targets = zip(*pairs, strict=True)
     real, poses = source.images(targets), source.keypoints(targets)
     values = score.sets[0].per_image
-    pictures = zip(source.images(conditions), poses, score.generated.images(pairs), real, strict=True)
+    pictures = zip(source.images(conditions), poses, score.generators[0].images(pairs), real, strict=True)
     tiles = [
         TileRow(
             [condition, pose_image(pose, real.shape[1:3]), generated, true],

@@ -9,9 +9,11 @@ from reidaug.core.options import Device, Option, Seed
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """What to measure: either a checkpoint or images."""
+    """What to measure: either checkpoints or images."""
 
-    checkpoint: Annotated[Path | None, Option("A generator, or `shipped`.", flag="--ckpt")] = None
+    checkpoints: Annotated[
+        tuple[Path, ...], Option("A generator, or `shipped`; may be repeated: a row for each.", flag="--ckpt")
+    ] = ()
     images: Annotated[
         Path | None,
         Option(

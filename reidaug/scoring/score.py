@@ -45,8 +45,8 @@ class Score:
 
     sets: list[SetScore]  # the generated images first, then the guesses and the true images
     pairs: list[Pair]
-    generated: GeneratedImages
-    seen: int | None  # true images that the generator was trained on; None = unknown
+    generators: list[GeneratedImages]  # of the first sets
+    seen: dict[str, int | None]  # set -> true images that its generator was trained on; None = unknown
     missing: list[str]  # metrics that were not computed, each with its reason
     record: dict[str, object]  # data, pairs, networks, seed
 
@@ -64,22 +64,22 @@ def score(source: PosedImages, request: ScoreRequest, advance: Advance) -> Score
         PoNAError: a checkpoint that cannot be used.
         ReIDError: a re-ID network that cannot be used.
     """
-    if request.checkpoint is not None:
-        request = replace(request, checkpoint=checkpoint_file(request.checkpoint))
-    generated = _generated(source, request)
+    request = replace(request, checkpoints=tuple(map(checkpoint_file, request.checkpoints)))
+    generators = _generators(source, request)
     for folder in filter(None, (request.out, request.save_images)):
         check_out(folder, folder=True)
-    pairs = choose_pairs(source, request, generated.pairs)
-    generated.check(pairs)
-    seen = generated.count_seen(pairs)
-    meters, missing = _set_up(Job(request, source, generated, pairs, pick_device(request.device)))
+    pairs = choose_pairs(source, request, generators[0].pairs)
+    for generated in generators:
+        generated.check(pairs)
+    seen = {generated.label: generated.count_seen(pairs) for generated in generators}
+    meters, missing = _set_up(Job(request, source, generators[0], pairs, pick_device(request.device)))
     mean = _mean_image(source)
     if mean is None:
         missing.append(f"the row of the mean image: no training image in {source.root}")
-    names = [generated.label, *(name for name in GUESSES if name != "mean" or mean is not None)]
+    names = [*seen, *(name for name in GUESSES if name != "mean" or mean is not None)]
     parts: list[list[list[Values]]] = [[] for _ in names]  # set -> batch -> metric
     for start in range(0, len(pairs), CHUNK):
-        batches = _batches(source, generated, pairs[start : start + CHUNK], mean)
+        batches = _batches(source, generators, pairs[start : start + CHUNK], mean)
         if request.save_images is not None:
             request.save_images.mkdir(parents=True, exist_ok=True)
             for pair, image in zip(batches[0].pairs, batches[0].images, strict=True):
@@ -89,7 +89,7 @@ def score(source: PosedImages, request: ScoreRequest, advance: Advance) -> Score
         advance(start + len(batches[0].pairs), len(pairs))
     values = [[_join(column) for column in zip(*part, strict=True)] for part in parts]  # set -> metric
     sets = [_sum_up(name, meters, part, values[-1]) for name, part in zip(names, values, strict=True)]
-    return Score(sets, pairs, generated, seen, missing, _record(source, request, pairs))
+    return Score(sets, pairs, generators, seen, missing, _record(source, request, pairs))
 
 
 def _set_up(job: Job) -> tuple[list[tuple[Metric, Meter]], list[str]]:
@@ -149,24 +149,31 @@ def _check_pairs(path: Path, pairs: Sequence[Pair], available: set[Pair] | None)
 
 
 def _batches(
-    source: PosedImages, generated: GeneratedImages, pairs: Sequence[Pair], mean: np.ndarray | None
+    source: PosedImages, generators: Sequence[GeneratedImages], pairs: Sequence[Pair], mean: np.ndarray | None
 ) -> list[Batch]:
-    """The same pairs in each set: generated, copy, mean, real."""
+    """The same pairs in each set: those of the generators, copy, mean, real."""
     conditions, targets = zip(*pairs, strict=True)
     real, keypoints = source.images(targets), source.keypoints(targets)
     means = [] if mean is None else [np.repeat(mean[None], len(pairs), axis=0)]
-    sets = [generated.images(pairs), source.images(conditions), *means, real]
-    return [Batch(images, real, keypoints, pairs, number == 0) for number, images in enumerate(sets)]
+    sets = [*(generated.images(pairs) for generated in generators), source.images(conditions), *means, real]
+    count = len(generators)
+    return [Batch(images, real, keypoints, pairs, number < count) for number, images in enumerate(sets)]
 
 
-def _generated(source: PosedImages, request: ScoreRequest) -> GeneratedImages:
+def _generators(source: PosedImages, request: ScoreRequest) -> list[GeneratedImages]:
     if request.images and request.save_images and request.images.resolve() == request.save_images.resolve():
         raise ReidAugError(f"--save-images {request.save_images}: that is the folder to measure; name another one")
-    if request.checkpoint is not None and request.images is None:
-        return PaintedImages(request.checkpoint, source, request.device)
-    if request.images is not None and request.checkpoint is None:
+    if len(request.checkpoints) > 1 and (request.save_images or request.poses):
+        option = "--save-images" if request.save_images else "--poses"
+        raise ReidAugError(f"{option} is of one generator, and there are {len(request.checkpoints)} --ckpt: give one")
+    if request.checkpoints and request.images is None:
+        names = [path.name for path in request.checkpoints]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ReidAugError(f"two checkpoints are called {twice[0]}, the name of their row: rename one of the files")
+        return [PaintedImages(path, source, request.device) for path in request.checkpoints]
+    if request.images is not None and not request.checkpoints:
         height, width = source.images([next(iter(source.by_name))]).shape[1:3]
-        return ImageFiles(request.images, (height, width))
+        return [ImageFiles(request.images, (height, width))]
     raise ReidAugError("expected a checkpoint (--ckpt) or a folder of generated images (--images), one of the two")
 
 
@@ -187,8 +194,7 @@ def _record(source: PosedImages, request: ScoreRequest, pairs: Sequence[Pair]) -
         "data": str(source.root),
         "pairs": len(pairs),
         "pairs_fingerprint": fingerprint("".join(f"{condition},{target}\n" for condition, target in pairs)),
-        "checkpoint": text(request.checkpoint),
-        "checkpoint_sha256": request.checkpoint and file_digest(request.checkpoint).hex(),
+        "checkpoints": {str(path): file_digest(path).hex() for path in request.checkpoints},
         "images": text(request.images),
         "seed": request.seed,
         "reid": text(request.reid),

@@ -43,7 +43,7 @@ class Painter:
         import pona
 
         loaded = pona.load_checkpoint(checkpoint)
-        self.name, self.training = checkpoint.name, loaded.training
+        self.name, self.training, self.method = checkpoint.name, loaded.training, loaded.generator.method
         self._generator = pona.fold_norms(loaded.generator)
         self._device, self._precision = pick_device(device), precision
 
@@ -114,7 +114,7 @@ class PaintedImages:
 
     def __init__(self, checkpoint: Path, source: PosedImages, device: str, precision: str = "auto") -> None:
         self._painter, self._source = Painter(checkpoint, device, precision), source
-        self.label = checkpoint.name
+        self.label, self.method, self.training = checkpoint.name, self._painter.method, self._painter.training
         self.pairs: list[Pair] | None = None
 
     def images(self, pairs: Sequence[Pair]) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 import reidaug.scoring.score
@@ -18,6 +19,7 @@ from reidaug.datasets.keypoints import write_annotations
 from reidaug.datasets.pairs import write_pairs
 from reidaug.datasets.posed_images import PosedImages
 from reidaug.scoring.metrics import pixel
+from reidaug.scoring.report import score_table
 from reidaug.scoring.request import ScoreRequest
 from reidaug.scoring.score import Score, choose_pairs, score
 from reidaug.study.plan import ManifestRow, write_manifest
@@ -55,7 +57,7 @@ def tensor(images: np.ndarray) -> torch.Tensor:
 
 
 def test_figures_are_those_of_the_metrics_on_the_whole(source: PosedImages, checkpoint: Path) -> None:
-    result = run(source, checkpoint=checkpoint, count=9)
+    result = run(source, checkpoints=(checkpoint,), count=9)
     conditions, targets = zip(*result.pairs, strict=True)
     true, given = tensor(source.images(targets)), tensor(source.images(conditions))
     poses = torch.from_numpy(source.keypoints(targets))
@@ -76,7 +78,7 @@ def test_figures_are_those_of_the_metrics_on_the_whole(source: PosedImages, chec
 
 
 def test_the_true_images_are_perfect(source: PosedImages, checkpoint: Path) -> None:
-    real = run(source, checkpoint=checkpoint, count=5).sets[-1]
+    real = run(source, checkpoints=(checkpoint,), count=5).sets[-1]
     assert real.name == "real"
     assert [real.overall[name] for name in ("ssim", "mask_ssim", "ssim_win51", "l1")] == [1, 1, 1, 0]
     assert np.isposinf(real.overall["psnr"])
@@ -85,20 +87,20 @@ def test_the_true_images_are_perfect(source: PosedImages, checkpoint: Path) -> N
 def test_figures_do_not_depend_on_the_batch(
     source: PosedImages, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = run(source, checkpoint=checkpoint, count=7)
+    whole = run(source, checkpoints=(checkpoint,), count=7)
     monkeypatch.setattr(reidaug.scoring.score, "CHUNK", 2)
-    parts = run(source, checkpoint=checkpoint, count=7)
+    parts = run(source, checkpoints=(checkpoint,), count=7)
     for one, other in zip(whole.sets, parts.sets, strict=True):
         for name in pixel.METRIC.per_image:
             assert np.allclose(one.per_image[name], other.per_image[name], rtol=1e-3), (one.name, name)
 
 
 def test_saved_images_score_as_the_checkpoint(source: PosedImages, checkpoint: Path, tmp_path: Path) -> None:
-    measured = run(source, checkpoint=checkpoint, count=6, save_images=tmp_path / "images")
+    measured = run(source, checkpoints=(checkpoint,), count=6, save_images=tmp_path / "images")
     write_pairs(tmp_path / "pairs.csv", *named(measured.pairs))
     result = run(source, images=tmp_path / "images", pairs=tmp_path / "pairs.csv")
     assert result.sets[0].overall == measured.sets[0].overall and result.sets[0].name == "images"
-    assert result.seen is None and measured.record["checkpoint_sha256"]
+    assert result.seen == {"images": None} and list(measured.record["checkpoints"])
 
 
 def named(pairs: list[tuple[str, str]]) -> tuple[list[str], np.ndarray]:
@@ -128,8 +130,8 @@ def test_seen_images_are_counted(source: PosedImages, checkpoint: Path, tiny_roo
     generator = PoNAGenerator(width=8, blocks=1)
     save_checkpoint(checkpoint, generator, generator.config, {"trained_on": trained_on})
     write_pairs(tmp_path / "pairs.csv", names, np.array([[0, 1], [1, 2], [2, 1]]))
-    assert run(source, checkpoint=checkpoint, pairs=tmp_path / "pairs.csv").seen == 1
-    assert run(source, checkpoint=checkpoint, count=3).seen == 0
+    assert run(source, checkpoints=(checkpoint,), pairs=tmp_path / "pairs.csv").seen == {"pona.pt": 1}
+    assert run(source, checkpoints=(checkpoint,), count=3).seen == {"pona.pt": 0}
 
 
 def test_pckh_of_keypoints_in_a_file(source: PosedImages, checkpoint: Path, tmp_path: Path) -> None:
@@ -138,13 +140,13 @@ def test_pckh_of_keypoints_in_a_file(source: PosedImages, checkpoint: Path, tmp_
     keypoints[0] += 40
     files = [f"{condition}___{target}.png" for condition, target in pairs]
     write_annotations(tmp_path / "poses.csv", files, keypoints)
-    result = run(source, checkpoint=checkpoint, count=6, poses=tmp_path / "poses.csv")
+    result = run(source, checkpoints=(checkpoint,), count=6, poses=tmp_path / "poses.csv")
     visible = np.isfinite(keypoints).all(axis=2).sum(axis=1)
     assert result.sets[0].overall["pckh"] == pytest.approx(visible[1:].sum() / visible.sum())
     assert "pckh" not in result.sets[1].overall
     write_annotations(tmp_path / "poses.csv", files[1:], keypoints[1:])
     with pytest.raises(ReidAugError, match=r"poses.csv has no row for .*___.*\(1 of 6 images\)"):
-        run(source, checkpoint=checkpoint, count=6, poses=tmp_path / "poses.csv")
+        run(source, checkpoints=(checkpoint,), count=6, poses=tmp_path / "poses.csv")
 
 
 def test_the_command(tiny_root: Path, checkpoint: Path, tmp_path: Path) -> None:
@@ -187,7 +189,7 @@ def test_pairs_that_would_flatter_or_count_twice(source: PosedImages, checkpoint
     for rows in ([[0, 0]], [[0, 1], [0, 1]]):
         write_pairs(tmp_path / "pairs.csv", names, np.array(rows))
         with pytest.raises(ReidAugError, match=rf"pairs.csv line {len(rows) + 1}: .* is the same image, or stands"):
-            run(source, checkpoint=checkpoint, pairs=tmp_path / "pairs.csv")
+            run(source, checkpoints=(checkpoint,), pairs=tmp_path / "pairs.csv")
 
 
 def test_kept_photographs_of_a_set_are_no_generated_images(
@@ -204,7 +206,7 @@ def test_kept_photographs_of_a_set_are_no_generated_images(
 def test_without_training_images_there_is_no_mean_image(checkpoint: Path, tiny_root: Path) -> None:
     for path in (tiny_root / "bounding_box_train").iterdir():
         path.unlink()
-    result = run(posed_images_of(tiny_root), checkpoint=checkpoint, count=3)
+    result = run(posed_images_of(tiny_root), checkpoints=(checkpoint,), count=3)
     assert [scores.name for scores in result.sets] == ["pona.pt", "copy", "real"]
     assert any("the row of the mean image" in line for line in result.missing)
 
@@ -217,7 +219,7 @@ def test_measured_images_are_not_overwritten(source: PosedImages, tmp_path: Path
 
 def test_strips_are_cut_for_a_pose_estimator(source: PosedImages, checkpoint: Path, tmp_path: Path) -> None:
     images, strips, cut = (tmp_path / name for name in ("images", "strips", "cut"))
-    run(source, checkpoint=checkpoint, count=3, save_images=images)
+    run(source, checkpoints=(checkpoint,), count=3, save_images=images)
     strips.mkdir()
     for path in images.iterdir():
         image = np.asarray(Image.open(path))
@@ -232,3 +234,33 @@ def test_strips_are_cut_for_a_pose_estimator(source: PosedImages, checkpoint: Pa
     assert {path.name: path.read_bytes() for path in cut.iterdir()} == {
         path.name: path.read_bytes() for path in images.iterdir()
     }
+
+
+def test_several_generators_are_measured_side_by_side(source: PosedImages, tmp_path: Path) -> None:
+    history = {
+        "preset": "mini",
+        "iteration": 7,
+        "iterations": 7,
+        "batch_size": 4,
+        "seconds": 65.0,
+        "protocol": "strict",
+    }
+    paths = [write_checkpoint(tmp_path / f"{name}.pt", seed, dict(history)) for seed, name in enumerate("ab")]
+    both = run(source, checkpoints=tuple(paths), count=5)
+    assert [scores.name for scores in both.sets] == ["a.pt", "b.pt", "copy", "mean", "real"]
+    for path, scores in zip(paths, both.sets, strict=False):
+        assert run(source, checkpoints=(path,), count=5).sets[0].overall == scores.overall
+    console = Console(width=300)
+    with console.capture() as shown:
+        console.print(score_table(both))
+    wanted = "b.pt: PoNA; trained on an unknown number of the true images; preset mini, 7 iterations of 4 in 65 s, "
+    assert wanted + "protocol strict" in shown.get() and "the authors' own checkpoints" in shown.get()
+
+
+def test_generators_that_a_table_could_not_tell_apart(source: PosedImages, checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    same = write_checkpoint(tmp_path / "other" / "pona.pt", seed=1)
+    with pytest.raises(ReidAugError, match=r"two checkpoints are called pona\.pt"):
+        run(source, checkpoints=(checkpoint, same), count=3)
+    with pytest.raises(ReidAugError, match="--save-images is of one generator"):
+        run(source, checkpoints=(checkpoint, same), count=3, save_images=tmp_path / "images")

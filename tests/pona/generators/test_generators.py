@@ -30,6 +30,7 @@ class TintConfig:
 class TintedCopy(Generator[TintConfig]):
     """A copy of the condition image with a learnt tint."""
 
+    method = "tinted copy"
     config_class = TintConfig
     size_multiple = 8
     presets = MappingProxyType({"mini": replace(TINY, architecture="TintedCopy")})
