@@ -23,6 +23,7 @@ from lightning_fabric.utilities.rank_zero import rank_zero_only
 from torch.nn.parallel import DistributedDataParallel
 
 from pona.errors import PoNAError, StoppedElsewhere
+from pona.generators import generator_class
 from pona.precision import resolve_precision
 from pona.processes import Processes
 from pona.train_config import TrainConfig
@@ -142,7 +143,8 @@ def _ddp_options(config: TrainConfig) -> dict[str, Any]:
     names = inspect.signature(DistributedDataParallel).parameters
     buffers = "forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers"
     # Without cross attention the weights of the pose path get no gradient.
-    return {buffers: False, "find_unused_parameters": not config.cross_attention}
+    all_used = config.cross_attention and generator_class(config.architecture).objective.updates_all_weights
+    return {buffers: False, "find_unused_parameters": not all_used}
 
 
 def _check(

@@ -57,6 +57,7 @@ class Trainer:
         self.data = data.to(fabric.device)
         self.iteration = 0
         self.fraction = 0.0  # of the run that is over, 0..1
+        self.started_from = False  # whether the first weights are those of a trained generator
         self.seconds = 0.0  # of training so far, including earlier parts of a resumed run
         kind = generator_class(config.architecture)
         size = (data.images.shape[2], data.images.shape[3])
@@ -95,6 +96,7 @@ class Trainer:
             PoNAError: for another architecture.
         """
         check_architecture(self.config, generator, (self.data.images.shape[2], self.data.images.shape[3]))
+        self.started_from = True
         self.generator.load_state_dict(generator.state_dict())
         if self.average is not None:
             self.average.load_state_dict(generator.state_dict())
@@ -105,7 +107,7 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * group["relative_rate"]
         self.fraction = fraction
-        if self.iteration == 0:
+        if self.iteration == 0 and not self.started_from:
             self.objective.begin(self)
         losses = self.objective.step(self)
         self._update_average()

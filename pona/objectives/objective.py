@@ -1,7 +1,7 @@
 """The training of a generator by comparison with the true image, and what other objectives build on."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,8 @@ class Objective:
     state.
     """
 
+    updates_all_weights: ClassVar[bool] = True  # of the generator, in each step
+
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
 
@@ -30,7 +32,7 @@ class Objective:
         return {}
 
     def begin(self, trainer: "Trainer") -> None:
-        """Before the first step of a run."""
+        """Before the first step of a run from new weights."""
 
     def step(self, trainer: "Trainer") -> dict[str, Tensor]:
         """One iteration, all updates included; returns the losses, detached."""

@@ -33,6 +33,8 @@ class PG2Objective(Objective):
     the configuration's `method`.
     """
 
+    updates_all_weights = False
+
     def discriminators(self, generator: "PG2Generator") -> dict[str, nn.Module]:  # type: ignore[override]
         """`image`."""
         if not self.config.gan_weight:

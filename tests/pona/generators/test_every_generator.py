@@ -122,3 +122,14 @@ def test_no_missing_joint_breaks_an_image(name: str) -> None:
     with torch.no_grad():
         generated = generator.generate(image, conditions, targets)
     assert generated.isfinite().all() and generated.abs().max() <= 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_run_begins_with_the_weights_that_it_starts_from(name: str, tmp_path: Path) -> None:
+    data, config = dressed(2), replace(tiny(name), iterations=2, validate_every=2, ema=0.0)
+    train(data, config, tmp_path / "first.pt", trained_on=RECORD, device="cpu")
+    still = replace(config, learning_rate=1e-9, iterations=1)
+    train(data, still, tmp_path / "more.pt", trained_on=RECORD, device="cpu", initial=tmp_path / "first.pt")
+    before, after = weights(tmp_path / "first.pt"), weights(tmp_path / "more.pt")
+    learnt = [key for key in before if "running" not in key and "num_batches" not in key]
+    assert learnt and all(torch.allclose(before[key], after[key], atol=1e-6) for key in learnt)
