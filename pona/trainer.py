@@ -68,6 +68,8 @@ class Trainer:
         for module in generator.modules():
             if isinstance(module, HalfDropout):
                 module.enabled = config.dropout
+            elif isinstance(module, nn.Dropout) and not config.dropout:
+                module.p = 0.0
         self.generator, self.generator_optimizer = self._set_up(generator, config.attention_rate)
         self.average: Generator | None = None
         if config.ema:

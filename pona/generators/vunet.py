@@ -205,8 +205,8 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor, a: Tensor | None = None) -> Tensor:
         """B x C x H x W, and B x side channels x H x W -> B x C x H x W."""
-        inside = x if self.side is None or a is None else torch.cat((x, self.side(F.elu(a))), dim=1)
-        return x + self.convolution(self.dropout(F.elu(inside)))
+        inside = x if self.side is None or a is None else torch.cat((x, self.side(elu(a))), dim=1)
+        return x + self.convolution(self.dropout(elu(inside)))
 
 
 class Encoder(nn.Module):
@@ -321,6 +321,14 @@ class Prior(nn.Module):
             if index < len(self.blocks):
                 e = self.blocks[index](e, known[index])
         return depth_to_space(torch.cat(means, dim=1))
+
+
+def elu(x: Tensor) -> Tensor:
+    """x where it is positive, else exp(x) - 1: torch's own takes ten times as long on a CPU in bf16.
+
+    At 0 itself it has the gradient 0.
+    """
+    return x.relu() + x.clamp(max=0).exp() - 1
 
 
 def depth_to_space(x: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from scipy.stats import multivariate_normal
 from skimage.transform import ProjectiveTransform, warp
 
@@ -18,6 +19,7 @@ from pona.generators.vunet import (
     WeightNormConv,
     crop_parts,
     depth_to_space,
+    elu,
     homography,
     part_corners,
     points_to_square,
@@ -110,6 +112,13 @@ def test_channels_move_in_tensorflows_order() -> None:
     larger = depth_to_space(x)
     for row, column, channel in ((0, 0, 0), (0, 1, 1), (1, 0, 0), (1, 1, 1)):
         assert torch.equal(larger[:, channel, row::2, column::2], x[:, 4 * row + 2 * column + channel])
+
+
+def test_the_activation_is_elu() -> None:
+    x = torch.linspace(-30, 30, 100).requires_grad_()
+    assert torch.allclose(elu(x), F.elu(x), atol=1e-6)
+    ours, theirs = (torch.autograd.grad(f(x).sum(), x)[0] for f in (elu, F.elu))
+    assert torch.allclose(ours, theirs, atol=1e-6)
 
 
 def test_the_kl_term_is_that_of_gaussians() -> None:
