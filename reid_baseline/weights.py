@@ -66,7 +66,7 @@ def read_tensors(path: Path, what: str) -> Any:
 
 
 def _what_it_is(head: bytes, message: str) -> str:
-    """What a file is that torch does not read, and what to do; `pona.checkpoint` tells the same of its files."""
+    """What a file is that torch does not read, and what to do; `pona.torch_file` tells the same of its files."""
     if not head:
         return "the file is empty, get it again"
     if head.lstrip()[:1] == b"<":

@@ -4,7 +4,7 @@ The "full" model: masks, maximum over the parts, nearest-neighbour loss. Where p
 """
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,7 @@ from pona.errors import PoNAError
 from pona.generators.generator import Generator
 from pona.generators.parts import part_affines, part_masks
 from pona.keypoints import JOINTS, render_heatmaps
-from pona.layers import HalfDropout, crop, pad
+from pona.layers import HalfDropout, ImageNorm, crop, glorot, pad, pad_keypoints
 from pona.objectives.deform import DeformObjective
 from pona.train_config import TrainConfig
 
@@ -108,20 +108,14 @@ class DeformGenerator(Generator[DeformConfig]):
             )
             previous = out
         self.last = nn.Sequential(nn.ReLU(), nn.Conv2d(previous + 2 * channels[0], 3, 3, padding=1), nn.Tanh())
-        self.apply(initialise)
-
-    @classmethod
-    def from_config(cls, config: DeformConfig) -> Self:
-        """See `Generator.from_config`."""
-        return cls(config)
+        self.apply(glorot)
 
     def prepare(self, condition_images: Tensor, condition_keypoints: Tensor, target_keypoints: Tensor) -> DeformInputs:
         """See `Generator.prepare`: padded images, heatmaps, and where each part of the target comes from."""
         height, width = condition_images.shape[2:]
         multiple = 2**self.config.levels
         size = (height + -height % multiple, width + -width % multiple)
-        before = torch.tensor([(size[1] - width) // 2, (size[0] - height) // 2], device=condition_keypoints.device)
-        condition, target = condition_keypoints + before, target_keypoints + before
+        condition, target = (pad_keypoints(k, (height, width), size) for k in (condition_keypoints, target_keypoints))
         image = pad(condition_images, size)
         heatmaps = [render_heatmaps(keypoints, size, SIGMA) for keypoints in (condition, target)]
         sources = part_sources(part_affines(condition, target), part_masks(target, size))
@@ -191,35 +185,6 @@ def move_parts(features: Tensor, sources: Tensor) -> Tensor:
     rows = F.pad(features.permute(0, 2, 3, 1).reshape(-1, channels), (0, 0, 0, 1))  # the last row: zeros, outside
     moved = F.embedding(sources, rows).amax(dim=3)  # B x h x w x C
     return moved.clamp(min=0).permute(0, 3, 1, 2)
-
-
-class ImageNorm(nn.Module):
-    """Normalises each image over channels, height and width, with one weight and one bias for all channels.
-
-    It is keras-contrib's InstanceNormalization with axis=None, which the authors use: the deviation is the biased one,
-    and epsilon is added to it and not to the variance.
-    """
-
-    epsilon = 1e-3
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(1))
-        self.bias = nn.Parameter(torch.zeros(1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """B x C x H x W -> the same."""
-        centred = x.float() - x.float().mean((1, 2, 3), keepdim=True)
-        deviation = centred.square().mean((1, 2, 3), keepdim=True).sqrt()
-        return (centred / (deviation + self.epsilon) * self.weight + self.bias).to(x.dtype)
-
-
-def initialise(module: nn.Module) -> None:
-    """The authors' first weights, Keras's default: Glorot uniform, biases 0."""
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-        nn.init.xavier_uniform_(module.weight)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
 
 
 def _encoder(in_channels: int, channels: list[int]) -> nn.ModuleList:

@@ -5,7 +5,7 @@ from ten body parts. Its figures are not those of LWG.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pona.errors import PoNAError
 from pona.generators.generator import Generator
 from pona.generators.parts import HEAD, LONGER, NOWHERE, limb_quads, part_affines, torso_length
-from pona.layers import crop, pad
+from pona.layers import crop, pad, pad_keypoints
 from pona.objectives.lwg2d import LWG2DObjective
 from pona.train_config import TrainConfig
 
@@ -101,17 +101,11 @@ class LWG2DGenerator(Generator[LWG2DConfig]):
         self.transfer = PersonNetwork(config.width, config.blocks)
         self.apply(initialise)
 
-    @classmethod
-    def from_config(cls, config: LWG2DConfig) -> Self:
-        """See `Generator.from_config`."""
-        return cls(config)
-
     def prepare(self, condition_images: Tensor, condition_keypoints: Tensor, target_keypoints: Tensor) -> LWG2DInputs:
         """See `Generator.prepare`: maps and masks of both poses, and the flow between them."""
         height, width = condition_images.shape[2:]
         size = (height + -height % 2**HALVINGS, width + -width % 2**HALVINGS)
-        before = torch.tensor([(size[1] - width) // 2, (size[0] - height) // 2], device=condition_keypoints.device)
-        condition, target = condition_keypoints + before, target_keypoints + before
+        condition, target = (pad_keypoints(k, (height, width), size) for k in (condition_keypoints, target_keypoints))
         image = pad(condition_images, size)
         condition_map, _ = body_map(condition, size)
         target_map, part = body_map(target, size)

@@ -1,7 +1,6 @@
 """PATN, pose-attentional transfer (Zhu et al., CVPR 2019): on its encoders, decoder and training PoNA is built."""
 
 from dataclasses import dataclass, replace
-from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -55,11 +54,6 @@ class PATNGenerator(Generator[PATNConfig]):
         self.blocks = nn.ModuleList(PATNBlock(4 * width, norm, first=not index) for index in range(config.blocks))
         self.decoder = decoder(width, norm)
         self.apply(initialise)
-
-    @classmethod
-    def from_config(cls, config: PATNConfig) -> Self:
-        """See `Generator.from_config`."""
-        return cls(config)
 
     def prepare(self, condition_images: Tensor, condition_keypoints: Tensor, target_keypoints: Tensor) -> PoseInputs:
         """See `Generator.prepare`: heatmaps of both poses."""

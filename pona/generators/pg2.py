@@ -1,7 +1,7 @@
 """PG2: a coarse image first, then what is missing in it (Ma et al., Pose guided person image generation, NIPS 2017)."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pona.errors import PoNAError
 from pona.generators.generator import Generator
 from pona.keypoints import JOINTS
-from pona.layers import crop, pad
+from pona.layers import crop, pad, pad_keypoints
 from pona.objectives.pg2 import PG2Objective
 from pona.train_config import TrainConfig
 
@@ -107,19 +107,11 @@ class PG2Generator(Generator[PG2Config]):
         self.refine = RefineNetwork(config)
         self.apply(initialise)
 
-    @classmethod
-    def from_config(cls, config: PG2Config) -> Self:
-        """See `Generator.from_config`."""
-        return cls(config)
-
     def prepare(self, condition_images: Tensor, condition_keypoints: Tensor, target_keypoints: Tensor) -> PG2Inputs:
         """See `Generator.prepare`: the padded image, and discs of the target pose."""
-        height, width = self.config.padded
-        image = pad(condition_images, (height, width))
-        shift = torch.tensor(
-            [(width - self.config.size[1]) // 2, (height - self.config.size[0]) // 2], device=target_keypoints.device
-        )
-        discs = render_discs(target_keypoints + shift, (height, width))
+        size = self.config.padded
+        image = pad(condition_images, size)
+        discs = render_discs(pad_keypoints(target_keypoints, self.config.size, size), size)
         return PG2Inputs(
             image.contiguous(memory_format=torch.channels_last), discs.contiguous(memory_format=torch.channels_last)
         )

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pona.layers import pad
+from pona.layers import ImageNorm, glorot, pad
 from pona.objectives.objective import Objective
 
 if TYPE_CHECKING:
@@ -35,25 +35,18 @@ class DeformObjective(Objective):
 
     def step(self, trainer: "Trainer") -> dict[str, Tensor]:
         """See `Objective.step`."""
-        losses = {}
-        if trainer.discriminators:
-            losses["discriminator_pair"] = self._update_discriminator(trainer)
+        first = {"discriminator_pair": self._update_discriminator(trainer)} if trainer.discriminators else {}
         batch = trainer.draw_batch()
         generated, inputs = trainer.generate(batch)
-        losses["l1"] = F.l1_loss(generated, batch.target_image)
+        losses = {"l1": F.l1_loss(generated, batch.target_image)}
         losses["nearest"] = self._nearest(trainer, generated, batch)
-        total = self.config.l1_weight * losses["l1"] + self.config.perceptual_weight * losses["nearest"]
         if trainer.discriminators:
             with trainer.fabric.autocast():
                 probability = trainer.judge("pair", seen(generated, inputs)).float().sigmoid()
             losses["gan"] = -(probability + LEAST).log().mean()
-            total = total + self.config.gan_weight * losses["gan"]
-        if trainer.identity is not None:
-            with trainer.fabric.autocast():
-                losses["identity"] = trainer.identity(generated, batch.target_image)
-            total = total + self.config.identity_weight * losses["identity"]
-        trainer.update_generator(total)
-        return {name: loss.detach() for name, loss in losses.items()}
+        losses |= self.identity_loss(trainer, generated, batch)
+        trainer.update_generator(self.weighted(losses, nearest=self.config.perceptual_weight))
+        return {name: loss.detach() for name, loss in (first | losses).items()}
 
     def _update_discriminator(self, trainer: "Trainer") -> Tensor:
         batch, other = trainer.draw_batch(), trainer.draw_batch()
@@ -115,13 +108,11 @@ class DeformDiscriminator(nn.Module):
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
-        from pona.generators.deform import ImageNorm, initialise
-
         layers: list[nn.Module] = [nn.Conv2d(42, width, 4, 2)]
         for channels in (width, 2 * width, 4 * width):
             layers += [nn.LeakyReLU(0.2), nn.Conv2d(channels, 2 * channels, 4, 2, 1, bias=False), ImageNorm()]
         self.layers = nn.Sequential(*layers, nn.LeakyReLU(0.2), nn.Conv2d(8 * width, 1, 4, 2, 1, bias=False))
-        self.apply(initialise)
+        self.apply(glorot)
 
     def forward(self, x: Tensor) -> Tensor:
         """B x 42 x H x W -> logits, B x 1 x h x w."""

@@ -38,32 +38,17 @@ class LWG2DObjective(Objective):
         generated = crop(padded, inputs.size)
         losses = {"l1": F.l1_loss(generated, batch.target_image)}
         losses["source"] = F.l1_loss(crop(source, inputs.size), batch.condition_image)
-        total = self.config.l1_weight * (losses["l1"] + losses["source"])
-        total = total + self._mask_losses(losses, inputs, mask, source_mask)
+        losses |= mask_losses(inputs, mask, source_mask)
         if trainer.discriminators:
             with trainer.fabric.autocast():
                 losses["gan"] = trainer.judge("pose", seen(padded, inputs)).float().square().mean()
-            total = total + self.config.gan_weight * losses["gan"]
-        features = self.feature_losses(trainer, generated, batch)
-        if features:
-            total = total + self.weighted(features)
-        trainer.update_generator(total)
-        losses |= features
+        losses |= self.feature_losses(trainer, generated, batch)
+        method = self.config.method
+        own = {"source": self.config.l1_weight, "mask": method["mask_weight"], "smooth": method["smooth_weight"]}
+        trainer.update_generator(self.weighted(losses, **own))
         if trainer.discriminators:
             losses["discriminator_pose"] = self._update(trainer, batch, padded.detach(), inputs)
         return {name: loss.detach() for name, loss in losses.items()}
-
-    def _mask_losses(
-        self, losses: dict[str, Tensor], inputs: "LWG2DInputs", mask: Tensor, source_mask: Tensor
-    ) -> Tensor:
-        """Masks near the backgrounds of both poses, and smooth."""
-        wanted = ((mask, inputs.target_background), (source_mask, inputs.condition_background))
-        losses["mask"] = torch.stack(
-            [F.binary_cross_entropy(made.float().clamp(1e-6, 1 - 1e-6), true) for made, true in wanted]
-        ).sum()
-        losses["smooth"] = torch.stack([total_variation(made.float()) for made, _ in wanted]).sum()
-        method = self.config.method
-        return method["mask_weight"] * losses["mask"] + method["smooth_weight"] * losses["smooth"]
 
     def _update(self, trainer: "Trainer", batch: "Batch", generated: Tensor, inputs: "LWG2DInputs") -> Tensor:
         network = trainer.discriminators["pose"]
@@ -73,6 +58,16 @@ class LWG2DObjective(Objective):
         loss = (real - 1).square().mean() + (fake + 1).square().mean()
         trainer.update_discriminator("pose", loss)
         return loss
+
+
+def mask_losses(inputs: "LWG2DInputs", mask: Tensor, source_mask: Tensor) -> dict[str, Tensor]:
+    """Masks near the backgrounds of both poses (`mask`), and smooth (`smooth`)."""
+    wanted = ((mask.float(), inputs.target_background), (source_mask.float(), inputs.condition_background))
+    near = [F.binary_cross_entropy(made.clamp(1e-6, 1 - 1e-6), true) for made, true in wanted]
+    return {
+        "mask": torch.stack(near).sum(),
+        "smooth": torch.stack([total_variation(made) for made, _ in wanted]).sum(),
+    }
 
 
 def seen(image: Tensor, inputs: "LWG2DInputs") -> Tensor:

@@ -48,10 +48,19 @@ class Objective:
         with trainer.fabric.autocast():
             if trainer.perceptual is not None:
                 losses["perceptual"] = trainer.perceptual(generated, batch.target_image)
-            if trainer.identity is not None:
-                losses["identity"] = trainer.identity(generated, batch.target_image)
-        return losses
+        return losses | self.identity_loss(trainer, generated, batch)
 
-    def weighted(self, losses: Mapping[str, Tensor]) -> Tensor:
-        """The sum of the losses, each times its weight in the configuration: `l1` times `l1_weight`."""
-        return torch.stack([getattr(self.config, f"{name}_weight") * loss for name, loss in losses.items()]).sum()
+    def identity_loss(self, trainer: "Trainer", generated: Tensor, batch: "Batch") -> dict[str, Tensor]:
+        """The identity loss, if the run has one."""
+        if trainer.identity is None:
+            return {}
+        with trainer.fabric.autocast():
+            return {"identity": trainer.identity(generated, batch.target_image)}
+
+    def weighted(self, losses: Mapping[str, Tensor], **weights: float) -> Tensor:
+        """The sum of the losses, each times its given weight, else the configuration's: `l1` times `l1_weight`."""
+        terms = [
+            (weights[name] if name in weights else getattr(self.config, f"{name}_weight")) * loss
+            for name, loss in losses.items()
+        ]
+        return torch.stack(terms).sum()

@@ -49,19 +49,12 @@ class PG2Objective(Objective):
         generated, _ = trainer.generate(batch, first_stage=first_stage)
         losses = {"l1": F.l1_loss(generated, batch.target_image)}
         losses["person"] = self._on_person(generated, batch)
-        total = losses["l1"] + losses["person"]
-        if not first_stage:
-            total = self.config.l1_weight * total
-            if trainer.discriminators:
-                with trainer.fabric.autocast():
-                    score = trainer.judge("image", generated)
-                losses["gan"] = adversarial_loss(score, True)
-                total = total + self.config.gan_weight * losses["gan"]
-        with trainer.fabric.autocast():
-            if trainer.identity is not None:
-                losses["identity"] = trainer.identity(generated, batch.target_image)
-                total = total + self.config.identity_weight * losses["identity"]
-        trainer.update_generator(total)
+        if not first_stage and trainer.discriminators:
+            with trainer.fabric.autocast():
+                losses["gan"] = adversarial_loss(trainer.judge("image", generated), True)
+        losses |= self.identity_loss(trainer, generated, batch)
+        weight = 1.0 if first_stage else self.config.l1_weight
+        trainer.update_generator(self.weighted(losses, l1=weight, person=weight))
         if not first_stage and trainer.discriminators:
             losses["discriminator_image"] = self._update_discriminator(trainer)
         return {name: loss.detach() for name, loss in losses.items()}

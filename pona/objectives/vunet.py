@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pona.layers import WeightNormConv
 from pona.objectives.deform import SCALES
 from pona.objectives.objective import Objective
 
@@ -26,8 +27,6 @@ class VUnetObjective(Objective):
 
     def begin(self, trainer: "Trainer") -> None:
         """Sets gains and biases from the data, layer after layer."""
-        from pona.generators.vunet import WeightNormConv
-
         batches = [trainer.draw_batch() for _ in range(MEASURED)]
         image, keypoints = (
             torch.cat([getattr(batch, name) for batch in batches]) for name in ("target_image", "target_keypoints")
@@ -49,19 +48,12 @@ class VUnetObjective(Objective):
         batch = trainer.draw_batch().of_targets()
         (generated, means, expected), _ = trainer.generate(batch, everything=True)
         losses = {"l1": F.l1_loss(generated, batch.target_image)} | self.feature_losses(trainer, generated, batch)
-        kind = "none" if trainer.perceptual is None else trainer.perceptual.kind
-        total = config.l1_weight * losses["l1"]
-        if "perceptual" in losses:
-            total = total + config.perceptual_weight * SCALES[kind] * losses["perceptual"]
-        if "identity" in losses:
-            total = total + config.identity_weight * losses["identity"]
-        parts = zip(means, expected, strict=True)
-        losses["kl"] = (
-            0.5 * torch.stack([(q.float() - p.float()).square().flatten(1).sum(1).mean() for q, p in parts]).sum()
-        )
+        losses["kl"] = kl_divergence(means, expected)
         grown = (trainer.fraction - method["kl_from"]) / (method["kl_to"] - method["kl_from"])
-        total = total + min(1.0, max(LEAST_KL, grown)) * losses["kl"]
-        trainer.update_generator(total)
+        weights = {"kl": min(1.0, max(LEAST_KL, grown))}
+        if trainer.perceptual is not None:
+            weights["perceptual"] = config.perceptual_weight * SCALES[trainer.perceptual.kind]
+        trainer.update_generator(self.weighted(losses, **weights))
         return {name: loss.detach() for name, loss in losses.items()}
 
 

@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pona import PoNAError
-from pona.generators.deform import DeformConfig, DeformGenerator, ImageNorm, move_parts, part_sources
+from pona.generators.deform import DeformConfig, DeformGenerator, move_parts, part_sources
 from pona.generators.parts import part_affines, part_masks
+from pona.layers import ImageNorm
 from pona.objectives.deform import DeformDiscriminator, nearest_neighbour_loss
 from pona.profiling import count_parameters
 from tests.pona.generators.test_parts import people

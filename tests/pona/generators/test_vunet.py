@@ -13,20 +13,17 @@ from skimage.transform import ProjectiveTransform, warp
 
 from pona import PoNAError
 from pona.data import to_float
+from pona.generators.figures import crop_parts, homography, part_corners, render_stickman
 from pona.generators.vunet import (
     VUnetConfig,
     VUnetGenerator,
-    WeightNormConv,
-    crop_parts,
     depth_to_space,
     elu,
-    homography,
-    part_corners,
     points_to_square,
-    render_stickman,
     space_to_depth,
 )
 from pona.launch import launch
+from pona.layers import WeightNormConv
 from pona.objectives.vunet import kl_divergence
 from pona.profiling import count_parameters
 from pona.train import train
