@@ -72,6 +72,14 @@ OnePortion = Annotated[
 Checkpoint = Annotated[
     Path, Option("The generator: a file that `reidaug train` wrote, or `shipped` for the package's own.", flag="--ckpt")
 ]
+StudyCheckpoint = Annotated[
+    Path,
+    Option(
+        "The generator: a file that `reidaug train` wrote, `shipped` for the package's own, or `adapted` for those "
+        "that `reidaug adapt` trained.",
+        flag="--ckpt",
+    ),
+]
 Device = Annotated[str, Option("auto, cpu, cuda, cuda:N or mps. auto uses a GPU (cuda) if there is one.")]
 SameCamera = Literal["ignore", "count"]  # gallery images of a query's person by its own camera
 Seed = Annotated[int, Option("Seed of the random draws.", min=0, max=LAST_SEED)]

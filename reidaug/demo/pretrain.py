@@ -12,7 +12,6 @@ import numpy as np
 from reidaug.core.errors import HeldError, ReidAugError
 from reidaug.core.files import locked
 from reidaug.core.progress import Progress, Say, duration
-from reidaug.datasets.dataset import Image
 from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import ROOT_NAME
 from reidaug.demo.mannequins import write_mannequins
@@ -80,7 +79,7 @@ def _train(path: Path, setting: Setting, progress: Progress, say: Say) -> None:
     from reid_baseline import estimate_seconds, load_images, save_model, train_baseline
 
     check_weights(setting, [setting.start])
-    images = _rendered_people(progress)
+    images = open_dataset(rendered_people(progress)).images("train")
     pids, labels = np.unique([image.pid for image in images], return_inverse=True)
     recipe, unfinished = setting.recipe, path.with_suffix(".unfinished")
     seconds = estimate_seconds(
@@ -117,11 +116,11 @@ def _train(path: Path, setting: Setting, progress: Progress, say: Say) -> None:
     unfinished.unlink(missing_ok=True)
 
 
-def _rendered_people(progress: Progress) -> list[Image]:
-    """Their training images, rendered into the cache if they are not there."""
+def rendered_people(progress: Progress) -> Path:
+    """The rendered people of the shipped generator as a data set, rendered into the cache if they are not there."""
     root = cache_folder() / f"people-{PEOPLE.seed}-{PEOPLE.train_ids}x{PEOPLE.images}" / ROOT_NAME
     with locked(root.parent.with_suffix(".lock"), "the rendered people", wait=True):
         if not root.exists():
             with progress("rendering people") as advance:
                 write_mannequins(root, PEOPLE, advance)
-    return open_dataset(root).images("train")
+    return root

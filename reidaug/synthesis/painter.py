@@ -11,9 +11,21 @@ from reidaug.core.errors import ReidAugError
 from reidaug.datasets.dataset import Image
 from reidaug.datasets.pairs import Pair, pair_name
 from reidaug.datasets.posed_images import PosedImages
+from reidaug.study.folder import Study
 from reidaug.synthesis.provenance import count_others, count_seen
 
 SHIPPED = "shipped"
+ADAPTED = "adapted"
+
+
+class NotAdaptedError(ReidAugError):
+    """No generator has been adapted to the kept images of a portion yet."""
+
+    def __init__(self, study: Study, portion: float) -> None:
+        super().__init__(
+            f"{study.path} has no adapted generator for p = {portion:.2f}: run `reidaug adapt --portion {portion:.2f}`"
+        )
+        self.portion = portion
 
 
 def shipped_checkpoint() -> Path:
@@ -24,6 +36,20 @@ def shipped_checkpoint() -> Path:
 def checkpoint_file(path: Path) -> Path:
     """The file that a user means: `shipped` is the generator in the package."""
     return shipped_checkpoint() if str(path) == SHIPPED else path
+
+
+def checkpoint_of(path: Path, study: Study, portion: float) -> Path:
+    """The file that a user means for a portion: `adapted` is the one that `reidaug adapt` trained for it.
+
+    Raises:
+        NotAdaptedError: it did not, or was interrupted.
+    """
+    if str(path) != ADAPTED:
+        return checkpoint_file(path)
+    adapted = study.adapted_path(portion)
+    if not adapted.is_file() or adapted.with_name(f"{adapted.name}.last").exists():  # the state of an unfinished run
+        raise NotAdaptedError(study, portion)
+    return adapted
 
 
 class Painter:

@@ -1,0 +1,54 @@
+"""Trains a generator further on the kept images of a study, so that it learns how its cameras see people."""
+
+from pathlib import Path
+
+from reidaug.core.progress import Progress, Say
+from reidaug.demo.pretrain import pretrain, rendered_people
+from reidaug.demo.request import AdaptRequest
+from reidaug.evaluation.request import EvaluationRequest
+from reidaug.reports.monitor import Monitor
+from reidaug.study.folder import Study
+from reidaug.synthesis.request import TrainChanges, TrainRequest
+from reidaug.synthesis.train import train_generator
+
+# docs/experiments.md has the runs that these were chosen by.
+LEARNING_RATE, IDENTITY_WEIGHT = 1e-4, 2.0
+
+
+def adapt(study: Study, portion: float, request: AdaptRequest, progress: Progress, say: Say) -> Path:
+    """Trains the generator of a portion, unless it is trained; goes on where an interrupted run stopped.
+
+    Half of its pairs are kept images, half rendered people, which it else forgets. Generated images must look like
+    their person to a re-ID network that knows rendered people only.
+
+    Args:
+        progress: makes a progress display for a piece of work.
+        say: shows one line.
+
+    Returns:
+        The checkpoint, `study.adapted_path(portion)`.
+
+    Raises:
+        ReidAugError: as `pretrain` and `train_generator`.
+        PoNAError: a generator of another size than that of mini, or a training with other settings is there already.
+    """
+    judge = EvaluationRequest(recipe="quick", arch="resnet18", weights="none", device=request.device)
+    training = TrainRequest(
+        out=study.adapted_path(portion),
+        data=study.data,
+        study=study.path,
+        portion=f"{portion:.2f}",
+        mix=rendered_people(progress),
+        preset="mini",
+        start_from=request.start_from,
+        changes=TrainChanges(
+            iterations=request.iterations, learning_rate=LEARNING_RATE, identity_weight=IDENTITY_WEIGHT
+        ),
+        vgg_weights=request.vgg_weights,
+        identity=pretrain(judge, progress, say),
+        device=request.device,
+    )
+    training.out.parent.mkdir(parents=True, exist_ok=True)
+    with progress(f"adapting the generator, p = {portion:.2f}") as advance:
+        train_generator(training, say=say, watch=Monitor(training.out, say, advance))
+    return training.out
