@@ -12,13 +12,14 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from reidaug.core.errors import HeldError, ReidAugError
+from reidaug.core.progress import Say
 
 # what file systems answer that lack something: some NFS mounts, exFAT, network drives, file systems of containers
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
@@ -216,3 +217,15 @@ def _remove(folder: Path) -> None:
         folder.unlink()
     elif folder.exists():
         shutil.rmtree(folder)
+
+
+@contextmanager
+def locked_in_turn(path: Path, what: str, say: Say) -> Iterator[None]:
+    """As `locked`, but says who holds the lock, and waits."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(path, what))
+        except HeldError as error:
+            say(f"{error}: waiting for it")
+            stack.enter_context(locked(path, what, wait=True))
+        yield

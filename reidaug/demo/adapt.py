@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from reidaug.core.files import locked_in_turn
 from reidaug.core.progress import Progress, Say
 from reidaug.demo.pretrain import pretrain, rendered_people
 from reidaug.demo.request import AdaptRequest
@@ -17,6 +18,8 @@ LEARNING_RATE, IDENTITY_WEIGHT = 1e-4, 2.0
 
 def adapt(study: Study, portion: float, request: AdaptRequest, progress: Progress, say: Say) -> Path:
     """Trains the generator of a portion, unless it is trained; goes on where an interrupted run stopped.
+
+    A process that finds another one at work on it waits for it.
 
     Half of its pairs are kept images, half rendered people, which it else forgets. Generated images must look like
     their person to a re-ID network that knows rendered people only.
@@ -48,7 +51,7 @@ def adapt(study: Study, portion: float, request: AdaptRequest, progress: Progres
         identity=pretrain(judge, progress, say),
         device=request.device,
     )
-    training.out.parent.mkdir(parents=True, exist_ok=True)
-    with progress(f"adapting the generator, p = {portion:.2f}") as advance:
+    what = f"the generator of p = {portion:.2f}"
+    with locked_in_turn(training.out.with_name(".lock"), what, say), progress(f"adapting {what}") as advance:
         train_generator(training, say=say, watch=Monitor(training.out, say, advance))
     return training.out

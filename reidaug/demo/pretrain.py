@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reidaug.core.errors import HeldError, ReidAugError
-from reidaug.core.files import locked
+from reidaug.core.errors import ReidAugError
+from reidaug.core.files import locked, locked_in_turn
 from reidaug.core.progress import Progress, Say, duration
 from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import ROOT_NAME
@@ -62,15 +62,10 @@ def pretrain(request: EvaluationRequest, progress: Progress, say: Say) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ReidAugError(f"cannot write {path.parent}: {error.strerror}; set XDG_CACHE_HOME to a folder") from None
-    for wait in (False, True):
-        try:
-            with locked(lock, what, wait):
-                if not path.is_file():
-                    _train(path, setting, progress, say)
-                return path
-        except HeldError as error:
-            say(f"{error}: waiting for it")
-    raise AssertionError("a lock that is waited for is not refused")
+    with locked_in_turn(lock, what, say):
+        if not path.is_file():
+            _train(path, setting, progress, say)
+    return path
 
 
 def _train(path: Path, setting: Setting, progress: Progress, say: Say) -> None:

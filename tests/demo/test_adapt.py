@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,10 @@ import pytest
 
 import pona
 from reidaug.cli.app import app
+from reidaug.cli.console import progress
+from reidaug.core.files import locked
 from reidaug.core.fingerprint import file_digest
+from reidaug.demo import adapt as adapt_module
 from reidaug.demo import pretrain
 from reidaug.demo.request import AdaptRequest
 from reidaug.evaluation.start import cache_folder
@@ -66,6 +70,24 @@ def test_an_interrupted_training_is_none_yet(study: Study) -> None:
     shutil.copy(path, path.with_name("adapted.pt.last"))
     result = runner.invoke(app, ["synthesize", "--ckpt", "adapted", "--name", "adapted"])
     assert result.exit_code == 1 and "run `reidaug adapt --portion 0.40`" in result.output
+
+
+def test_a_second_process_waits(study: Study) -> None:
+    request = AdaptRequest(iterations=1, device="cpu")
+    said: list[str] = []
+    waiting = threading.Event()
+
+    def say(line: str) -> None:
+        said.append(line)
+        if "waiting for it" in line:
+            waiting.set()
+
+    second = threading.Thread(target=lambda: adapt_module.adapt(study, 0.4, request, progress, say))
+    with locked(study.adapted_path(0.4).with_name(".lock"), "it"):
+        second.start()
+        assert waiting.wait(60) and not study.adapted_path(0.4).exists()
+    second.join(60)
+    assert study.adapted_path(0.4).is_file()
 
 
 def test_other_settings_are_refused(study: Study) -> None:
