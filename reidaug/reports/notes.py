@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from reidaug.core.progress import duration
 from reidaug.evaluation.results import Result
 from reidaug.evaluation.start import RENDERED
 from reidaug.reports.grids import seen_text
@@ -14,12 +15,18 @@ CONVENTIONS = (
     "trapezoid: the AP of the official Market-1501 code and of the paper; plain: torchreid, fast-reid, scikit-learn"
 )
 
+COMPARED = (
+    "these generators were trained with this program, those of the paper's Table VI by their authors: compare rows "
+    "of one table only"
+)
+
 
 def notes(results: Sequence[Result]) -> list[str]:
     """What a reader must know to judge the table of some results."""
     lines = [
         CONVENTIONS,
         *_origins(results),
+        *_methods(results),
         *_other_people(results),
         *_copies(results),
         *_lost_people(results),
@@ -72,8 +79,23 @@ def _origins(results: Sequence[Result]) -> list[str]:
 
 
 def _training(generator: Mapping[str, object]) -> str:
-    start = f", its training started from {generator['started_from']}" if generator.get("started_from") else ""
-    return start + (", selected by L1 on people of the test split" if generator.get("selected_on") else "")
+    words = [str(generator["method"])] if generator.get("method") else []
+    if generator.get("iteration"):
+        seconds = generator.get("seconds")
+        took = f" in {duration(seconds)}" if isinstance(seconds, int | float) else ""
+        length = f"{generator['iteration']:,} iterations of {generator.get('batch_size')}{took}"
+        words.append(f"preset {generator.get('preset')}, {length}")
+    if generator.get("started_from"):
+        words.append(f"its training started from {generator['started_from']}")
+    if generator.get("selected_on"):
+        words.append("selected by L1 on people of the test split")
+    return "".join(f", {word}" for word in words)
+
+
+def _methods(results: Sequence[Result]) -> list[str]:
+    """That generators of several methods are compared, and how the paper's comparison differs."""
+    methods = {result.provenance.generator.get("method") for result in results if result.provenance}
+    return [COMPARED] if len(methods - {None}) > 1 else []
 
 
 def _other_people(results: Sequence[Result]) -> list[str]:

@@ -109,7 +109,7 @@ def synthesize(
         earlier = len(share) - len(todo)
         generated = completed.fill(todo, painter, lambda done: advance(earlier + done, len(share)))
         others = painter.count_others(list(completed.original.values()))
-        training = {**_origin(painter.training), "other_images": others}
+        training = {"method": painter.method, **_origin(painter.training), "other_images": others}
         complete = completed.finish(replace(record, seen_missing=seen, training=training))
     counts = {action: sum(row.action == action for row in plan) for action in ("keep", "generate", "copy")}
     return SynthesisReport(
@@ -178,7 +178,7 @@ def _claim(root: Path, checkpoint_path: Path, options: SynthesisOptions, what: s
 
 def _origin(training: Mapping[str, object]) -> dict[str, object]:
     """The facts about the generator that the table shows."""
-    names = ("preset", "iteration", "iterations", "batch_size", "protocol", "perceptual", "selected_on")
+    names = ("preset", "iteration", "iterations", "batch_size", "seconds", "protocol", "perceptual", "selected_on")
     start = trained_on(training).get("start")
     file = start.get("file") if isinstance(start, Mapping) else None
     return {**{name: training.get(name) for name in names}, "started_from": file}
