@@ -1,6 +1,7 @@
 """The commands of the main job, and the sweep that repeats it."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from reidaug.cli.console import draw, print_json, progress, say
@@ -105,31 +106,43 @@ def pretrain(
 def adapt(
     *,
     request: AdaptRequest,
+    out: Annotated[
+        Path | None,
+        Option("Train on all training images, and write this checkpoint. Without it: on those of the study."),
+    ] = None,
     data: DataRoot = None,
     study: StudyFolder = DEFAULT_STUDY,
     portion: OnePortion = None,
     json: Json = False,
 ) -> None:
-    """Train the shipped generator further on the kept images of one or all portions of the study.
+    """Train the shipped generator further on your photographs, so that it learns how their cameras see people.
 
-    It learns how the cameras of these images see people, and to keep a person recognisable. Then
-    `reidaug synthesize --ckpt adapted --name adapted` generates with it. About 10 minutes a portion on 2 cores with
-    bfloat16, and before the first one 12 minutes for the network of `reidaug pretrain --recipe quick --arch resnet18`.
+    Without --out, on the kept images of one or all portions of the study, and on none of the missing ones: it writes
+    STUDY/p0.40/generator/adapted.pt, with which `reidaug synthesize --ckpt adapted --name adapted` generates. With
+    --out, on all training images, for `reidaug augment`:
 
-    Writes STUDY/p0.40/generator/adapted.pt; run again after an interruption, and it continues. It sees none of the
-    missing images.
+        reidaug adapt --data DATA --out adapted.pt
+
+    About 10 minutes on 2 cores with bfloat16, and the first time 12 minutes more for the network of
+    `reidaug pretrain --recipe quick --arch resnet18`, which judges whether a person stays recognisable. Run it again
+    after an interruption, and it continues.
     """
-    from reidaug.demo.adapt import adapt
+    from reidaug.demo.adapt import adapt, adapt_portion
     from reidaug.study.folder import Study, chosen_portions
+    from reidaug.synthesis.request import TrainRequest
 
+    if out is not None:
+        path = adapt(TrainRequest(out=out, data=data, study=study), request, progress, say)
+        report({"checkpoint": str(path)}, json)
+        return
     portions = chosen_portions(Study(study), portion)
-    files = {f"{p:.2f}": str(adapt(Study(study, data), p, request, progress, say)) for p in portions}
+    files = {f"{p:.2f}": str(adapt_portion(Study(study, data), p, request, progress, say)) for p in portions}
     report({"checkpoints": files, "use": "reidaug synthesize --ckpt adapted --name adapted"}, json)
 
 
 def trained(request: EvaluationRequest, study: "Study", work: "Callable[[], list[Result]]") -> "list[Result]":
     """Does some work, after training what it needs: the network of rendered people, the generators of portions."""
-    from reidaug.demo.adapt import adapt
+    from reidaug.demo.adapt import adapt_portion
     from reidaug.demo.pretrain import pretrain
     from reidaug.evaluation.start import NotPretrainedError
     from reidaug.synthesis.painter import NotAdaptedError
@@ -140,7 +153,7 @@ def trained(request: EvaluationRequest, study: "Study", work: "Callable[[], list
         except NotPretrainedError:
             pretrain(request, progress, say)
         except NotAdaptedError as error:
-            adapt(study, error.portion, AdaptRequest(device=request.device), progress, say)
+            adapt_portion(study, error.portion, AdaptRequest(device=request.device), progress, say)
 
 
 @command

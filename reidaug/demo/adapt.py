@@ -1,5 +1,6 @@
-"""Trains a generator further on the kept images of a study, so that it learns how its cameras see people."""
+"""Trains a generator further on photographs, so that it learns how their cameras see people."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from reidaug.core.files import locked_in_turn
@@ -16,31 +17,35 @@ from reidaug.synthesis.train import train_generator
 LEARNING_RATE, IDENTITY_WEIGHT = 1e-4, 2.0
 
 
-def adapt(study: Study, portion: float, request: AdaptRequest, progress: Progress, say: Say) -> Path:
-    """Trains the generator of a portion, unless it is trained; goes on where an interrupted run stopped.
+def adapt_portion(study: Study, portion: float, request: AdaptRequest, progress: Progress, say: Say) -> Path:
+    """Trains a generator further on the kept images of a portion: `study.adapted_path(portion)`; see `adapt`."""
+    out = study.adapted_path(portion)
+    training = TrainRequest(out=out, data=study.data, study=study.path, portion=f"{portion:.2f}")
+    return adapt(training, request, progress, say)
 
-    A process that finds another one at work on it waits for it.
 
-    Half of its pairs are kept images, half rendered people, which it else forgets. Generated images must look like
-    their person to a re-ID network that knows rendered people only.
+def adapt(training: TrainRequest, request: AdaptRequest, progress: Progress, say: Say) -> Path:
+    """Trains a generator further on photographs, unless it is trained; goes on where an interrupted run stopped.
+
+    Half of its pairs are photographs, half rendered people, which it else forgets. Generated images must look like
+    their person to a re-ID network that knows rendered people only. A process that finds another one at work on it waits
+    for it.
 
     Args:
+        training: where the photographs are, and the checkpoint to write.
         progress: makes a progress display for a piece of work.
         say: shows one line.
 
     Returns:
-        The checkpoint, `study.adapted_path(portion)`.
+        The checkpoint.
 
     Raises:
         ReidAugError: as `pretrain` and `train_generator`.
         PoNAError: a generator of another size than that of mini, or a training with other settings is there already.
     """
     judge = EvaluationRequest(recipe="quick", arch="resnet18", weights="none", device=request.device)
-    training = TrainRequest(
-        out=study.adapted_path(portion),
-        data=study.data,
-        study=study.path,
-        portion=f"{portion:.2f}",
+    training = replace(
+        training,
         mix=rendered_people(progress),
         preset="mini",
         start_from=request.start_from,
@@ -51,7 +56,10 @@ def adapt(study: Study, portion: float, request: AdaptRequest, progress: Progres
         identity=pretrain(judge, progress, say),
         device=request.device,
     )
-    what = f"the generator of p = {portion:.2f}"
-    with locked_in_turn(training.out.with_name(".lock"), what, say), progress(f"adapting {what}") as advance:
-        train_generator(training, say=say, watch=Monitor(training.out, say, advance))
-    return training.out
+    out, what = training.out, f"the training of {training.out}"
+    with (
+        locked_in_turn(out.with_name(f".{out.name}.adapt.lock"), what, say),
+        progress("adapting the generator") as advance,
+    ):
+        train_generator(training, say=say, watch=Monitor(out, say, advance))
+    return out

@@ -50,6 +50,25 @@ def test_a_generator_knows_the_kept_images_and_rendered_people_only(study: Study
     assert training["origin"]["identity"] is not None and training["config"]["learning_rate"] == 1e-4
 
 
+def test_without_a_study_it_learns_from_all_training_images(tiny_root: Path) -> None:
+    arguments = [
+        "adapt",
+        "--data",
+        str(tiny_root),
+        "--out",
+        "mine.pt",
+        "--iterations",
+        "1",
+        "--device",
+        "cpu",
+        "--json",
+    ]
+    result = runner.invoke(app, arguments)
+    assert result.exit_code == 0 and json.loads(result.stdout) == {"checkpoint": "mine.pt"}, result.output
+    training = pona.load_checkpoint("mine.pt").training
+    assert (training["protocol"], training["trained_on"]["start"]["file"]) == ("paper", "demo-pona.pt")
+
+
 def test_each_portion_is_completed_with_its_own(study: Study, tiny_root: Path) -> None:
     assert runner.invoke(app, ["shrink", "--portion", "0.5", "--data", str(tiny_root)]).exit_code == 0
     command = ["synthesize", "--ckpt", "adapted", "--name", "adapted", "--device", "cpu", "--json"]
@@ -82,8 +101,8 @@ def test_a_second_process_waits(study: Study) -> None:
         if "waiting for it" in line:
             waiting.set()
 
-    second = threading.Thread(target=lambda: adapt_module.adapt(study, 0.4, request, progress, say))
-    with locked(study.adapted_path(0.4).with_name(".lock"), "it"):
+    second = threading.Thread(target=lambda: adapt_module.adapt_portion(study, 0.4, request, progress, say))
+    with locked(study.adapted_path(0.4).with_name(".adapted.pt.adapt.lock"), "it"):
         second.start()
         assert waiting.wait(60) and not study.adapted_path(0.4).exists()
     second.join(60)
