@@ -28,8 +28,8 @@ def adapt(training: TrainRequest, request: AdaptRequest, progress: Progress, say
     """Trains a generator further on photographs, unless it is trained; goes on where an interrupted run stopped.
 
     Half of its pairs are photographs, half rendered people, which it else forgets. Generated images must look like
-    their person to a re-ID network that knows rendered people only. A process that finds another one at work on it waits
-    for it.
+    their person to a re-ID network that knows rendered people only. A process that finds another one at work on it
+    waits for it.
 
     Args:
         training: where the photographs are, and the checkpoint to write.
