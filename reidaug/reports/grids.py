@@ -81,10 +81,10 @@ def comparison_grid(comparisons: Iterable[Comparison]) -> Grid:
 def detail_grid(results: Iterable[Result]) -> Grid:
     """One line for each trained baseline, with both AP conventions and the sizes of its training set."""
     lines = [
-        [*_name(result), f"{result.images:,}", f"{result.synthetic:,}", seen_text(result), *_percents(result, SCORES)]
+        [*_name(result), *_counts(result), seen_text(result), *_percents(result, SCORES)]
         for result in sorted(results, key=_order)
     ]
-    return Grid("each baseline", ["set", "p", "seed", "images", "synthetic", "seen", *SCORES], lines)
+    return Grid("each baseline", ["set", "p", "seed", "real", "generated", "copies", "seen", *SCORES], lines)
 
 
 def rerank_grid(results: Iterable[Result]) -> Grid:
@@ -106,6 +106,13 @@ def seen_text(result: Result) -> str:
 
 def _name(result: Result) -> list[str]:
     return [result.label, f"{result.portion:.2f}", str(result.seed)]
+
+
+def _counts(result: Result) -> list[str]:
+    """Images of the training set: real, generated, and copies of real ones."""
+    known = result.provenance.copied if result.provenance else 0
+    copies = result.synthetic if is_control(result.set) else known
+    return [f"{count:,}" for count in (result.images - result.synthetic, result.synthetic - copies, copies)]
 
 
 def _percents(result: Result, scores: dict[str, str]) -> list[str]:
