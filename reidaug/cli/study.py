@@ -114,6 +114,8 @@ def augment(
 
     checkpoint, reports = checkpoint_file(ckpt), []
     if out is not None:
+        if portion is not None:
+            raise ReidAugError(f"--portion {portion} is of a study, and --out takes a whole data set: give one of them")
         with progress("generating") as advance:
             root = resolve_data(data, Study(study))
             reports.append(augment_data(root, out, config, checkpoint, options, advance))

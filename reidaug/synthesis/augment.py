@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from reidaug.datasets.keypoints import Annotations, find_annotations, read_annot
 from reidaug.datasets.market1501 import check_output_path
 from reidaug.study.augmentation import plan_new_images
 from reidaug.study.folder import Study
-from reidaug.study.plan import PlanRow, read_plan, write_plan
+from reidaug.study.plan import ManifestRow, PlanRow, read_manifest, read_plan, write_plan
 from reidaug.study.request import AugmentConfig
 from reidaug.synthesis.completed_set import CompletedSet
 from reidaug.synthesis.painter import Painter
@@ -96,8 +97,9 @@ def augment_data(
         advance, shard: as in `synthesize`.
 
     Raises:
-        ReidAugError: no keypoints, nothing to generate, images of several sizes or of one that the generator was not
-            trained on, an output that was made otherwise or holds something else, or a held lock.
+        ReidAugError: no keypoints, nothing to generate, images that are generated themselves, of several sizes, or of a
+            size that the generator was not trained on, an output that was made otherwise or holds something else, or a
+            held lock.
         PoNAError: the checkpoint cannot be used.
     """
     out = out.absolute()
@@ -108,6 +110,7 @@ def augment_data(
     for split in SPLITS:
         data.images(split)  # before the work: the result has all three
     images = data.images("train")
+    _refuse_generated(data)
     annotations = read_annotations_of(find_annotations(data.root, "train"), images)
     source = _Source(None, None, out, out, data, images, (), annotations, "give another --out")
     return _augment(source, config, checkpoint_path, options, advance, shard)
@@ -183,6 +186,18 @@ def _augment(
         shard=shard,
         complete=filled.complete,
     )
+
+
+def _refuse_generated(data: Dataset) -> None:
+    """Raises ReidAugError for a set whose manifest names generated images: they would count as real ones."""
+    rows: list[ManifestRow] = []
+    with suppress(ReidAugError):  # there is none, or that of another program
+        rows = read_manifest(data.root / "manifest.csv")
+    if count := sum(row.synthetic for row in rows):
+        raise ReidAugError(
+            f"{count:,} of {len(rows):,} training images of {data.root} are generated, as its manifest.csv says: give "
+            "the data set that they were made from"
+        )
 
 
 def _size(images: Sequence[Image]) -> tuple[int, int]:

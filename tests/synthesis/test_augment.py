@@ -157,12 +157,16 @@ def test_the_same_share_twice_is_refused_naming_the_holder(tiny_root: Path, chec
         assert f"process {os.getpid()}" in error_of("augment", *typed(tiny_root, checkpoint))
 
 
-def test_a_copy_can_be_moved_and_augmented_again(tiny_root: Path, checkpoint: Path) -> None:
+def test_generated_images_are_no_real_ones(study: Study, tiny_root: Path, checkpoint: Path) -> None:
     augment(tiny_root, checkpoint, "--copy")
     assert not Path("augmented/query").is_symlink()
     Path("augmented").rename("moved")
-    report = augment(Path("moved"), checkpoint, "--per-person", "10", out="more")
-    assert (report["real"], report["generated"]) == (54, 6)
+    error = error_of("augment", *typed(Path("moved"), checkpoint, "--per-person", "10", out="more"))
+    assert "18 of 54 training images of" in error and "give the data set that they were made from" in error
+    reduced = augment(study.set_root(0.4, "none"), checkpoint, out="from-reduced")  # its manifest names none
+    assert reduced["real"] == 14
+    Path(tiny_root / "manifest.csv").write_text("file,of,another,program\n")
+    assert augment(tiny_root, checkpoint, out="others")["real"] == 36
 
 
 @pytest.mark.parametrize(
@@ -189,6 +193,7 @@ def test_outputs_that_cannot_be_are_refused(tiny_root: Path, checkpoint: Path) -
     Path("full").mkdir()
     Path("full/letter.txt").write_text("mine")
     assert "is not empty" in error_of("augment", *typed(tiny_root, checkpoint, out="full"))
+    assert "--portion 0.4 is of a study" in error_of("augment", *typed(tiny_root, checkpoint, "--portion", "0.4"))
     arguments = ["--ckpt", str(checkpoint), "--per-person", "9", "--data", str(tiny_root)]
     assert "give --out FOLDER" in error_of("augment", *arguments)
     assert "neither of --per-person and --factor" in error_of("augment", "--ckpt", str(checkpoint), "--out", "x")
