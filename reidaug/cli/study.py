@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from reidaug.cli.console import draw, print_json, progress, say
 from reidaug.cli.frame import command, report, show, show_table
 from reidaug.cli.options import Json
+from reidaug.core.errors import ReidAugError
 from reidaug.core.options import (
     DEFAULT_STUDY,
     Copy,
@@ -19,8 +20,8 @@ from reidaug.core.options import (
 )
 from reidaug.demo.request import AdaptRequest
 from reidaug.evaluation.request import EvaluationRequest, SweepRequest
-from reidaug.study.request import ShrinkConfig
-from reidaug.synthesis.request import SynthesisOptions
+from reidaug.study.request import AugmentConfig, ShrinkConfig
+from reidaug.synthesis.request import AUGMENTED, SynthesisOptions
 
 if TYPE_CHECKING:
     from reidaug.evaluation.results import Result
@@ -79,6 +80,66 @@ def synthesize(
             draw(reports[-1].sentence())
     if json:
         print_json({"sets": [report.values() for report in reports]})
+
+
+@command
+def augment(
+    *,
+    ckpt: StudyCheckpoint,
+    config: AugmentConfig,
+    out: Annotated[
+        Path | None,
+        Option(
+            "The new Market-1501 root: the whole data set and its new images. Without it: those of the study are "
+            "augmented."
+        ),
+    ] = None,
+    data: DataRoot = None,
+    study: StudyFolder = DEFAULT_STUDY,
+    portion: OnePortion = None,
+    options: SynthesisOptions = AUGMENTED,
+    json: Json = False,
+) -> None:
+    """Add generated images of each person, in poses that the person lacks, to all images that there are.
+
+    A pose is taken from an image of another person: of a kind that the person lacks or has least of, far from the
+    person's own poses. A new image has the place, the light and the camera of the image that it is generated from; its
+    name says so, with a frame number that this camera does not have.
+
+    With --out it writes a data set again, as a whole Market-1501 root: every image byte for byte, the new ones, query
+    and gallery, the keypoint CSVs, and manifest.csv, which names of each new image the condition image and the image
+    that its pose is of:
+
+        reidaug augment --data DATA --ckpt shipped --per-person 12 --out augmented
+
+    Without --out it augments the kept images of a study, in poses of kept images alone: the set STUDY/p0.40/augmented/
+    (--name). `evaluate` and `sweep` then measure it beside --controls with as many images or iterations as it has:
+
+        reidaug augment --portion 0.4 --ckpt shipped --factor 2
+
+    Run it again after an interruption, and it continues. Under torchrun or as a SLURM array, each process does its
+    share. The same seed gives the same images.
+    """
+    from reidaug.study.folder import Study, chosen_portions, resolve_data
+    from reidaug.synthesis.augment import augment_data, augment_portion
+    from reidaug.synthesis.painter import checkpoint_file, checkpoint_of
+
+    reports = []
+    if out is not None:
+        if portion is not None:
+            raise ReidAugError(f"--portion {portion} is of a study, and --out takes a whole data set: give one of them")
+        with progress("generating") as advance:
+            root = resolve_data(data, Study(study))
+            reports.append(augment_data(root, out, config, checkpoint_file(ckpt), options, advance))
+    else:
+        if not Study(study).portions():
+            raise ReidAugError(f"no --out, and no study at {study}: give --out FOLDER, or --study")
+        for p in chosen_portions(Study(study), portion):
+            with progress(f"generating, p = {p:.2f}") as advance:
+                checkpoint = checkpoint_of(ckpt, Study(study), p)
+                reports.append(augment_portion(Study(study, data), p, config, checkpoint, options, advance))
+    text = "\n".join(each.sentence() for each in reports)
+    show(text, {"sets": [each.values() for each in reports]}, json)
 
 
 @command

@@ -22,6 +22,7 @@ _NAME = re.compile(
 )
 # torchreid, fast-reid, TransReID and CLIP-ReID search the whole path for this, so a folder can be taken for a name.
 _READER = re.compile(r"([-\d]+)_c(\d)")
+_SHOT = re.compile(r"_c\d++(?:s(\d++))?+\D*(\d+)")  # sequence and frame
 _LARGEST = 2**63 - 1  # what arrays of numbers hold
 _FORM = "expected the form 0002_c1s1_000451_03.jpg"
 _SYSTEM_FILES = {"Thumbs.db", ".DS_Store", "desktop.ini"}
@@ -41,6 +42,17 @@ def parse_name(name: str) -> tuple[int, int]:
     if max(pid, camid) > _LARGEST:
         raise ReidAugError(f"image name {name!r} has a person or camera number above {_LARGEST}; give smaller ones")
     return pid, camid
+
+
+def sequence_and_frame(name: str) -> tuple[int, int]:
+    """Sequence and frame in an image name that parses; 1 and 0 where it has none."""
+    match = _SHOT.search(name)
+    return (int(match[1] or 1), int(match[2])) if match else (1, 0)
+
+
+def make_name(pid: int, camid: int, sequence: int, frame: int) -> str:
+    """The name of an image of a person, in box 0: `0002_c1s1_000451_00.jpg`."""
+    return f"{pid:04d}_c{camid}s{sequence}_{frame:06d}_00.jpg"
 
 
 def split_folder(root: Path, split: str) -> Path:

@@ -33,10 +33,9 @@ class MannequinConfig:
 class AdaptRequest:
     """How to train a generator further on the kept images of a portion."""
 
-    start_from: Annotated[
-        Path,
-        Option("The generator to start from: `shipped`, or one of the preset mini.", flag="--ckpt"),
-    ] = Path("shipped")
+    start_from: Annotated[Path, Option("The generator to start from: `shipped`, or one of the preset mini.")] = Path(
+        "shipped"
+    )
     iterations: Annotated[int, Option("Length, in steps of 16 pairs.", min=1)] = 500
     vgg_weights: Annotated[
         Path | None,

@@ -22,9 +22,10 @@ from reidaug.evaluation.evaluate import check_evaluation, evaluate_study
 from reidaug.evaluation.request import Recipe, SweepRequest
 from reidaug.evaluation.results import Result, current_results, read_results
 from reidaug.evaluation.setting import Setting, choose_setting
+from reidaug.study.controls import name_for
 from reidaug.study.folder import PLAIN_SET, Study
 from reidaug.study.shrink import shrink
-from reidaug.study.training_sets import FULL_SET, TrainingSet
+from reidaug.study.training_sets import FULL_SET, TrainingSet, augmented_sets
 from reidaug.synthesis.painter import (
     ADAPTED,
     NotAdaptedError,
@@ -54,10 +55,19 @@ def generators_of(request: SweepRequest) -> dict[str, Path]:
     return dict(zip(names, request.checkpoints, strict=True))
 
 
-def units_of(request: SweepRequest) -> list[Unit]:
-    """All training sets, in the same order in every process."""
-    sets = ["none", *request.evaluation.controls, *generators_of(request)]
-    return [*((name, portion) for portion in request.portions for name in sets), ("full", 1.0)]
+def units_of(study: Study, request: SweepRequest) -> list[Unit]:
+    """All training sets, in the same order in every process.
+
+    Those that `augment` made of the portions are among them, with the controls of their size.
+    """
+    controls = request.evaluation.controls
+    units = []
+    for portion in request.portions:
+        augmented = augmented_sets(study, portion)
+        sets = ["none", *controls, *generators_of(request), *augmented]
+        sets += [name_for(control, name) for name in augmented for control in controls]
+        units += [(name, portion) for name in sets]
+    return [*units, (FULL_SET, 1.0)]
 
 
 def sweep(study: Study, data: Dataset, request: SweepRequest, progress: Progress, say: Say) -> list[Result]:
@@ -73,7 +83,7 @@ def sweep(study: Study, data: Dataset, request: SweepRequest, progress: Progress
     rank, world = shard_from_environment(os.environ)
     if world > 1:
         check_locks(study.path)
-    units = units_of(request)
+    units = units_of(study, request)
     share: Share = set([(unit, seed) for seed in range(request.evaluation.seeds) for unit in units][rank::world])
     _check_generators(study, request)
     read_annotations_of(find_annotations(data.root, "train"), data.images("train"))
@@ -164,7 +174,7 @@ def _announce(
     study: Study, data: Dataset, request: SweepRequest, setting: Setting, share: Share, done: Share, say: Say
 ) -> None:
     """Says what will be done and about how long it takes; a set or baseline that is half done counts as not done."""
-    train, units, seeds = data.images("train"), units_of(request), request.evaluation.seeds
+    train, units, seeds = data.images("train"), units_of(study, request), request.evaluation.seeds
     total = len(units) * seeds
     to_generate, generated, seconds = _generating(study, data, request, {unit for unit, _ in share})
     sizes = [round(portion * len(train)) if name == PLAIN_SET else len(train) for (name, portion), _ in share - done]

@@ -7,7 +7,7 @@ from reidaug.evaluation.results import Result
 from reidaug.evaluation.start import RENDERED
 from reidaug.reports.grids import seen_text
 from reidaug.reports.statistics import mean_percent, spread_over_seeds
-from reidaug.study.controls import CONTROLS, MATCHED, RENDERED_FIRST
+from reidaug.study.controls import CONTROLS, MATCHED, RENDERED_FIRST, control_of, made_for
 from reidaug.study.folder import PLAIN_SET
 from reidaug.study.training_sets import FULL_SET
 
@@ -32,7 +32,7 @@ def notes(results: Sequence[Result]) -> list[str]:
         *_lost_people(results),
         *_unclear_gaps(results),
     ]
-    names = {result.set for result in results}
+    names = {control_of(result.set) for result in results}
     if PLAIN_SET in names and MATCHED not in names:
         lines.append(
             "equal epochs, not equal iterations: none takes fewer steps than the completed and full sets "
@@ -40,6 +40,8 @@ def notes(results: Sequence[Result]) -> list[str]:
         )
     if controls := [f"{name}: {control.description}" for name, control in CONTROLS.items() if name in names]:
         lines.append(f"controls, which cost nothing: {'; '.join(controls)}")
+    if sized := sorted({name for result in results if (name := made_for(result.set))}):
+        lines.append(f"controls for {', '.join(sized)} have as many images, or iterations, as that set, not as full")
     if without := max(result.queries_without_match for result in results):
         lines.append(f"{without} queries have no right gallery image and do not count")
     if any(result.same_camera for result in results):
@@ -100,7 +102,7 @@ def _methods(results: Sequence[Result]) -> list[str]:
 
 def _other_people(results: Sequence[Result]) -> list[str]:
     """The sets whose generator learnt from images that are not of the study, if no control learnt from any."""
-    if any(result.set == RENDERED_FIRST or result.weights.startswith(f"{RENDERED}:") for result in results):
+    if any(control_of(result.set) == RENDERED_FIRST or result.weights.startswith(f"{RENDERED}:") for result in results):
         return []
     counts = {
         result.label: count

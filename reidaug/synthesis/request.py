@@ -159,8 +159,11 @@ class SynthesisOptions:
         ),
     ] = "auto"
     copy: Copy = False
-    force: Annotated[bool, Option("Replace the set if it was made with another generator.")] = False
+    force: Annotated[bool, Option("Replace the set if it was made otherwise, such as with another generator.")] = False
     device: Device = "auto"
+
+
+AUGMENTED = SynthesisOptions(name="augmented")  # those of `augment`
 
 
 @dataclass(frozen=True)

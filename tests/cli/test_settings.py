@@ -115,3 +115,14 @@ def test_what_several_commands_have_is_shared() -> None:
 def test_a_byte_order_mark_is_no_part_of_the_settings(tiny_root: Path) -> None:
     write_settings("\ufeffseed = 1\n")
     assert values_of("shrink", "--portion", "0.4", "--data", str(tiny_root))["seed"] == 1
+
+
+def test_a_study_does_not_name_the_output_of_augment(tiny_root: Path, tmp_path: Path) -> None:
+    values_of("shrink", "--portion", "0.4", "--data", str(tiny_root))
+    write_settings('name = "mine"\nout = "pona.pt"\nseed = 3\n')
+    command = ["--ckpt", str(write_checkpoint(tmp_path / "tiny.pt", 0)), "--device", "cpu"]
+    assert values_of("synthesize", *command)["sets"][0]["name"] == "mine"
+    assert values_of("augment", *command, "--per-person", "3")["sets"][0]["name"] == "augmented"
+    assert json.loads(Path("study/p0.40/augmented/synthesis.json").read_text())["augmentation"]["seed"] == 3
+    write_settings('[augment]\nname = "more"\nper-person = 4\n')
+    assert values_of("augment", *command)["sets"][0]["name"] == "more"

@@ -76,3 +76,11 @@ def test_versions_that_differ_are_named() -> None:
     rows = [make_result("none", 0.4, 0.5, seed, versions={"torch": f"2.{seed}", "reidaug": "1"}) for seed in (0, 1)]
     assert "several versions (reidaug 1, torch 2.0; reidaug 1, torch 2.1)" in "\n".join(notes(rows))
     assert "several versions" not in "\n".join(notes(rows[:1]))
+
+
+def test_controls_of_another_size_are_told_apart() -> None:
+    rows = [make_result(name, 0.4, 0.5) for name in ("none", "none-matched for more", "full")]
+    lines = "\n".join(notes(rows))
+    assert "controls for more have as many images, or iterations, as that set, not as full" in lines
+    assert "none-matched: the kept images" in lines and "equal epochs" not in lines
+    assert "controls for" not in "\n".join(notes([make_result("none"), make_result("flip")]))

@@ -16,6 +16,8 @@ def test_csv_reads_back() -> None:
     assert [float(line["mean_ap_trapezoid"]) for line in read] == [r.mean_ap_trapezoid for r in TABLE_VI]
     treated = make_result("pona", 0.2, 0.5, care={"synthetic_weight": 0.5}, versions={"torch": "2", "reidaug": "1"})
     line = next(csv.DictReader(io.StringIO(write(make_tables([treated], Path())))))
+    first = {name: read[0][name] for name in ("set", "images", "real", "generated", "copies")}
+    assert first == {"set": "pona", "images": "100", "real": "20", "generated": "80", "copies": "0"}
     assert json.loads(line["care"]) == {"synthetic_weight": 0.5} and line["versions"] == "reidaug 1, torch 2"
 
 
