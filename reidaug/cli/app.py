@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from reidaug import __version__
-from reidaug.cli.datasets import inspect, mannequins, pairs, pose, split
+from reidaug.cli.datasets import import_, inspect, mannequins, pairs, pose, split
 from reidaug.cli.generator import profile, score, train
 from reidaug.cli.pictures import attention, grid
 from reidaug.cli.results import plot, ranks, table
@@ -18,7 +18,7 @@ PANELS = {
     "The main job": (shrink, synthesize, evaluate, sweep, pretrain),
     "Results": (table, plot, ranks),
     "Generator": (train, score, grid, attention, profile),
-    "Data": (inspect, split, mannequins, pairs, pose),
+    "Data": (inspect, import_, split, mannequins, pairs, pose),
 }
 
 app = typer.Typer(
@@ -55,4 +55,4 @@ def root(
 
 for panel, commands in PANELS.items():
     for command in commands:
-        app.command(rich_help_panel=panel)(command)
+        app.command(command.__name__.strip("_"), rich_help_panel=panel)(command)  # `import_` is `import`

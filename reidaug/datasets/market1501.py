@@ -9,10 +9,11 @@ from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import list_files
-from reidaug.datasets.dataset import ENDINGS, Dataset, Image, Layout, Problem, is_image_file, jpg_name
+from reidaug.datasets.dataset import ENDINGS, JUNK_PID, Dataset, Image, Layout, Problem, is_image_file, jpg_name
 
 ROOT_NAME = "Market-1501-v15.09.15"
 SPLIT_FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
+LAST_CAMID = 9  # of a name that re-ID tools read: they look at one digit
 IMAGE_SIZE = (128, 64)  # height and width in pixels
 
 # No CSV separator, no blank, no folder, no broken Unicode: every file can hold a name that matches.
@@ -41,6 +42,12 @@ def parse_name(name: str) -> tuple[int, int]:
     if max(pid, camid) > _LARGEST:
         raise ReidAugError(f"image name {name!r} has a person or camera number above {_LARGEST}; give smaller ones")
     return pid, camid
+
+
+def format_name(pid: int, camid: int, sequence: int, frame: int) -> str:
+    """An image name, such as `0002_c1s1_000451_00.jpg`."""
+    person = str(pid) if pid == JUNK_PID else f"{pid:04d}"
+    return f"{person}_c{camid}s{sequence}_{frame:06d}_00.jpg"
 
 
 def split_folder(root: Path, split: str) -> Path:
