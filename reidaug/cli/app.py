@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from reidaug import __version__
-from reidaug.cli.datasets import import_, inspect, mannequins, pairs, pose, split
+from reidaug.cli.datasets import export, import_, inspect, mannequins, pairs, pose, split
 from reidaug.cli.generator import profile, score, train
 from reidaug.cli.pictures import attention, grid
 from reidaug.cli.results import plot, ranks, table
@@ -18,7 +18,7 @@ PANELS = {
     "The main job": (shrink, synthesize, evaluate, sweep, pretrain),
     "Results": (table, plot, ranks),
     "Generator": (train, score, grid, attention, profile),
-    "Data": (inspect, import_, split, mannequins, pairs, pose),
+    "Data": (inspect, import_, export, split, mannequins, pairs, pose),
 }
 
 app = typer.Typer(

@@ -10,6 +10,7 @@ from reidaug.core.errors import ReidAugError
 from reidaug.core.options import Argument, Option, Seed
 from reidaug.datasets.request import ImportRequest, PoseRequest, Split, SplitRequest
 from reidaug.demo.request import MannequinConfig
+from reidaug.study.request import ExportRequest
 
 
 @command
@@ -60,6 +61,28 @@ def import_(*, request: ImportRequest, json: Json = False) -> None:
 
     with progress("writing images") as advance:
         values = import_set(request, advance, say)
+    report(values, json)
+
+
+@command
+def export(*, request: ExportRequest, json: Json = False) -> None:
+    """Lay a set out as another tool wants it, and print the line to type there; or save a network under plain names.
+
+    Images: torchreid, fastreid and transreid get a Market-1501 root (torchreid and fastreid an MSMT17 one, where
+    persons go beyond 1501 or cameras beyond 6), layumi (Person_reID_baseline_pytorch) the folder Market/ for its
+    prepare.py, huggingface train/, query/ and gallery/ with metadata.csv. Run again, it replaces what it made, and
+    nothing else.
+
+    A kept network becomes a state dict of its backbone, for torchreid and torchvision.
+    """
+    if request.set.is_file() and request.set.suffix in (".pt", ".pth"):
+        from reidaug.evaluation.kept_network import export_network
+
+        values = export_network(request.set, request.out, request.tool)
+    else:
+        from reidaug.study.export import export_set
+
+        values = export_set(request)
     report(values, json)
 
 

@@ -165,8 +165,8 @@ def _image_problems(
             )
             problems.append(Problem("wrong-size", "error", where(root, image), message))
     if turned:
-        message = f"{len(turned):,} of {len(all_images):,} images are stored turned, as their EXIF says, and re-ID tools show them so: "
-        message += "`reidaug import` brings them upright"
+        message = f"{len(turned):,} of {len(all_images):,} images are stored turned, as their EXIF says, and re-ID "
+        message += "tools read them so: `reidaug import` brings them upright"
         problems.append(Problem("turned-image", "note", where(root, turned[0]), message))
     if usual[0] % 4 or usual[1] % 4:
         message = f"images have {_pixels(usual)}: generators need sides divisible by 4 (`reidaug import --size`)"

@@ -1,14 +1,16 @@
-"""The options of `reidaug shrink`."""
+"""The options of `reidaug shrink` and `reidaug export`."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.options import LAST_SEED, Option
+from reidaug.core.options import LAST_SEED, Argument, Option
 from reidaug.study.portions import parse_portion, portion_name
 
 Keep = Literal["per-identity", "uniform"]
 Source = Literal["nearest", "random"]
+Tool = Literal["torchreid", "fastreid", "transreid", "layumi", "huggingface", "torchvision"]  # the last: networks only
 
 
 @dataclass(frozen=True)
@@ -33,3 +35,24 @@ class ShrinkConfig:
                 raise ReidAugError(f"{name} is {getattr(self, name)!r}, expected {' or '.join(choices)}")
         if not 0 <= self.seed <= LAST_SEED:
             raise ReidAugError(f"seed is {self.seed}, expected 0 to {LAST_SEED}")
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """Which set to lay out, and for which tool."""
+
+    set: Annotated[
+        Path,
+        Argument(
+            "A data set, a set of a study, such as study/p0.40/pona, or a network that `evaluate --save-models` kept, "
+            "such as study/models/KEY.pt."
+        ),
+    ]
+    out: Annotated[
+        Path, Argument("The folder to write to, which may hold other exports; of a network, the file, such as net.pth.")
+    ]
+    tool: Annotated[Tool, Option("The tool; torchvision: of a network only, as torchreid.", flag="--for")]
+    copy: Annotated[
+        bool,
+        Option("Copy the images instead of linking them, for another machine or an upload; layumi always gets copies."),
+    ] = False

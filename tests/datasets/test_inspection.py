@@ -263,5 +263,8 @@ def test_turned_images_and_cameras_of_two_digits_are_named(tiny_root: Path) -> N
         image.save(path, "JPEG", exif=exif)
     rename("query", "0101_c12s1_000007_00.jpg")(tiny_root)
     problems = {problem.kind: problem for problem in inspect_dataset(tiny_root).problems}
-    assert "1 of 67 images are stored turned" in problems["turned-image"].message and problems["turned-image"].level == "note"
+    assert (
+        "1 of 67 images are stored turned" in problems["turned-image"].message
+        and problems["turned-image"].level == "note"
+    )
     assert "read its first digit alone, as camera 1" in problems["out-of-range"].message
