@@ -1,11 +1,11 @@
 """A trained baseline for other programs: its backbone as a state dict under torchvision's names."""
 
 import io
-import shlex
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import atomic_write, check_out
+from reidaug.study.exports.layout import quoted
 
 TOOLS = ("torchreid", "torchvision")
 
@@ -64,4 +64,4 @@ def _line(tool: str, arch: str, out: Path) -> str:
     else:
         build = f"import torch, torchvision; m = torchvision.models.{arch}()"
         code = f"{build}; print(m.load_state_dict(torch.load({str(out)!r}), strict=False))"
-    return f"python -c {shlex.quote(code)}"
+    return f"python -c {quoted(code)}"

@@ -3,12 +3,11 @@
 Splits of such names are found by the card alone: without it datasets looks for train and test.
 """
 
-import shlex
 from pathlib import Path
 
 from reidaug.core.files import write_csv
 from reidaug.datasets.dataset import SPLITS
-from reidaug.study.exports.layout import Export, ImageSet
+from reidaug.study.exports.layout import Export, ImageSet, quoted
 
 COLUMNS = ("file_name", "pid", "camid", "synthetic", "condition")
 
@@ -31,7 +30,7 @@ def lay_out(images: ImageSet, root: Path) -> None:
 
 def command(images: ImageSet, out: Path) -> str:
     code = f"import datasets; print(datasets.load_dataset({str(out)!r}))"
-    return f"python -c {shlex.quote(code)}"
+    return f"python -c {quoted(code)}"
 
 
 EXPORT = Export(lambda images: "", lay_out, command)

@@ -1,5 +1,6 @@
 """What an export is: a set of images, and how another tool wants to find it on disk."""
 
+import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,6 +50,11 @@ class Export:
     copies: bool = False  # the tool writes into the folder, so it must not hold links
 
 
+def quoted(text: str) -> str:
+    """A text that holds single quotes, as one word of a command line."""
+    return shlex.quote(text) if set(text) & set('"$`\\!') else f'"{text}"'
+
+
 def put_market(images: ImageSet, root: Path, rename: Callable[[Image], str] = lambda image: image.name) -> None:
     """Fills a Market-1501 root."""
     for split in SPLITS:
@@ -59,12 +65,15 @@ def put_market(images: ImageSet, root: Path, rename: Callable[[Image], str] = la
 def put_msmt17(images: ImageSet, root: Path) -> None:
     """Fills an MSMT17_V1 folder: its lists hold persons and cameras of any number; junk is left out.
 
-    Training persons count from 0, and so do those of the test.
+    Training persons count from 0, and so do those of the test: first those of queries that have a match.
     """
-    for split in SPLITS:
+    people = {split: {image.pid for image in images.images[split] if image.pid >= 0} for split in SPLITS}
+    tested = people["query"] | people["gallery"]
+    order = sorted(tested, key=lambda pid: (pid not in people["query"], pid not in people["gallery"], pid))
+    labels = {part: {pid: number for number, pid in enumerate(order)} for part in ("query", "gallery")}
+    labels["train"] = {pid: number for number, pid in enumerate(sorted(people["train"]))}
+    for split, label in labels.items():
         folder = root / ("train" if split == "train" else "test")
-        people = {image.pid for part in _scope(split) for image in images.images[part] if image.pid >= 0}
-        label = {pid: number for number, pid in enumerate(sorted(people))}
         rows = [image for image in images.images[split] if image.pid >= 0]
         # Of a line, readers take the third part between underscores as the camera, and the part after the blank as the
         # person.
@@ -72,16 +81,12 @@ def put_msmt17(images: ImageSet, root: Path) -> None:
             f"{label[image.pid]:04d}/{label[image.pid]:04d}_{number:06d}_{image.camid:02d}_{split}.jpg"
             for number, image in enumerate(rows)
         ]
-        for person in {name.partition("/")[0] for name in names}:
-            (folder / person).mkdir(parents=True, exist_ok=True)
+        for number in {label[image.pid] for image in rows}:
+            (folder / f"{number:04d}").mkdir(parents=True, exist_ok=True)
         images.put({folder / name: image for name, image in zip(names, rows, strict=True)})
         lines = [f"{name} {label[image.pid]}\n" for name, image in zip(names, rows, strict=True)]
         (root / f"list_{split}.txt").write_text("".join(lines))
     (root / "list_val.txt").write_text("")
-
-
-def _scope(split: str) -> tuple[str, ...]:
-    return ("train",) if split == "train" else ("query", "gallery")
 
 
 def refuse_numbers(images: ImageSet, tool: str, last_pid: int, last_camid: int) -> None:

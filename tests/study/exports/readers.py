@@ -31,7 +31,10 @@ def read_market(root: Path) -> dict[str, list[Row]]:
 
 
 def read_msmt17(root: Path) -> dict[str, list[Row]]:
-    """MSMT17 in torchreid and fast-reid: lists of two words a line; the camera is the third part of the first word."""
+    """MSMT17 in torchreid, fast-reid and TransReID: lists of two words a line.
+
+    The camera is the third part of the first word.
+    """
     splits = {}
     for split in ("train", "val", "query", "gallery"):
         rows = []
@@ -41,8 +44,9 @@ def read_msmt17(root: Path) -> dict[str, list[Row]]:
                 (root / ("train" if split in ("train", "val") else "test") / file, int(person), int(file.split("_")[2]))
             )
         splits[split] = rows
-    labels = {person for _, person, _ in splits["train"]}
-    assert labels == set(range(len(labels)))  # they are classes as they stand
+    for rows in splits.values():  # classes as they stand; TransReID asks the same of the other lists
+        labels = {person for _, person, _ in rows}
+        assert labels == set(range(len(labels)))
     return splits
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shlex
 from pathlib import Path
 
 from reidaug.datasets.layouts import open_dataset
@@ -43,4 +44,4 @@ def test_each_image_has_its_row(exported: Exporter, study: Study, tmp_path: Path
     assert splits.keys() == {"train", "query", "gallery"} and values["synthetic"] == 1
     assert (splits["train"][first.name]["synthetic"], splits["train"][first.name]["condition"]) == ("1", second.name)
     assert (splits["train"][second.name]["synthetic"], splits["train"][second.name]["condition"]) == ("0", "")
-    assert f"load_dataset('{tmp_path / 'sets'}')" in values["type"].replace("'\"'\"'", "'")
+    assert f"load_dataset('{tmp_path / 'sets'}')" in shlex.split(values["type"])[-1]

@@ -34,5 +34,5 @@ def test_junk_is_left_out_of_lists_and_distractors_have_a_number_of_their_own(
     image.rename(image.with_name("1600_c1s1_000001_00.jpg"))
     exported("torchreid", tiny_root)
     splits = read_msmt17(tmp_path / "sets" / "msmt17" / "MSMT17_V1")
-    assert len(splits["gallery"]) == 20 and {pid for _, pid, _ in splits["query"]} == {1, 2, 3, 4}
-    assert {pid for _, pid, _ in splits["gallery"]} == {0, 1, 2, 3, 4}  # 0: distractors, of no query
+    assert len(splits["gallery"]) == 20 and {pid for _, pid, _ in splits["query"]} == {0, 1, 2, 3}
+    assert {pid for _, pid, _ in splits["gallery"]} == {0, 1, 2, 3, 4}  # 4: distractors, of no query
