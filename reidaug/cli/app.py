@@ -10,12 +10,12 @@ from reidaug.cli.generator import profile, score, train
 from reidaug.cli.pictures import attention, grid
 from reidaug.cli.results import plot, ranks, table
 from reidaug.cli.start import demo, doctor
-from reidaug.cli.study import evaluate, pretrain, shrink, sweep, synthesize
+from reidaug.cli.study import adopt, evaluate, pretrain, shrink, sweep, synthesize
 from reidaug.core.machine import keep_freed_memory
 
 PANELS = {
     "Start": (demo, doctor),
-    "The main job": (shrink, synthesize, evaluate, sweep, pretrain),
+    "The main job": (shrink, synthesize, adopt, evaluate, sweep, pretrain),
     "Results": (table, plot, ranks),
     "Generator": (train, score, grid, attention, profile),
     "Data": (inspect, import_, export, split, mannequins, pairs, pose),

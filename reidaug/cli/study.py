@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 from reidaug.cli.console import draw, print_json, progress, say
 from reidaug.cli.frame import command, report, show, show_table
 from reidaug.cli.options import Json
+from reidaug.core.errors import ReidAugError
 from reidaug.core.options import DEFAULT_STUDY, Checkpoint, Copy, DataRoot, LeaveOut, OnePortion, Option, StudyFolder
 from reidaug.evaluation.request import EvaluationRequest, SweepRequest
 from reidaug.study.request import ShrinkConfig
-from reidaug.synthesis.request import SynthesisOptions
+from reidaug.synthesis.request import AdoptRequest, SynthesisOptions
 
 if TYPE_CHECKING:
     from reidaug.evaluation.results import Result
@@ -66,6 +67,34 @@ def synthesize(
             draw(reports[-1].sentence())
     if json:
         print_json({"sets": [report.values() for report in reports]})
+
+
+@command
+def adopt(
+    *,
+    request: AdoptRequest,
+    data: DataRoot = None,
+    study: StudyFolder = DEFAULT_STUDY,
+    portion: OnePortion = None,
+    json: Json = False,
+) -> None:
+    """Make a set of images that another program generated: `evaluate`, `sweep` and `table` give it a row of its own.
+
+    FOLDER holds a file for each missing image of the portion (`kept` = 0 in STUDY/p0.40/plan.csv) under that image's
+    name, in any ending, showing that person, in the size of the others. Where the plan has a copy, for lack of a pose,
+    an image is welcome and not needed. Images under the names of kept ones are passed over.
+
+    What the program was trained on is not known here: the table says so.
+    """
+    from reidaug.study.folder import Study, chosen_portions
+    from reidaug.synthesis.adopt import adopt
+
+    portions = chosen_portions(Study(study), portion)
+    if len(portions) > 1:
+        raise ReidAugError(f"{study} has several portions: give --portion, such as {portions[0]:.2f}")
+    with progress("writing images") as advance:
+        values = adopt(Study(study, data), portions[0], request, advance, say)
+    report(values, json)
 
 
 @command

@@ -43,7 +43,7 @@ def export_set(request: ExportRequest) -> dict[str, object]:
     if place.is_relative_to(source) or source.is_relative_to(place):
         raise ReidAugError(f"{folder} and the set {data.root} lie in each other: give another folder")
     out.mkdir(parents=True, exist_ok=True)
-    with _replaced(folder) as new:
+    with _replaced(folder, request.tool) as new:
         export.lay_out(images, new)
         mark = {"for": request.tool, "set": str(data.root), "fingerprint": data.split_fingerprint("train")}
         atomic_write(new / MARK, json.dumps(mark) + "\n")
@@ -69,18 +69,15 @@ def _manifest(data: Dataset) -> dict[str, ManifestRow]:
 
 
 @contextmanager
-def _replaced(folder: Path) -> Iterator[Path]:
-    """A new folder that takes the place of an earlier export.
+def _replaced(folder: Path, tool: str) -> Iterator[Path]:
+    """A new folder that takes the place of an earlier export for the same tool.
 
     Raises:
-        ReidAugError: what is in its place was not made by an export.
+        ReidAugError: what is in its place is something else.
     """
     there = folder.is_symlink() or (folder.exists() and not (folder.is_dir() and not any(folder.iterdir())))
-    if there and (folder.is_symlink() or not (folder / MARK).is_file()):
-        what = f"a link to {folder.readlink()}" if folder.is_symlink() else "there"
-        raise ReidAugError(
-            f"{folder} is {what}, and `reidaug export` did not make it: remove it, or give another folder"
-        )
+    if there and (what := _something_else(folder, tool)):
+        raise ReidAugError(f"{folder} is {what}: remove it, or give another folder")
     stale = folder.with_name(f".{folder.name}.stale")
     shutil.rmtree(stale, ignore_errors=True)
     with whole_folder(folder) as new:
@@ -88,3 +85,14 @@ def _replaced(folder: Path) -> Iterator[Path]:
         if there:
             os.rename(folder, stale)
     shutil.rmtree(stale, ignore_errors=True)
+
+
+def _something_else(folder: Path, tool: str) -> str:
+    """What is at a path, if it is no export for the tool."""
+    if folder.is_symlink():
+        return f"a link to {folder.readlink()}, and `reidaug export` did not make it"
+    try:
+        made_for = json.loads((folder / MARK).read_text(encoding="utf-8"))["for"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "there, and `reidaug export` did not make it"
+    return "" if made_for == tool else f"an export for {made_for}"

@@ -95,8 +95,8 @@ def synthesize(
     if shard[1] > 1:
         check_locks(root.parent)
     what = f"synthesis of {options.name} at p = {portion:.2f}"
-    with locked(root.parent / ".lock-claim", what, wait=True):  # before the share's own lock: see _claim
-        record = _claim(root, checkpoint_path, options, what)
+    with locked(root.parent / ".lock-claim", what, wait=True):  # before the share's own lock: see `claim`
+        record = claim(root, generator_record(checkpoint_path, options.precision), options.force, what)
     with locked(root.parent / f".lock-{shard[0]}-of-{shard[1]}", what, wait=wait):
         for other in root.parent.glob(".lock-*-of-*"):
             if not other.name.endswith(f"-of-{shard[1]}"):  # a share of another division has images of this one
@@ -146,20 +146,28 @@ def find_conflict(folder: Path, record: SynthesisRecord) -> str:
     return f"{folder} was {conflict}" if conflict else ""
 
 
-def _claim(root: Path, checkpoint_path: Path, options: SynthesisOptions, what: str) -> SynthesisRecord:
-    """Records the generator of the set; images of two generators never mix under one name.
+def claim(root: Path, record: SynthesisRecord, force: bool, what: str) -> SynthesisRecord:
+    """Records the origin of the images of a set; images of two origins never mix under one name.
 
     Of several processes that start together the first writes the record and the others read it. A set is replaced only
     while no process fills a share of it.
+
+    Args:
+        root: of the set.
+        record: the origin.
+        force: replace a set of another origin.
+        what: the set, for messages.
+
+    Raises:
+        ReidAugError: a set of another origin without `force`, a set without a record, or a process that fills it.
     """
-    record = generator_record(checkpoint_path, options.precision)
     path = root.parent / "synthesis.json"
     if path.exists():
         conflict = find_conflict(root.parent, record)
         if not conflict:
             return record
-        if not options.force:
-            raise ReidAugError(f"{conflict}: give another --name, or `reidaug synthesize --force`")
+        if not force:
+            raise ReidAugError(f"{conflict}: give another --name, or replace the set with --force")
         with ExitStack() as shares:
             for lock in root.parent.glob(".lock-*-of-*"):
                 shares.enter_context(locked(lock, what))

@@ -12,6 +12,7 @@ from reidaug.datasets.market1501 import ROOT_NAME, split_folder
 from reidaug.evaluation.kept_network import TOOLS
 from reidaug.study.export import export_set
 from reidaug.study.exports import EXPORTS
+from reidaug.study.exports.layout import Export, ImageSet
 from reidaug.study.folder import Study
 from reidaug.study.request import ExportRequest, Tool
 from tests.cli.commands import error_of, values_of
@@ -54,6 +55,9 @@ def test_what_it_did_not_make_stays(study: Study, tmp_path: Path) -> None:
     (place / "mine.txt").unlink()
     values_of("export", str(source), "sets", "--for", "transreid")  # an empty folder will do
     values_of("export", str(source), "sets", "--for", "fastreid")
+    assert "market1501 is an export for transreid: remove it" in error_of(
+        "export", str(source), "sets", "--for", "torchreid"
+    )
     assert sorted(os.listdir("sets")) == [ROOT_NAME, "market1501"]
 
 
@@ -82,3 +86,15 @@ def test_what_cannot_be_exported_is_refused(study: Study, tmp_path: Path) -> Non
     next(split_folder(source / ROOT_NAME, "train").iterdir()).unlink()
     with pytest.raises(ReidAugError, match="its manifest and its images differ in 1"):
         export_set(ExportRequest(source, tmp_path / "sets", "fastreid"))
+
+
+def test_a_tool_is_a_file_and_a_line(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lay_out(images: ImageSet, root: Path) -> None:
+        lines = [f"{image.path} {image.pid}" for image in images.images["train"]]
+        (root / "list.txt").write_text("\n".join(lines))
+
+    toy = Export(lambda images: "toy", lay_out, lambda images, out: f"toy {out}")
+    monkeypatch.setitem(EXPORTS, "toy", toy)
+    request = ExportRequest(study.path / "p0.40" / "none", tmp_path / "sets", "toy")  # type: ignore[arg-type]
+    assert export_set(request)["type"] == f"toy {tmp_path / 'sets'}"
+    assert len((tmp_path / "sets" / "toy" / "list.txt").read_text().splitlines()) == 14
