@@ -19,7 +19,7 @@ def find_root(path: Path) -> Path | None:
         return None
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader(file), [])
+            header = next(csv.reader(file, delimiter=_delimiter(path)), [])
     except (UnicodeDecodeError, csv.Error):
         return None
     return path if {"path", "pid"} <= {column.strip() for column in header} else None
@@ -31,7 +31,7 @@ def read_split(root: Path, split: str) -> tuple[list[Image], list[Problem]]:
     problems: list[Problem] = []
     seen: set[tuple[str, str]] = set()
     with root.open(encoding="utf-8-sig", newline="") as file:
-        for row in (rows := csv.DictReader(file, skipinitialspace=True)):
+        for row in (rows := csv.DictReader(file, skipinitialspace=True, delimiter=_delimiter(root))):
             values = {str(key).strip(): (value or "").strip() for key, value in row.items() if isinstance(value, str)}
             name = values.get("split") or "train"
             if wrong := _wrong(values, name, seen):
@@ -41,6 +41,13 @@ def read_split(root: Path, split: str) -> tuple[list[Image], list[Problem]]:
             path = root.parent / values["path"]
             found.append(Found(path, values["pid"], values.get("camid") or "1", SPLIT_NAMES[name.lower()]))
     return split_of(found, problems, split)
+
+
+def _delimiter(path: Path) -> str:
+    """What separates the columns, as spreadsheets write it in one country or another."""
+    with path.open(encoding="utf-8-sig") as file:
+        header = file.readline()
+    return max(",;\t", key=header.count)
 
 
 def _wrong(values: dict[str, str], split: str, seen: set[tuple[str, str]]) -> str | None:

@@ -274,7 +274,7 @@ def _say_more(
             f"{len(above):,} people have numbers above {MAX_PID}, such as {above[0]}: the Market-1501 readers of "
             "torchreid, fast-reid and TransReID refuse them; `reidaug export` uses MSMT17's layout where it can"
         )
-    if "query" not in splits or "gallery" not in splits:
-        say(f"there is no query and gallery: reidaug split {out} OUT2 makes them, before anything else")
     if "train" not in posed:
         say(f"next, the poses: reidaug pose {out} --split train --out {out / FILES['train']}")
+    if "query" not in splits or "gallery" not in splits:
+        say(f"then query and gallery, which are not there: reidaug split {out} OUT2, which divides the poses too")

@@ -74,4 +74,4 @@ def natural(text: str) -> list[tuple[int, str]]:
 def no_split(split: str) -> Problem:
     """What is wrong with a split that a data set does not have."""
     advice = "`reidaug split` makes these from training images alone" if split != "train" else "see docs/layouts.md"
-    return Problem("missing-folder", "error", "", f"there are no {split} images; {advice}")
+    return Problem("missing-folder", "error", split, f"there are no {split} images; {advice}")

@@ -57,11 +57,13 @@ def open_source(path: Path) -> Dataset:
         raise ReidAugError(f"no such data folder: {path}; give --data, {expected}, or another layout (docs/layouts.md)")
     if found := _root_at(path):
         return found
+    if near := next(_near(path), None):
+        raise ReidAugError(f"{path} is not a data set that can be read; give {near.root}, which is {near.layout.name}")
     others = ", ".join(layout.name for layout in LAYOUTS if layout is not market1501.LAYOUT)
     hint = "; `reidaug split` makes one of a folder of people" if next(path.glob("*.jpg"), None) else ""
-    if near := next(_near(path), None):
-        hint = f"; give {near.root}, which is {near.layout.name}"
-    raise ReidAugError(f"{path} is not a data set that can be read; expected {expected}, or {others}{hint}")
+    raise ReidAugError(
+        f"{path} is not a data set that can be read; expected {expected}, or {others} (docs/layouts.md){hint}"
+    )
 
 
 def _root_at(path: Path) -> Dataset | None:

@@ -42,10 +42,18 @@ def test_broken_rows_are_named_once(tmp_path: Path) -> None:
     problems = [problem for split in ("train", "query") for problem in data.look_at(split)[1]]
     assert [(p.where, p.kind) for p in problems] == [
         *[("line 3", "broken-row"), ("line 4", "broken-row")],
-        ("", "missing-folder"),
+        ("query", "missing-folder"),
     ]
     with pytest.raises(ReidAugError, match=r"line 3: the split is 'somewhere', expected train, query, gallery"):
         data.images("train")
     (tmp_path / "empty.csv").write_text("a,b\n")
     with pytest.raises(ReidAugError, match="not a data set"):
         open_dataset(tmp_path / "empty.csv")
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_spreadsheets_separate_otherwise(tmp_path: Path, separator: str) -> None:
+    path = write_table(tmp_path / "people.csv", [row("1.jpg", 3, 2, "train")])
+    path.write_text("\ufeff" + path.read_text().replace(",", separator))
+    (image,) = open_dataset(path).images("train")
+    assert (image.pid, image.camid) == (3, 2)

@@ -105,5 +105,5 @@ def test_a_folder_near_a_root_names_the_root(tiny_root: Path, tmp_path: Path) ->
             open_dataset(path)
     far = tmp_path / "a" / "b" / "c"
     far.mkdir(parents=True)
-    with pytest.raises(ReidAugError, match=r"people in folders$"):
+    with pytest.raises(ReidAugError, match=r"people in folders \(docs/layouts.md\)$"):
         open_dataset(far)
