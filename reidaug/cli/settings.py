@@ -13,10 +13,11 @@ SHARED = {  # options with the same meaning in all commands that have them
     *("data", "portion", "seed", "device", "batch-size", "precision", "ckpt", "pairs", "count"),
     *("keep", "source", "recipe", "arch", "weights", "epochs", "seeds", "controls", "save-models", "rerank"),
     *("smooth-synthetic", "real-per-synthetic", "synthetic-weight", "out", "copy", "force", "json", "debug"),
-    "same-camera",
+    *("same-camera", "name"),
 }
 APART = {  # options that mean something else in a command: there, only its own table sets them
     "ranks": ("set", "portion", "seed"),  # of the result to draw
+    "adopt": ("name",),  # of another program's images
     "evaluate": ("precision",),  # of the baseline; in other commands, of the generator
     "sweep": ("precision",),
     "train": ("precision",),  # of the training
