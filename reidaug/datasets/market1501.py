@@ -3,8 +3,10 @@
 Zheng et al., ICCV 2015. `0002_c1s1_000451_03.jpg` is person 2, camera 1, sequence 1, frame 451, box 3.
 """
 
+import logging
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
@@ -23,6 +25,7 @@ _NAME = re.compile(
 )
 # torchreid, fast-reid, TransReID and CLIP-ReID search the whole path for this, so a folder can be taken for a name.
 _READER = re.compile(r"([-\d]+)_c(\d)")
+_LOG = logging.getLogger("reidaug")
 _LARGEST = 2**63 - 1  # what arrays of numbers hold
 _FORM = "expected the form 0002_c1s1_000451_03.jpg"
 _SYSTEM_FILES = {"Thumbs.db", ".DS_Store", "desktop.ini"}
@@ -127,6 +130,17 @@ LAYOUT = Layout("Market-1501", f"a Market-1501 root with {'/, '.join(SPLIT_FOLDE
 def market_set(root: Path) -> Dataset:
     """A set written by this program, complete or not."""
     return Dataset(root, LAYOUT)
+
+
+def warn_of_cameras(images: Iterable[Image]) -> None:
+    """Logs a line where names are about to be written whose camera re-ID tools misread."""
+    if beyond := sorted({image.camid for image in images if image.camid > LAST_CAMID}):
+        _LOG.warning(
+            "camera %d in a file name: torchreid, fast-reid and TransReID read its first digit alone, as camera %s, "
+            "without a word; reidaug import gives it another number, reidaug export writes a layout that holds it",
+            beyond[0],
+            str(beyond[0])[0],
+        )
 
 
 def poisoned_part(path: Path) -> str | None:

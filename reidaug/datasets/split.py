@@ -23,7 +23,7 @@ from reidaug.datasets.keypoints import (
     write_annotations,
 )
 from reidaug.datasets.layouts import open_dataset
-from reidaug.datasets.market1501 import check_output_path, find_root, read_people, split_folder
+from reidaug.datasets.market1501 import check_output_path, find_root, read_people, split_folder, warn_of_cameras
 from reidaug.datasets.request import SplitRequest
 
 
@@ -39,6 +39,7 @@ def write_split(request: SplitRequest, advance: Advance | None = None) -> dict[s
     out = request.out
     check_new_root(out)
     known, place = _people(request.data)
+    warn_of_cameras(known)
     divided = divide(known, request.test_portion, request.seed, request.same_camera)
     images = dict(zip(SPLITS, divided, strict=True))
     rows = read_annotations(find_annotations(place, "train")) if has_annotations(place, "train") else None
