@@ -5,20 +5,20 @@ from typing import Annotated
 import typer
 
 from reidaug import __version__
-from reidaug.cli.datasets import inspect, mannequins, pairs, pose, split
+from reidaug.cli.datasets import export, import_, inspect, mannequins, pairs, pose, split
 from reidaug.cli.generator import profile, score, train
 from reidaug.cli.pictures import attention, grid
 from reidaug.cli.results import plot, ranks, table
 from reidaug.cli.start import demo, doctor
-from reidaug.cli.study import adapt, augment, evaluate, pretrain, shrink, sweep, synthesize
+from reidaug.cli.study import adapt, adopt, augment, evaluate, pretrain, shrink, sweep, synthesize
 from reidaug.core.machine import keep_freed_memory
 
 PANELS = {
     "Start": (demo, doctor),
-    "The main job": (augment, shrink, adapt, synthesize, evaluate, sweep, pretrain),
+    "The main job": (augment, shrink, adapt, synthesize, adopt, evaluate, sweep, pretrain),
     "Results": (table, plot, ranks),
     "Generator": (train, score, grid, attention, profile),
-    "Data": (inspect, split, mannequins, pairs, pose),
+    "Data": (inspect, import_, export, split, mannequins, pairs, pose),
 }
 
 app = typer.Typer(
@@ -55,4 +55,4 @@ def root(
 
 for panel, commands in PANELS.items():
     for command in commands:
-        app.command(rich_help_panel=panel)(command)
+        app.command(command.__name__.strip("_"), rich_help_panel=panel)(command)  # `import_` is `import`

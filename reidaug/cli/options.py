@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, is_dataclass, replace
+from keyword import iskeyword
 from types import GenericAlias
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -46,7 +47,8 @@ class Typed:
     @property
     def key(self) -> str:
         """Its name among the parameters of a command: that of the flag, whatever the field is called."""
-        return self.name if isinstance(self.option, Argument) else self.flag[2:].replace("-", "_")
+        key = self.name if isinstance(self.option, Argument) else self.flag[2:].replace("-", "_")
+        return f"{key}_" if iskeyword(key) else key
 
     def parameters(self) -> Iterator[inspect.Parameter]:
         """The single parameter that Typer reads."""

@@ -22,7 +22,10 @@ def inspection_table(inspection: Inspection) -> RenderableType:
         counts = (split.images, split.identities, split.junk, split.distractors, split.annotated, split.poses)
         cameras = "  ".join(f"{camera}: {count:,}" for camera, count in sorted(split.images_of_camera.items()))
         rows.append([split.split, *(f"{count:,}" for count in counts), cameras])
-    return Group(DrawnTable(str(inspection.root), header, rows, left=["cameras"]), *_problem_lines(inspection))
+    return Group(
+        DrawnTable(f"{inspection.layout}: {inspection.root}", header, rows, left=["cameras"]),
+        *_problem_lines(inspection),
+    )
 
 
 def _problem_lines(inspection: Inspection) -> list[Words]:
@@ -48,6 +51,7 @@ def _counted(count: int, what: str) -> str:
 def inspection_values(inspection: Inspection) -> dict[str, object]:
     return {
         "data": str(inspection.root),
+        "layout": inspection.layout,
         "splits": {split.split: asdict(split) for split in inspection.splits},
         "errors": len(inspection.errors),
         "problems": [asdict(problem) for problem in inspection.problems],

@@ -19,6 +19,7 @@ APART = {  # options that mean something else in a command: there, only its own 
     "ranks": ("set", "portion", "seed"),  # of the result to draw
     "adapt": ("iterations", "start-from", "out", "portion"),  # of a short training; with out, of no study
     "augment": ("name", "out", "portion"),  # with out, it works on no study
+    "adopt": ("name",),  # of another program's images
     "evaluate": ("precision",),  # of the baseline; in other commands, of the generator
     "sweep": ("precision",),
     "train": ("precision",),  # of the training

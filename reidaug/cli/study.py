@@ -21,7 +21,7 @@ from reidaug.core.options import (
 from reidaug.demo.request import AdaptRequest
 from reidaug.evaluation.request import EvaluationRequest, SweepRequest
 from reidaug.study.request import AugmentConfig, ShrinkConfig
-from reidaug.synthesis.request import AUGMENTED, SynthesisOptions
+from reidaug.synthesis.request import AUGMENTED, AdoptRequest, SynthesisOptions
 
 if TYPE_CHECKING:
     from reidaug.evaluation.results import Result
@@ -140,6 +140,34 @@ def augment(
                 reports.append(augment_portion(Study(study, data), p, config, checkpoint, options, advance))
     text = "\n".join(each.sentence() for each in reports)
     show(text, {"sets": [each.values() for each in reports]}, json)
+
+
+@command
+def adopt(
+    *,
+    request: AdoptRequest,
+    data: DataRoot = None,
+    study: StudyFolder = DEFAULT_STUDY,
+    portion: OnePortion = None,
+    json: Json = False,
+) -> None:
+    """Make a set of images that another program generated: `evaluate`, `sweep` and `table` give it a row of its own.
+
+    FOLDER holds a file for each missing image of the portion (`kept` = 0 in STUDY/p0.40/plan.csv) under that image's
+    name, in any ending, showing that person, in the size of the others. Where the plan has a copy, for lack of a pose,
+    an image is welcome and not needed. Images under the names of kept ones are passed over.
+
+    What the program was trained on is not known here: the table says so.
+    """
+    from reidaug.study.folder import Study, chosen_portions
+    from reidaug.synthesis.adopt import adopt
+
+    portions = chosen_portions(Study(study), portion)
+    if len(portions) > 1:
+        raise ReidAugError(f"{study} has several portions: give --portion, such as {portions[0]:.2f}")
+    with progress("writing images") as advance:
+        values = adopt(Study(study, data), portions[0], request, advance, say)
+    report(values, json)
 
 
 @command

@@ -169,6 +169,26 @@ def list_files(folder: Path) -> list[str]:
         raise ReidAugError(f"no folder {folder}") from None
 
 
+@contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """A new folder to fill, which takes its place when all is written, or else is removed.
+
+    Args:
+        out: where it will be; an empty folder there is replaced.
+    """
+    partial = out.absolute().with_name(f".{out.absolute().name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir()
+        yield partial
+        os.sync()
+        if out.exists():
+            out.rmdir()
+        os.rename(partial, out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
 def link_or_copy_files(files: Mapping[str, Path], target: Path, copy: bool) -> None:
     """Writes a folder of links to files (by their absolute paths) or of copies; it appears whole or not at all.
 

@@ -75,6 +75,11 @@ def _origins(results: Sequence[Result]) -> list[str]:
                 f"{seen if origin.seen_missing else 'none of them'} "
                 f"(protocol {origin.protocol or 'unknown'}{_training(origin.generator)})"
             )
+        elif origin is not None and origin.generator.get("adopted"):
+            unknown.append(
+                f"{name}: images of another program; whether it was trained on the missing images is not known, and if "
+                "it was, its row says too much"
+            )
         elif seen_text(result) == "unknown":
             unknown.append(f"{name}: the generator's checkpoint does not say what it was trained on")
     return stated + unknown

@@ -14,7 +14,7 @@ import numpy as np
 from reidaug.core.errors import ReidAugError
 from reidaug.datasets.dataset import Image
 from reidaug.datasets.keypoints import Annotations
-from reidaug.datasets.market1501 import make_name, sequence_and_frame
+from reidaug.datasets.market1501 import format_name, sequence_and_frame
 from reidaug.datasets.pairs import TORSO, usable
 from reidaug.study.plan import PlanRow
 from reidaug.study.request import AugmentConfig
@@ -67,7 +67,7 @@ def plan_new_images(
         for condition, pose in _choose(kinds, pids == pid, camids, wanted[pid], random):
             source, target = posed[condition], posed[pose]
             frame[source.camid] += 1
-            name = make_name(pid, source.camid, sequence_and_frame(source.name)[0], frame[source.camid])
+            name = format_name(pid, source.camid, sequence_and_frame(source.name)[0], frame[source.camid])
             rows.append(PlanRow(name, pid, source.camid, False, source.name, "generate", target.name))
     if not rows:
         raise ReidAugError("nothing to generate: nobody who lacks images has one with both shoulders and both hips")

@@ -13,7 +13,8 @@ from reidaug.core.errors import ReidAugError
 from reidaug.core.files import write_csv
 from reidaug.datasets.market1501 import parse_name
 
-ACTIONS = {"keep": False, "generate": True, "copy": True, "drop": False}  # whether a condition image is needed
+# Whether a condition image is needed. Of an image that another program made (adopt) none is known.
+ACTIONS = {"keep": False, "generate": True, "copy": True, "drop": False, "adopt": False}
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class ManifestRow:
     pid: int  # person
     camid: int  # camera
     synthetic: bool  # generated or copied
-    condition: str  # the image that it was made from; empty for kept images
-    action: str  # keep, generate or copy
+    condition: str  # the image that it was made from; empty for kept and adopted images
+    action: str  # keep, generate, copy or adopt
     pose: str = ""  # the image whose pose it shows, in a set that `augment` made; else empty
 
 

@@ -1,15 +1,17 @@
-"""The options of `reidaug shrink`, and how many images `reidaug augment` adds."""
+"""The options of `reidaug shrink`, `augment` and `export`."""
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.options import LAST_SEED, Option, Seed
+from reidaug.core.options import LAST_SEED, Argument, Option, Seed
 from reidaug.study.portions import parse_portion, portion_name
 
 Keep = Literal["per-identity", "uniform"]
 Source = Literal["nearest", "random"]
+Tool = Literal["torchreid", "fastreid", "transreid", "layumi", "huggingface", "torchvision"]  # the last: networks only
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,24 @@ class AugmentConfig:
         if self.factor is not None:
             return round((self.factor - 1) * count)
         return max(0, (self.per_person or 0) - count)
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """Which set to lay out, and for which tool."""
+
+    set: Annotated[
+        Path,
+        Argument(
+            "A data set, a set of a study, such as study/p0.40/pona, or a network that `evaluate --save-models` kept, "
+            "such as study/models/KEY.pt."
+        ),
+    ]
+    out: Annotated[
+        Path, Argument("The folder to write to, which may hold other exports; of a network, the file, such as net.pth.")
+    ]
+    tool: Annotated[Tool, Option("The tool; torchvision: of a network only, as torchreid.", flag="--for")]
+    copy: Annotated[
+        bool,
+        Option("Copy the images instead of linking them, for another machine or an upload; layumi always gets copies."),
+    ] = False

@@ -1,11 +1,11 @@
-"""The options of the generator commands: train, synthesize, profile."""
+"""The options of the generator commands: train, synthesize, adopt, profile."""
 
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from reidaug.core.options import DEFAULT_STUDY, Copy, DataRoot, Device, Option, Precision, Seed, StudyFolder
+from reidaug.core.options import DEFAULT_STUDY, Argument, Copy, DataRoot, Device, Option, Precision, Seed, StudyFolder
 
 WATCH = "Reports"
 _network = partial(Option, panel="Generator (ablations: Tables III-V)")
@@ -191,3 +191,16 @@ class ProfileRequest:
     ] = (1, 8)
     seconds: Annotated[float, Option("Least time per measurement.", min=0.0)] = 2.0
     device: Device = "auto"
+
+
+@dataclass(frozen=True)
+class AdoptRequest:
+    """Which images of another program become a set of the study."""
+
+    folder: Annotated[
+        Path,
+        Argument("The images: a folder, or a Market-1501 root, with a file for each missing image under its name."),
+    ]
+    name: Annotated[str, Option("Name of the image set: its folder and its row in the table.")]
+    copy: Copy = False
+    force: Annotated[bool, Option("Replace a set of this name that has other images.")] = False

@@ -218,9 +218,8 @@ def claim(home: Path, root: Path, record: SynthesisRecord, force: bool, what: st
                 table.unlink(missing_ok=True)
             images = split_folder(root, "train")
             if images.exists():
-                stale = images.with_name(
-                    f".{images.name}.gone"
-                )  # a half-removed folder would look like a half-made one
+                # A half-removed folder would look like a half-made one.
+                stale = images.with_name(f".{images.name}.gone")
                 shutil.rmtree(stale, ignore_errors=True)
                 images.rename(stale)
                 shutil.rmtree(stale)

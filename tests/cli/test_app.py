@@ -12,7 +12,7 @@ import pytest
 from reidaug.cli.app import PANELS, app
 from tests.cli.commands import error_of, runner
 
-COMMANDS = [command.__name__ for commands in PANELS.values() for command in commands]
+COMMANDS = [command.__name__.strip("_") for commands in PANELS.values() for command in commands]
 pytestmark = pytest.mark.usefixtures("own_folder")
 
 
