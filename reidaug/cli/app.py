@@ -33,7 +33,8 @@ app = typer.Typer(
         "    reidaug shrink --portion 0.4        # keep 40 %, plan the missing images\n\n"
         "    reidaug synthesize --ckpt pona.pt   # generate the missing images\n\n"
         "    reidaug evaluate                    # train and score a re-ID network\n\n"
-        "`reidaug demo` runs all of it on rendered people, with nothing to download."
+        "`reidaug demo` runs all of it on rendered people, with nothing to download.\n\n"
+        "`reidaug augment` takes nothing away: it adds generated images to all that a data set has."
     ),
 )
 

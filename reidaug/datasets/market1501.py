@@ -25,7 +25,7 @@ _NAME = re.compile(
 )
 # torchreid, fast-reid, TransReID and CLIP-ReID search the whole path for this, so a folder can be taken for a name.
 _READER = re.compile(r"([-\d]+)_c(\d)")
-_SHOT = re.compile(r"_c\d++(?:s(\d++))?+\D*(\d+)")  # sequence and frame
+_SHOT = re.compile(r"([^_]+_c\d++)(s\d++)?+(?:\D*(\d+))?")  # person and camera, sequence, frame
 _LOG = logging.getLogger("reidaug")
 _LARGEST = 2**63 - 1  # what arrays of numbers hold
 _FORM = "expected the form 0002_c1s1_000451_03.jpg"
@@ -48,16 +48,27 @@ def parse_name(name: str) -> tuple[int, int]:
     return pid, camid
 
 
-def sequence_and_frame(name: str) -> tuple[int, int]:
-    """Sequence and frame in an image name that parses; 1 and 0 where it has none."""
-    match = _SHOT.search(name)
-    return (int(match[1] or 1), int(match[2])) if match else (1, 0)
+def frame_of(name: str) -> int:
+    """The frame number in an image name that parses; 0 where it has none."""
+    return int(_shot(name)[3] or 0)
 
 
 def format_name(pid: int, camid: int, sequence: int, frame: int) -> str:
     """An image name, such as `0002_c1s1_000451_00.jpg`."""
     person = str(pid) if pid == JUNK_PID else f"{pid:04d}"
     return f"{person}_c{camid}s{sequence}_{frame:06d}_00.jpg"
+
+
+def name_at(name: str, frame: int) -> str:
+    """The name of another image of the same person, camera and sequence: `0002_c1s1_000451_03.jpg`, in box 0."""
+    shot = _shot(name)
+    return f"{shot[1]}{shot[2] or 's1'}_{frame:06d}_00.jpg"
+
+
+def _shot(name: str) -> re.Match[str]:
+    if match := _SHOT.match(name):
+        return match
+    raise ReidAugError(f"image name {name!r} does not parse; {_FORM}")
 
 
 def split_folder(root: Path, split: str) -> Path:

@@ -14,7 +14,7 @@ import numpy as np
 from reidaug.core.errors import ReidAugError
 from reidaug.datasets.dataset import Image
 from reidaug.datasets.keypoints import Annotations
-from reidaug.datasets.market1501 import format_name, sequence_and_frame
+from reidaug.datasets.market1501 import frame_of, name_at
 from reidaug.datasets.pairs import TORSO, usable
 from reidaug.study.plan import PlanRow
 from reidaug.study.request import AugmentConfig
@@ -48,7 +48,10 @@ def plan_new_images(
     """
     keypoints = annotations.select([image.name for image in images])
     posed = [images[row] for row in np.flatnonzero(usable(keypoints)).tolist()]
-    wanted = {pid: config.new_images(count) for pid, count in Counter(image.pid for image in images).items()}
+    in_camera: dict[int, Counter[int]] = {}  # real images of each person
+    for image in images:
+        in_camera.setdefault(image.pid, Counter())[image.camid] += 1
+    wanted = {pid: config.new_images(cameras.total()) for pid, cameras in in_camera.items()}
     if not any(wanted.values()):
         raise ReidAugError(f"nothing to generate: each of the {len(wanted):,} people has enough images; ask for more")
     pids, camids = np.array([(image.pid, image.camid) for image in posed]).reshape(-1, 2).T
@@ -60,14 +63,14 @@ def plan_new_images(
     kinds = find_kinds(normalise(keypoints[usable(keypoints)]), config.seed)
     frame: Counter[int] = Counter()
     for image in everything:
-        frame[image.camid] = max(frame[image.camid], sequence_and_frame(image.name)[1])
+        frame[image.camid] = max(frame[image.camid], frame_of(image.name))
     rows = []
     for pid in dict.fromkeys(pids.tolist()):
         random = np.random.RandomState([config.seed, pid % 2**32])
-        for condition, pose in _choose(kinds, pids == pid, camids, wanted[pid], random):
+        for condition, pose in _choose(kinds, pids == pid, camids, in_camera[pid], wanted[pid], random):
             source, target = posed[condition], posed[pose]
             frame[source.camid] += 1
-            name = format_name(pid, source.camid, sequence_and_frame(source.name)[0], frame[source.camid])
+            name = name_at(source.name, frame[source.camid])
             rows.append(PlanRow(name, pid, source.camid, False, source.name, "generate", target.name))
     if not rows:
         raise ReidAugError("nothing to generate: nobody who lacks images has one with both shoulders and both hips")
@@ -119,19 +122,24 @@ def find_kinds(poses: np.ndarray, seed: int) -> Kinds:
 
 
 def _choose(
-    kinds: Kinds, own: np.ndarray, camids: np.ndarray, count: int, random: np.random.RandomState
+    kinds: Kinds,
+    own: np.ndarray,
+    camids: np.ndarray,
+    in_camera: Counter[int],
+    count: int,
+    random: np.random.RandomState,
 ) -> list[tuple[int, int]]:
-    """(condition, pose) for up to `count` new images of the person of the poses `own`."""
+    """(condition, pose) for up to `count` new images of the person of the poses `own`; they add to `in_camera`."""
     images = np.bincount(kinds.kind[own], minlength=len(kinds.centres)) + kinds.rare
     nearest = _distances(kinds.centres, kinds.poses[own]).min(axis=1)  # of each kind to the poses that there are
-    in_camera = Counter(camids[own].tolist())
+    cameras = np.unique(camids[own]).tolist()
     used: Counter[int] = Counter()
     free = ~own
     chosen: list[tuple[int, int]] = []
     while len(chosen) < count and free.any():
         possible = np.bincount(kinds.kind[free], minlength=len(kinds.centres)) > 0
         kind = int(np.lexsort((-nearest, images, ~possible))[0])
-        camera = min(in_camera, key=lambda camid: (in_camera[camid], camid))
+        camera = min(cameras, key=lambda camid: in_camera[camid])
         candidates = free & (kinds.kind == kind)
         for preferred in (kinds.typical, camids == camera):
             if (candidates & preferred).any():

@@ -80,6 +80,14 @@ def manifest_rows(plan: Iterable[PlanRow]) -> list[ManifestRow]:
     ]
 
 
+def plan_of(manifest: Iterable[ManifestRow]) -> list[PlanRow]:
+    """The plan of a complete set, which names each of its images and how it is made."""
+    return [
+        PlanRow(row.name, row.pid, row.camid, not row.synthetic, row.condition, row.action, row.pose)
+        for row in manifest
+    ]
+
+
 def read_manifest(path: Path) -> list[ManifestRow]:
     """Read a `manifest.csv`.
 

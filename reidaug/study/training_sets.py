@@ -10,7 +10,7 @@ from reidaug.core.progress import Say
 from reidaug.datasets.dataset import Dataset, Image
 from reidaug.datasets.market1501 import market_set
 from reidaug.study.folder import PLAIN_SET, Study
-from reidaug.study.plan import PlanRow, read_manifest, read_plan
+from reidaug.study.plan import PlanRow, plan_of, read_manifest, read_plan
 from reidaug.study.records import read_synthesis_record
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _completed_set(study: Study, portion: float, name: str) -> TrainingSet:
         protocol=protocol if isinstance(protocol, str) else None,
         generator={"sha256": record.sha256, **record.training},
     )
-    plan = read_plan(root.parent / "plan.csv") if record.augmentation else []
+    plan = plan_of(manifest) if record.augmentation else ()
     return replace(training_set, provenance=provenance, plan=tuple(plan))
 
 

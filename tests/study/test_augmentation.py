@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reidaug.core.errors import ReidAugError
 from reidaug.datasets.dataset import Image
 from reidaug.datasets.keypoints import FILES, Annotations, read_annotations
-from reidaug.datasets.market1501 import parse_name, sequence_and_frame
+from reidaug.datasets.market1501 import frame_of, parse_name
 from reidaug.datasets.pairs import usable
 from reidaug.study.augmentation import find_kinds, normalise, plan_new_images
 from reidaug.study.plan import PlanRow
@@ -64,13 +64,13 @@ def test_new_images_are_of_usable_poses_of_others_under_free_names(
         return
     assert rows == plan((images, annotations), config)
     count = Counter(row.pid for row in rows)
-    frames = {(image.camid, sequence_and_frame(image.name)[1]) for image in images}
+    frames = {(image.camid, frame_of(image.name)) for image in images}
     for row in rows:
         source, target = by_name[row.condition], by_name[row.pose]
         assert posed[source.name] and posed[target.name]
         assert source.pid == row.pid != target.pid
         assert parse_name(row.name) == (row.pid, row.camid) == (source.pid, source.camid)
-        frame = (row.camid, sequence_and_frame(row.name)[1])
+        frame = (row.camid, frame_of(row.name))
         assert frame not in frames
         frames.add(frame)
     assert len({(row.pid, row.pose) for row in rows}) == len(rows) == len({row.name for row in rows})
@@ -139,7 +139,7 @@ def test_frames_go_on_after_those_of_query_and_gallery() -> None:
     other = image_named("0099_c2s3_900000_01.jpg")
     rows = plan(people([[0, 1, 2], [1, 2, 3]], seed=0), AugmentConfig(factor=2), other)
     assert next(row.name for row in rows if row.camid == 2) == "0001_c2s2_900001_00.jpg"
-    assert all(sequence_and_frame(row.name)[1] < 1000 for row in rows if row.camid != 2)
+    assert all(frame_of(row.name) < 1000 for row in rows if row.camid != 2)
 
 
 def test_an_error_of_the_pose_estimator_is_not_taken_while_a_person_lacks_ordinary_poses() -> None:

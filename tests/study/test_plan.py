@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 from reidaug.core.errors import ReidAugError
-from reidaug.study.plan import ManifestRow, PlanRow, manifest_rows, read_manifest, read_plan, write_manifest, write_plan
+from reidaug.study.plan import (
+    ManifestRow,
+    PlanRow,
+    manifest_rows,
+    plan_of,
+    read_manifest,
+    read_plan,
+    write_manifest,
+    write_plan,
+)
 
 A, B = "0002_c1s1_000451_03.jpg", "0002_c2s1_000451_03.jpg"
 PLAN = [
@@ -40,7 +49,7 @@ def test_a_pose_of_another_image_is_a_last_column_and_older_files_have_none(tmp_
         assert lines[0] == f"name,pid,camid,{flag},condition,action,pose"
         assert lines[1].endswith(",keep,") and lines[2].endswith(f",{A},generate,{other}")
     assert read_plan(tmp_path / "plan.csv") == plan and [row.target for row in plan] == [A, other]
-    assert read_manifest(tmp_path / "manifest.csv") == manifest_rows(plan)
+    assert read_manifest(tmp_path / "manifest.csv") == manifest_rows(plan) and plan_of(manifest_rows(plan)) == plan
     for wrong in ("../x.jpg", f"{other},"):
         (tmp_path / "plan.csv").write_text(
             "\n".join([lines[0].replace("synthetic", "kept"), f"{A},2,1,1,,keep,{wrong}"])

@@ -10,7 +10,7 @@ from reidaug.core.errors import ReidAugError
 from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import split_folder
 from reidaug.study.folder import Study
-from reidaug.study.plan import manifest_rows, read_plan, write_manifest, write_plan
+from reidaug.study.plan import manifest_rows, read_plan, write_manifest
 from reidaug.study.records import SynthesisRecord, write_record
 from reidaug.study.training_sets import Provenance, TrainingSet, augmented_sets, find_training_sets
 
@@ -67,7 +67,6 @@ def test_an_augmented_set_has_a_plan_of_its_own_and_the_missing_images_of_the_po
     shutil.copyfile(split_folder(root, "train") / kept[0].name, split_folder(root, "train") / new.name)
     record = SynthesisRecord("a.pt", "abc", "fp32", 95, seen_missing=3, augmentation={"per_person": 3})
     write_record(root.parent / "synthesis.json", record)
-    write_plan(root.parent / "plan.csv", plan)
     write_manifest(root / "manifest.csv", manifest_rows(plan))
     sets, said = found(study)
     more = sets["more"]

@@ -111,6 +111,18 @@ def test_the_same_seed_gives_the_same_bytes_in_one_process_or_two(
     tiny_root: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     augment(tiny_root, checkpoint, "--batch-size", "1", out="alone")
+    arguments = typed(tiny_root, checkpoint, "--batch-size", "1", "--json", out="together")
+    together = [
+        subprocess.Popen(
+            [sys.executable, "-m", "reidaug", "augment", *arguments],
+            env={**os.environ, "WORLD_SIZE": "2", "RANK": rank},
+            stdout=subprocess.PIPE,
+        )
+        for rank in "01"
+    ]
+    reports = [json.loads(process.communicate()[0])["sets"][0] for process in together]
+    assert sum(report["painted_now"] for report in reports) == 18 and any(report["complete"] for report in reports)
+    assert bytes_of(Path("together")) == bytes_of(Path("alone"))
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")
     first = augment(tiny_root, checkpoint, "--batch-size", "1", out="shared")
