@@ -124,13 +124,13 @@ def pairs(
 
 @command
 def pose(*, request: PoseRequest, json: Json = False) -> None:
-    """Estimate the 18 joints of the person in each image with ViTPose, and write the public keypoint CSV.
+    """Estimate the 18 joints of the person in each image with MoveNet, and write the public keypoint CSV.
 
     The whole image is taken as the person's box. In a Market-1501 root the CSVs must be named
-    market-annotation-train.csv and market-annotation-test.csv. Needs `pip install 'reidaug[pose]'`; run again after an
-    interruption, and it continues.
+    market-annotation-train.csv and market-annotation-test.csv. Run again after an interruption, and it continues.
 
-    With --read, the poses of another estimator are converted to such a CSV instead, and nothing needs to be installed.
+    Nothing is downloaded unless --model asks for a ViTPose, which needs `pip install 'reidaug[pose]'`. With --read, the
+    poses of another estimator are converted to such a CSV instead.
     """
     from reidaug.datasets.annotate import annotate
 

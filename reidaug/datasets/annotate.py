@@ -31,7 +31,6 @@ from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.pairs import usable
 from reidaug.datasets.pose_files import read_keypoints
 from reidaug.datasets.request import PoseRequest
-from reidaug.datasets.vitpose import PoseEstimator
 
 FORMAT = "reidaug pose 1"
 
@@ -96,9 +95,11 @@ def _estimate(request: PoseRequest, images: dict[str, Path], advance: Advance, s
         if _is_complete(request, list(images), done):
             say(f"{request.out} has a row for each image already: nothing was done; --force estimates them again")
             return _summary(request.out, estimated=0)
-        fetched = "" if Path(request.model).exists() else " (from huggingface.co, unless it was fetched before)"
+        from reidaug.datasets import estimators  # here: to read another estimator's file needs no torch
+
+        fetched = " (from huggingface.co, unless it was fetched before)" if estimators.from_hub(request.model) else ""
         say(f"loading the pose model {request.model}{fetched}")
-        estimator = PoseEstimator.load(request.model, request.device)
+        estimator = estimators.load_estimator(request.model, request.device)
         part = _beside(request.out, "part")
         settings = {"model": request.model, "weights": estimator.fingerprint(), "threshold": request.threshold}
         rows = _resume(part, {"format": FORMAT, **settings}, images, request.force)

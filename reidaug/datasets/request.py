@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from reidaug.core.errors import ReidAugError
 from reidaug.core.options import Argument, Device, Option, SameCamera, Seed
 
-DEFAULT_MODEL = "usyd-community/vitpose-base-simple"
+DEFAULT_MODEL = "movenet"
 Split = Literal["train", "test"]  # of the keypoint files; test: gallery and query
 
 
@@ -88,7 +88,13 @@ class PoseRequest:
             "or YOLO wrote."
         ),
     ] = None
-    model: Annotated[str, Option("A ViTPose model: a folder, or its name at huggingface.co.")] = DEFAULT_MODEL
+    model: Annotated[
+        str,
+        Option(
+            "movenet, which is in the package; vitpose, fetched once from huggingface.co; or another ViTPose: a "
+            "folder, or its name there."
+        ),
+    ] = DEFAULT_MODEL
     threshold: Annotated[float, Option("Confidence below which a joint counts as missing.", min=0.0, max=1.0)] = 0.3
     batch_size: Annotated[int, Option("Images at a time.", min=1)] = 32
     force: Annotated[bool, Option("Replace the CSV, and what an interrupted run with other settings left.")] = False

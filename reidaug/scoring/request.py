@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from reidaug.core.options import Device, Option, Seed
+from reidaug.datasets.request import DEFAULT_MODEL
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,9 @@ class ScoreRequest:
     ] = None
     poses: Annotated[
         Path | None,
-        Option("For PCKh: keypoints estimated in the generated images (`reidaug pose`, COCO's JSON, OpenPose)."),
+        Option("For PCKh: keypoints that were estimated in the generated images (COCO's JSON, OpenPose, ...)."),
     ] = None
-    pose_model: Annotated[
-        str | None, Option("For PCKh: a ViTPose that estimates them, as a folder or its name at huggingface.co.")
-    ] = None
+    pose_model: Annotated[str, Option("For PCKh: what estimates them, as `reidaug pose --model`.")] = DEFAULT_MODEL
     out: Annotated[Path | None, Option("A folder for per-image.csv, worst.png and best.png.")] = None
     save_images: Annotated[Path | None, Option("A folder for the measured images, as CONDITION___TARGET.png.")] = None
     seed: Seed = 0

@@ -1,0 +1,34 @@
+"""The estimators of poses, by name. A new one needs a file and one entry in ESTIMATORS."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reidaug.datasets.estimators import movenet, vitpose
+from reidaug.datasets.estimators.estimator import PoseEstimator
+
+if TYPE_CHECKING:
+    import torch
+
+ESTIMATORS: dict[str, Callable[["str | torch.device"], PoseEstimator]] = {
+    "movenet": movenet.MoveNet.load,
+    "vitpose": vitpose.ViTPose.load,
+}
+
+
+def from_hub(model: str) -> bool:
+    """Whether a model of `load_estimator` comes from huggingface.co, unless it was fetched before."""
+    return model == "vitpose" or not (model in ESTIMATORS or Path(model).exists())
+
+
+def load_estimator(model: str, device: "str | torch.device" = "auto") -> PoseEstimator:
+    """An estimator that is ready for use.
+
+    Args:
+        model: a name in `ESTIMATORS`, or a ViTPose: a folder, or its name at huggingface.co.
+        device: auto, cpu, cuda, cuda:N, mps, or a `torch.device`.
+
+    Raises:
+        ReidAugError: no such model or device, or a package that it needs is not installed.
+    """
+    return ESTIMATORS[model](device) if model in ESTIMATORS else vitpose.ViTPose.load(device, model)
