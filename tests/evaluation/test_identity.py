@@ -1,4 +1,4 @@
-"""Identity similarity, with a re-ID network of random weights."""
+"""A re-ID network of random weights as the judge of identity."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from reid_baseline.features import extract_features
 from reid_baseline.model import build_model, save_model
 from reid_baseline.recipe import QUICK
 from reidaug.datasets.images import read_images
-from reidaug.scoring.metrics.identity import load_identity
+from reidaug.evaluation.identity import load_identity
 
 CPU = torch.device("cpu")
 
@@ -22,6 +22,8 @@ def test_identity_is_the_cosine_of_features(tmp_path: Path, tiny_root: Path) -> 
     paths = sorted((tiny_root / "query").iterdir())[:4]
     features = extract_features(model, load_images(paths, QUICK.size), QUICK, "cpu")
     images = read_images(paths)
-    similarity = load_identity(tmp_path / "model.pt", CPU)(images[:2], images[2:])
-    assert np.allclose(similarity, (features[:2] * features[2:]).sum(dim=1).numpy(), atol=1e-5)
-    assert np.allclose(load_identity(tmp_path / "model.pt", CPU)(images, images), 1, atol=1e-5)
+    judge = load_identity(tmp_path / "model.pt", CPU)
+    assert np.allclose(
+        (judge(images[:2]) * judge(images[2:])).sum(axis=1), (features[:2] * features[2:]).sum(dim=1), atol=1e-5
+    )
+    assert np.allclose((judge(images) ** 2).sum(axis=1), 1, atol=1e-5)
