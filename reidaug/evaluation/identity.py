@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reidaug.core.errors import ReidAugError
+
 if TYPE_CHECKING:
     import torch
 
@@ -23,13 +25,17 @@ def load_identity(path: Path, device: "torch.device | str") -> Callable[[np.ndar
         A function of (N, H, W, 3) uint8 RGB that returns (N, D) float64 features, rows of length 1.
 
     Raises:
-        ReIDError: the file is no such network.
+        ReidAugError: the file is no such network.
     """
+    from reid_baseline import ReIDError
     from reid_baseline.data import resize_images
     from reid_baseline.features import extract_features
     from reid_baseline.model import load_model
 
-    model, recipe = load_model(path)
+    try:
+        model, recipe = load_model(path)
+    except ReIDError as error:
+        raise ReidAugError(str(error)) from None
 
     def features(images: np.ndarray) -> np.ndarray:
         return extract_features(model, resize_images(images, recipe.size), recipe, device).double().numpy()

@@ -13,7 +13,7 @@ from reidaug.evaluation.results import Result, current_results, read_results
 from reidaug.evaluation.start import RENDERED
 from reidaug.reports.chart import Chart
 from reidaug.reports.curves import map_chart, training_charts
-from reidaug.reports.examples import MEASURED, Examples, draw_examples, find_generated
+from reidaug.reports.examples import MEASURED, Examples, Features, draw_examples, find_generated
 from reidaug.reports.facts import Facts, gather_facts
 from reidaug.reports.grids import Grid, detail_grid, setting_name
 from reidaug.reports.page import render
@@ -80,8 +80,7 @@ def write_report(study: Study, request: ReportRequest, out: Path) -> Report:
         What the page shows.
 
     Raises:
-        ReidAugError: nowhere to write, no study, or results, manifests or records that cannot be read.
-        ReIDError: the network that measures identity cannot be read.
+        ReidAugError: nowhere to write, no study, or results, manifests, records or a named network that cannot be read.
     """
     check_out(out)
     results = current_results(read_results(study.results_path))
@@ -140,14 +139,7 @@ def _add_examples(report: Report, study: Study, results: Sequence[Result], reque
             what = "There are no generated images yet."
             report.lacks("examples", what, _command(study, "synthesize --ckpt shipped"))
         return
-    features = None
-    if network := request.reid or _saved_network(study, results):
-        features = load_identity(network, request.device)
-        of = next((result for result in results if study.model_path(result.key) == network), None)
-        report.judge = f"that was trained on {of.set}, p = {of.portion:.2f}, seed {of.seed}" if of else network.name
-    else:
-        what = "Identity similarity needs a trained re-ID network, and the study keeps none."
-        report.lacks("examples", what, _save_models(study, results))
+    features = _judge_of_identity(report, study, results, request)
     count, measured = (max(1, total // len(generated)) for total in (request.images, MEASURED))
     for (portion, name), manifest in generated.items():
         try:
@@ -168,12 +160,27 @@ def _add_examples(report: Report, study: Study, results: Sequence[Result], reque
             report.lacks("examples", f"{name}, p = {portion:.2f}: {error}.")
 
 
-def _saved_network(study: Study, results: Sequence[Result]) -> Path | None:
-    """A network of the study: that of the full set rather than that of the kept images, rather than another."""
+def _judge_of_identity(
+    report: Report, study: Study, results: Sequence[Result], request: ReportRequest
+) -> Features | None:
+    """The named network, else one of the study: that of the full set before that of the kept images and the others."""
+    if request.reid is not None:
+        report.judge = request.reid.name
+        return load_identity(request.reid, request.device)
     order = [FULL_SET, PLAIN_SET]
     saved = [result for result in results if study.model_path(result.key).is_file()]
-    saved.sort(key=lambda result: (order.index(result.set) if result.set in order else len(order), result.seed))
-    return study.model_path(saved[0].key) if saved else None
+    if not saved:
+        what = "Identity similarity needs a trained re-ID network, and the study keeps none."
+        report.lacks("examples", what, _save_models(study, results))
+        return None
+    of = min(saved, key=lambda one: (order.index(one.set) if one.set in order else len(order), one.seed))
+    try:
+        features = load_identity(study.model_path(of.key), request.device)
+    except ReidAugError as error:
+        report.lacks("examples", f"{error}.", _save_models(study, results))
+        return None
+    report.judge = f"that was trained on {of.set}, p = {of.portion:.2f}, seed {of.seed}"
+    return features
 
 
 def _add_lists(report: Report, study: Study, results: Sequence[Result], request: ReportRequest) -> None:

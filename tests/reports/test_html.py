@@ -152,6 +152,16 @@ def test_an_unfinished_set_and_a_data_set_that_is_gone(full_study: Study, tiny_r
     assert report("--data", str(moved))["missing"] == []
 
 
+def test_a_network_that_cannot_be_read(full_study: Study) -> None:
+    network = full_study.model_path("full-2")
+    Path("good.pt").write_bytes(network.read_bytes())
+    network.write_bytes(b"no network")
+    (lack,) = report()["missing"]
+    assert lack["section"] == "examples" and "full-2.pt" in lack["what"] and "--save-models" in lack["command"]
+    assert report("--reid", "good.pt")["missing"] == [] and "network good.pt" in Page(Path("report.html")).text
+    assert "full-2.pt" in error_of("--reid", str(network))
+
+
 def test_text_from_files_is_only_text(full_study: Study) -> None:
     results = [*seeds_of(HOSTILE, 0.4, 0.5), make_result("none", 0.4), make_result("full", 1.0)]
     for result in results:
