@@ -61,6 +61,6 @@ def gather_facts(
             for result in ordered
         ]
         grids.append(Grid("baselines", header, lines))
-    configurations = [json.dumps(dict(result.configuration), indent=1) for result in results]
+    configurations = [json.dumps(dict(result.configuration)) for result in results]
     commands = [result.command for result in results]
     return Facts(grids, list(dict.fromkeys(commands)), list(dict.fromkeys(configurations)))

@@ -19,5 +19,5 @@ def test_portions_sets_and_baselines(study: Study) -> None:
         ["none", "0.40", "0"], ["pona", "0.40", "0"], ["full", "1.00", "0"],
     ]  # fmt: skip
     assert facts.commands == ["reidaug evaluate", "reidaug sweep"]
-    assert facts.configurations == ["{}", '{\n "lr": 0.1\n}']
+    assert facts.configurations == ["{}", '{"lr": 0.1}']
     assert all(len(line) == len(grid.header) for grid in facts.grids for line in grid.lines)
