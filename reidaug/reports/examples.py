@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reidaug.datasets.dataset import Dataset, Image
+from reidaug.core.errors import ReidAugError
+from reidaug.datasets.dataset import Dataset
 from reidaug.datasets.images import read_images
 from reidaug.datasets.market1501 import market_set
 from reidaug.reports.tiles import pose_image
@@ -157,7 +158,9 @@ def choose(l1: np.ndarray, identity: np.ndarray | None, count: int) -> dict[int,
 
 def _read(data: Dataset, names: Sequence[str]) -> np.ndarray:
     """(N, H, W, 3) uint8 RGB training images."""
-    images: dict[str, Image] = {image.name: image for image in data.images("train")}
+    images = {image.name: image for image in data.images("train")}
+    if gone := next((name for name in names if name not in images), None):
+        raise ReidAugError(f"{data.root}: the image {gone} of the manifest is gone; make the set again")
     return read_images([images[name].path for name in names])
 
 

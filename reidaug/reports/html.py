@@ -54,8 +54,9 @@ class Judged:
 class Report:
     """All that the page shows."""
 
-    study: str
+    study: str  # its name
     photos: bool
+    results: str = ""  # how many there are, and of which day
     tables: list[Judged] = field(default_factory=list)
     examples: list[Examples] = field(default_factory=list)
     judge: str = ""  # the network that measures identity
@@ -121,6 +122,8 @@ def _add_results(report: Report, study: Study, results: Sequence[Result]) -> Non
     if not results:
         report.lacks("results", "There are no results yet.", _command(study, "evaluate"))
         return
+    newest = max(result.time for result in results)
+    report.results = f"{len(results)} baseline{'s' * (len(results) > 1)}, the newest of {newest[:10]}"
     for table in make_tables(results, study.queries_path):
         drawn, details = map_chart(table.results), detail_grid(table.results)
         report.tables.append(Judged(setting_name(table.results[0]), table, judge(table), drawn, details))

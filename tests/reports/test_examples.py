@@ -81,5 +81,13 @@ def test_images_that_have_changed_are_refused(completed: Study, tiny_root: Path)
         draw_examples(completed, *key, manifest, count=6, measured=6, features=None, photos=True, seed=0)
 
 
+def test_an_image_that_is_gone_from_the_set_is_named(completed: Study) -> None:
+    ((key, manifest),) = find_generated(completed).items()
+    gone = next(row.name for row in manifest if row.action == "generate")
+    (split_folder(completed.set_root(*key), "train") / gone).unlink()
+    with pytest.raises(ReidAugError, match=f"{gone} of the manifest is gone"):
+        draw_examples(completed, *key, manifest, count=99, measured=99, features=None, photos=True, seed=0)
+
+
 def test_a_study_without_generated_images(study: Study) -> None:
     assert find_generated(study) == {}

@@ -76,7 +76,14 @@ def test_a_whole_study(full_study: Study) -> None:
     assert values["images"] == 8 and values["queries"] == 3
     page = Page(Path("report.html"))
     assert "p\u00a0=\u00a00.40, pona is" in page.text and "no claim yet (one seed)" in page.text
-    for text in ("differences in mAP", "Notes (", "Each baseline (3)", "largest gain", "trained on full, p = 1.00"):
+    for text in (
+        "3 baselines, the newest of now",
+        "differences in mAP",
+        "Notes (",
+        "Each baseline (3)",
+        "largest gain",
+        "trained on full, p = 1.00",
+    ):
         assert text in page.text
     photos = page.all("img")
     assert len(photos) == 4 * values["images"] + 21 * values["queries"]
