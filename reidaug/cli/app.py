@@ -8,6 +8,7 @@ from reidaug import __version__
 from reidaug.cli.datasets import export, import_, inspect, mannequins, pairs, pose, split
 from reidaug.cli.generator import profile, score, train
 from reidaug.cli.pictures import attention, grid
+from reidaug.cli.report import report
 from reidaug.cli.results import plot, ranks, table
 from reidaug.cli.start import demo, doctor
 from reidaug.cli.study import adapt, adopt, augment, evaluate, pretrain, shrink, sweep, synthesize
@@ -16,7 +17,7 @@ from reidaug.core.machine import keep_freed_memory
 PANELS = {
     "Start": (demo, doctor),
     "The main job": (augment, shrink, adapt, synthesize, adopt, evaluate, sweep, pretrain),
-    "Results": (table, plot, ranks),
+    "Results": (table, plot, ranks, report),
     "Generator": (train, score, grid, attention, profile),
     "Data": (inspect, import_, export, split, mannequins, pairs, pose),
 }

@@ -27,7 +27,11 @@ def _check_arch(arch: str) -> str:
     return arch
 
 
-CALLBACKS: dict[str, Callable[..., Any]] = {"--study": load_settings, "--arch": _check_arch}
+CALLBACKS: dict[str, Callable[..., Any]] = {
+    "--study": load_settings,
+    "--folder": load_settings,  # the argument that stands in place of --study
+    "--arch": _check_arch,
+}
 EAGER = ("--study",)  # parsed first: its study.toml may hold the values of the others
 
 
@@ -63,7 +67,7 @@ class Typed:
         default = ... if default is _EMPTY else default
         limits: dict[str, Any] = {"min": option.min, "max": option.max, "help": option.help}
         if isinstance(option, Argument):
-            info = typer.Argument(default, **limits)
+            info = typer.Argument(default, callback=CALLBACKS.get(self.flag), **limits)
         else:
             info = typer.Option(
                 default,
