@@ -106,7 +106,10 @@ def test_an_option_with_another_meaning_is_set_in_its_table_only() -> None:
 
 def test_what_several_commands_have_is_shared() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    options = {name: {flag[2:] for o in command.params for flag in o.opts} for name, command in commands.items()}
+    options = {
+        name: {flag[2:] for o in command.params for flag in o.opts if flag[0] == "-"}
+        for name, command in commands.items()
+    }
     counts = Counter(flag for flags in options.values() if "study" in flags for flag in flags - {"study"})
     assert {flag for flag, count in counts.items() if count > 1} == SHARED
     assert all(set(keys) <= options[name] for name, keys in APART.items())

@@ -79,7 +79,7 @@ def test_again_does_nothing_and_an_interrupted_run_goes_on(study: Study, made: P
     assert values_of(*adopt(made))["written_now"] == 1
     first = next(made.iterdir())
     PIL.Image.new("RGB", (64, 128), "red").save(first)
-    assert "give another --name, or replace the set with --force" in error_of(*adopt(made))
+    assert "give another --name, or --force, which replaces the set" in error_of(*adopt(made))
     assert values_of(*adopt(made, "--force"))["written_now"] == 36
     assert read_image(split_folder(root, "train") / f"{first.stem}.jpg")[64, 32, 0] > 200
 
