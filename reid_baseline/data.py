@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from reid_baseline.errors import ReIDError
-from reid_baseline.modes import to_rgb
+from reid_baseline.modes import open_image, to_rgb
 
 
 def load_images(
@@ -61,7 +61,7 @@ def resize_images(images: np.ndarray, size: tuple[int, int]) -> torch.Tensor:
 
 def _read_image(path: Path, height: int, width: int) -> np.ndarray:
     try:
-        with Image.open(path) as file:
+        with open_image(path) as file:
             image = to_rgb(file)
     except FileNotFoundError:
         raise ReIDError(f"image {path} does not exist") from None

@@ -1,11 +1,30 @@
 """The pixels of an image file as 8-bit RGB, in whatever mode Pillow opens it."""
 
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
 
+# What Pillow may open, whatever a file is called; for others it would start programs (PostScript: Ghostscript).
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+MAX_PIXELS = 2**26  # 200 MB of RGB; more is no picture of a person
 _PLAIN = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV", "LA", "PA", "RGBA")
 _PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 _BITS, _PHOTOMETRIC = 258, 262  # tags of TIFF 6.0: bits of a sample, and 0 where 0 is white
+
+
+def open_image(path: Path | str) -> Image.Image:
+    """Opens an image of one of `FORMATS`, without decoding it.
+
+    Raises:
+        OSError: as Pillow's, also for other formats.
+        ValueError: more than `MAX_PIXELS`.
+    """
+    image = Image.open(path, formats=FORMATS)
+    if image.width * image.height > MAX_PIXELS:
+        image.close()
+        raise ValueError(f"{image.width:,} x {image.height:,} pixels, at most {MAX_PIXELS:,} in all are read")
+    return image
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

@@ -1,5 +1,6 @@
 """Decode image files, one by one or in threads."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,8 @@ from PIL import Image
 from reidaug.core.errors import ReidAugError
 from reidaug.core.threads import in_threads
 
+FORMATS, MAX_PIXELS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM"), 2**26  # as `reid_baseline.modes`
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # such images are refused, in one line
 _ORIENTATION = 274  # the tag of EXIF
 _TURNS = {  # what brings a picture of that orientation upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -56,7 +59,9 @@ def image_size(path: Path) -> tuple[int, int]:
 def opened(path: Path) -> Iterator[Image.Image]:
     """A context with an image that is not decoded yet; what goes wrong in it is one line that names the file."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"{image.width:,} x {image.height:,} pixels, at most {MAX_PIXELS:,} in all are read")
             yield image
     except FileNotFoundError:
         raise ReidAugError(f"no such image: {path}") from None

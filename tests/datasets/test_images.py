@@ -1,14 +1,19 @@
 """Image files: what Pillow decodes, sizes, and what cannot be read."""
 
+import io
 import re
+from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
-from reid_baseline import ReIDError, load_images
+from reid_baseline import ReIDError, load_images, modes
 from reidaug.core.errors import ReidAugError
+from reidaug.datasets import images
+from reidaug.datasets.dataset import ENDINGS
 from reidaug.datasets.images import image_size, read_image, read_images
 from reidaug.datasets.market1501 import split_folder
 
@@ -73,3 +78,33 @@ def test_unreadable_image_is_named(tiny_root: Path, content: bytes | None) -> No
         read_images([paths[0], tiny_root / "absent.jpg"])
     with pytest.raises(ReidAugError, match="no images"):
         read_images([])
+
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 128\n%%EndComments\nshowpage\n"
+
+
+@pytest.mark.parametrize("read", [read_image, lambda path: load_images([path], (128, 64))])
+def test_a_file_of_a_format_that_starts_programs_is_no_image(
+    read: Callable[[Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", Mock(side_effect=AssertionError("started")))
+    path = tmp_path / "0001_c1s1_000001_00.jpg"
+    path.write_bytes(POSTSCRIPT)
+    with pytest.raises((ReidAugError, ReIDError), match="cannot"):
+        read(path)
+
+
+@pytest.mark.parametrize("read", [read_image, image_size, lambda path: load_images([path], (128, 64))])
+def test_an_image_of_too_many_pixels_is_refused_by_its_header(read: Callable[[Path], object], tmp_path: Path) -> None:
+    path = tmp_path / "0001_c1s1_000001_00.png"
+    picture = io.BytesIO()
+    Image.new("1", (13_000, 13_000)).save(picture, "PNG")  # 169 million pixels in 20 kB
+    path.write_bytes(picture.getvalue())
+    with pytest.raises((ReidAugError, ReIDError), match="13,000 x 13,000 pixels, at most 67,108,864"):
+        read(path)
+
+
+def test_both_readers_take_the_same_formats() -> None:
+    assert (images.FORMATS, images.MAX_PIXELS) == (modes.FORMATS, modes.MAX_PIXELS)
+    registered = Image.registered_extensions()
+    assert {registered[ending] for ending in ENDINGS} == set(images.FORMATS)
