@@ -103,8 +103,8 @@ def augment(
     """Add generated images of each person, in poses that the person lacks, to all images that there are.
 
     A pose is taken from an image of another person: of a kind that the person lacks or has least of, far from the
-    person's own poses. A new image has the place, the light and the camera of the image that it is generated from; its
-    name says so, with a frame number that this camera does not have.
+    person's own poses. A new image keeps the place and the light of the image that it is generated from, as far as the
+    generator can; so its name has the camera of that image, with a frame number that this camera does not have.
 
     With --out it writes a data set again, as a whole Market-1501 root: every image byte for byte, the new ones, query
     and gallery, the keypoint CSVs, and manifest.csv, which names of each new image the condition image and the image

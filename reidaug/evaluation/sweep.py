@@ -22,8 +22,9 @@ from reidaug.evaluation.evaluate import check_evaluation, evaluate_study
 from reidaug.evaluation.request import Recipe, SweepRequest
 from reidaug.evaluation.results import Result, current_results, read_results
 from reidaug.evaluation.setting import Setting, choose_setting
-from reidaug.study.controls import name_for
+from reidaug.study.controls import made_for, name_for
 from reidaug.study.folder import PLAIN_SET, Study
+from reidaug.study.plan import read_manifest
 from reidaug.study.shrink import shrink
 from reidaug.study.training_sets import FULL_SET, TrainingSet, augmented_sets
 from reidaug.synthesis.painter import (
@@ -177,7 +178,7 @@ def _announce(
     train, units, seeds = data.images("train"), units_of(study, request), request.evaluation.seeds
     total = len(units) * seeds
     to_generate, generated, seconds = _generating(study, data, request, {unit for unit, _ in share})
-    sizes = [round(portion * len(train)) if name == PLAIN_SET else len(train) for (name, portion), _ in share - done]
+    sizes = [_size(study, unit, len(train)) for unit, _ in share - done]
     seconds += training_seconds(setting, sizes, len({image.pid for image in train}), data)
     names = ", ".join(dict.fromkeys(name for name, _ in units if name != FULL_SET))
     portions = ", ".join(f"{portion:.2f}" for portion in request.portions)
@@ -189,6 +190,17 @@ def _announce(
         + (f": about {duration(seconds)}" if share - done or to_generate else "")
     )
     advise(setting, seconds, say)
+
+
+def _size(study: Study, unit: Unit, full: int) -> int:
+    """About how many images a training set has, of which an epoch is one pass; `full` is the size of the full set."""
+    name, portion = unit
+    if name == PLAIN_SET:
+        return round(portion * full)
+    augmented = made_for(name) or name
+    if portion < 1 and augmented in augmented_sets(study, portion):
+        return len(read_manifest(study.set_root(portion, augmented) / "manifest.csv"))
+    return full
 
 
 def _existing(count: int) -> str:

@@ -223,7 +223,12 @@ def test_complete_sets_are_not_announced_as_work(monkeypatch: pytest.MonkeyPatch
     assert "5 baselines to train, and 14 images to generate (22 exist" in result.stderr
 
 
-def test_augmented_sets_of_the_portions_are_among_its_sets() -> None:
+def test_augmented_sets_of_the_portions_are_among_its_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[list[int]] = []
+    estimate = sweep_module.training_seconds
+    monkeypatch.setattr(
+        sweep_module, "training_seconds", lambda setting, of, *more: sizes.append(of) or estimate(setting, of, *more)
+    )
     arguments = ["--portions", "0.4", "--ckpt", "one.pt", "--controls", "source-copy"]
     before = cells(sweep(*arguments))
     augmenting = ["augment", "--ckpt", "two.pt", "--per-person", "3", "--name", "more", "--device", "cpu"]
@@ -231,3 +236,5 @@ def test_augmented_sets_of_the_portions_are_among_its_sets() -> None:
     again = sweep(*arguments)
     assert cells(again) == before | {("more", 0.4), ("source-copy for more", 0.4)}
     assert "6 baselines (4 exist already)" in again.stderr
+    augmented = len(list(Path("study/p0.40/more").glob("*/bounding_box_train/*.jpg")))
+    assert sorted(sizes[0]) == [14, 36, 36, 36] and sizes[1] == [augmented, augmented] and 14 < augmented < 36
