@@ -64,3 +64,12 @@ def test_versions_that_differ_are_named() -> None:
     rows = [make_result("none", 0.4, 0.5, seed, versions={"torch": f"2.{seed}", "reidaug": "1"}) for seed in (0, 1)]
     assert "several versions (reidaug 1, torch 2.0; reidaug 1, torch 2.1)" in "\n".join(notes(rows))
     assert "several versions" not in "\n".join(notes(rows[:1]))
+
+
+def test_images_of_another_program_are_called_so() -> None:
+    rows = [make_result("dgnet", 0.4, synthetic=60, missing=60, seen_missing=None, generator={"adopted": True})]
+    text = "\n".join(notes(rows))
+    assert (
+        "dgnet, p = 0.40: images of another program; whether it was trained on the missing images is not known" in text
+    )
+    assert "checkpoint" not in text
