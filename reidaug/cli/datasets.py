@@ -30,8 +30,10 @@ def mannequins(
 
 
 @command
-def inspect(*, data: Annotated[Path, Argument("The Market-1501 root.")], json: Json = False) -> None:
+def inspect(*, data: Annotated[Path, Argument("The data set.")], json: Json = False) -> None:
     """Count the images, people and poses of a data set and list its problems, before hours of work depend on it.
+
+    Names the layout that it sees (docs/layouts.md). Given a folder that is no data set, it names one that is near.
 
     Exit code 1 if there is a problem that would stop the work or make its results wrong.
     """
@@ -68,8 +70,8 @@ def import_(*, request: ImportRequest, json: Json = False) -> None:
 def export(*, request: ExportRequest, json: Json = False) -> None:
     """Lay a set out as another tool wants it, and print the line to type there; or save a network under plain names.
 
-    Images: torchreid, fastreid and transreid get a Market-1501 root (torchreid and fastreid an MSMT17 one, where
-    persons go beyond 1501 or cameras beyond 6), layumi (Person_reID_baseline_pytorch) the folder Market/ for its
+    Images: torchreid, fastreid and transreid get a Market-1501 root (or an MSMT17 one, where persons go
+    beyond 1501 or cameras beyond 6), layumi (Person_reID_baseline_pytorch) the folder Market/ for its
     prepare.py, huggingface train/, query/ and gallery/ with metadata.csv. Run again, it replaces what it made, and
     nothing else.
 

@@ -60,8 +60,8 @@ StudyFolder = Annotated[
 DataRoot = Annotated[
     Path | None,
     Option(
-        "The Market-1501 root; if it has moved since a study was made of it, where it is now. Without it: that of the "
-        "study's portions, else ./Market-1501-v15.09.15.",
+        "The data set, such as a Market-1501 root; if it has moved since a study was made of it, where it is now. "
+        "Without it: that of the study's portions, else ./Market-1501-v15.09.15.",
         flag="--data",
         environment="REIDAUG_DATA",
     ),

@@ -6,6 +6,7 @@ the CSV, batch by batch, each after the digest of its image.
 
 import json
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -60,17 +61,19 @@ def find_images(data: Path, split: str | None = None) -> dict[str, Path]:
     """The images of a folder, or of a split of a Market-1501 root, by name and sorted.
 
     Args:
-        data: a folder of images (subfolders are not searched), or a Market-1501 root.
+        data: a data set, or a folder of images (subfolders are not searched).
         split: of a root only: train (also for None), or test, which is gallery and query.
 
     Raises:
         ReidAugError: no such folder, no image in it, a split of a plain folder, or a name that the CSV cannot hold.
     """
-    if not data.is_dir():
+    if not data.exists():
         raise ReidAugError(f"no folder {data}; expected a folder of images or a data set")
     try:
         dataset = open_dataset(data)
     except ReidAugError:
+        if not data.is_dir():
+            raise
         if split:
             raise ReidAugError(f"{data} is not a data set, so it has no split {split}; omit --split") from None
         files = [(path.name, path) for path in data.iterdir() if is_image_file(path.name)]
@@ -124,10 +127,11 @@ def _estimate(request: PoseRequest, images: dict[str, Path], advance: Advance, s
 
 def _convert(request: PoseRequest, source: Path, images: dict[str, Path], say: Say) -> dict[str, object]:
     """Writes the keypoints of another estimator's file or folder, see `read_keypoints`."""
-    names, name_of = list(images), {path.name: name for name, path in images.items()}
+    names, files_called = list(images), Counter(path.name for path in images.values())
+    name_of = {path.name: name for name, path in images.items() if files_called[path.name] == 1}
     sizes = in_threads(image_size, list(images.values()))
     size_of = dict(zip(names, sizes, strict=True))
-    files = {path.name: size for path, size in zip(images.values(), sizes, strict=True)}
+    files = {path.name: size for path, size in zip(images.values(), sizes, strict=True) if path.name in name_of}
     found = read_keypoints(source, request.threshold, names, size_of | files)
     annotations = Annotations(tuple(name_of.get(name, name) for name in found.names), found.keypoints)
     absent = [name for name in names if name not in annotations.index]

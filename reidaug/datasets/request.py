@@ -29,7 +29,8 @@ class SplitRequest:
     """Which images to divide into training, query and gallery images."""
 
     data: Annotated[
-        Path, Argument("A Market-1501 root, whose training images are taken, or a folder of images with such names.")
+        Path,
+        Argument("A data set, whose training images are taken, or a folder of images with Market-1501 names."),
     ]
     out: Annotated[Path, Argument("The new Market-1501 root.")]
     test_portion: Annotated[
@@ -76,11 +77,9 @@ class ImportRequest:
 class PoseRequest:
     """Which keypoint CSV to write, and with which estimator."""
 
-    data: Annotated[Path, Argument("A folder of images, or a Market-1501 root.")]
+    data: Annotated[Path, Argument("A data set, or a folder of images.")]
     out: Annotated[Path, Option("The keypoint CSV to write.")]
-    split: Annotated[
-        Split | None, Option("Of a Market-1501 root: train (the default), or test: gallery and query.")
-    ] = None
+    split: Annotated[Split | None, Option("Of a data set: train (the default), or test: gallery and query.")] = None
     read: Annotated[
         Path | None,
         Option(

@@ -16,11 +16,12 @@ from reidaug.cli.app import app
 from reidaug.core.files import locked
 from reidaug.datasets.annotate import find_images
 from reidaug.datasets.estimators.estimator import PoseEstimator
-from reidaug.datasets.keypoints import count_outside, read_annotations
+from reidaug.datasets.keypoints import count_outside, read_annotations, write_annotations
 from reidaug.datasets.market1501 import split_folder
 from tests.cli import commands
 from tests.cli.commands import runner, values_of
-from tests.factories import double_keypoints
+from tests.datasets.makers import write_table
+from tests.factories import STANDING, double_keypoints
 
 
 @pytest.fixture
@@ -208,3 +209,19 @@ def test_conversion_gives_each_image_a_row(tmp_path: Path, tiny_root: Path) -> N
     run(*command, "--force")
     source.write_text(json.dumps(entries[-1:]))
     assert "has no image of" in error_of(*command, "--force")
+
+
+def test_poses_of_a_table_of_images_are_named_as_its_images(tmp_path: Path) -> None:
+    rows = [{"path": f"{pid}/{file}.jpg", "pid": pid} for pid in (1, 2) for file in (f"own{pid}", "same")]
+    table = write_table(tmp_path / "people.csv", rows)
+    assert list(find_images(table)) == [f"000{pid}_c1s1_00000{n}_00.jpg" for pid in (1, 2) for n in (1, 2)]
+    given = np.stack([STANDING + shift for shift in (0, 1, 2)]).astype(np.float32)
+    write_annotations(tmp_path / "given.csv", ["own1.jpg", "own2.jpg", "same.jpg"], given)
+    values = values_of("pose", str(table), "--read", str(tmp_path / "given.csv"), "--out", str(tmp_path / "out.csv"))
+    assert values["images"] == 4
+    poses = read_annotations(tmp_path / "out.csv")
+    np.testing.assert_array_equal(poses.select(["0001_c1s1_000001_00.jpg", "0002_c1s1_000001_00.jpg"]), given[:2])
+    both = poses.select(["0001_c1s1_000002_00.jpg", "0002_c1s1_000002_00.jpg"])
+    assert np.isnan(both).all()  # two images have this file name: whose pose it is nobody knows
+    assert "no people" in commands.error_of("pose", str(tmp_path / "no people"), "--out", str(tmp_path / "x.csv"))
+    assert "not a data set" in commands.error_of("pose", str(tmp_path / "given.csv"), "--out", str(tmp_path / "x.csv"))

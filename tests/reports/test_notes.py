@@ -84,3 +84,12 @@ def test_controls_of_another_size_are_told_apart() -> None:
     assert "controls for more have as many images, or iterations, as that set, not as full" in lines
     assert "none-matched: the kept images" in lines and "equal epochs" not in lines
     assert "controls for" not in "\n".join(notes([make_result("none"), make_result("flip")]))
+
+
+def test_images_of_another_program_are_called_so() -> None:
+    rows = [make_result("dgnet", 0.4, synthetic=60, missing=60, seen_missing=None, generator={"adopted": True})]
+    text = "\n".join(notes(rows))
+    assert (
+        "dgnet, p = 0.40: images of another program; whether it was trained on the missing images is not known" in text
+    )
+    assert "checkpoint" not in text
