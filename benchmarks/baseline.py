@@ -21,7 +21,8 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 from turns import median_seconds
 
-from reid_baseline import ARCHS, BACKBONES, RECIPES, Recipe, build_model, extract_features, train_baseline
+from reid_baseline import RECIPES, Recipe, build_model, extract_features, train_baseline
+from reid_baseline.backbones import find_backbone
 from reid_baseline.device import pick_device
 from reid_baseline.model import BaselineNet
 
@@ -53,7 +54,7 @@ class UsualWay:
             self.model.parameters(), recipe.lr_head, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
         )
         height, width = recipe.size
-        colours = BACKBONES[arch].colours
+        colours = find_backbone(arch).colours
         last = [transforms.ToTensor(), transforms.Normalize(colours.mean, colours.std)]
         first = [transforms.Resize((height, width))]
         crop = [transforms.Pad(recipe.padding), transforms.RandomCrop((height, width))]
@@ -113,7 +114,7 @@ def write_files(folder: Path, images: Tensor) -> list[Path]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--arch", choices=ARCHS, nargs="+", default=["resnet50", "resnet18"])
+    parser.add_argument("--arch", nargs="+", default=["resnet50", "resnet18"])
     parser.add_argument("--recipe", choices=("paper", "quick"), default="quick")
     parser.add_argument("--images", type=int, default=1280, help="a multiple of the recipe's batch")
     parser.add_argument("--rounds", type=int, default=3, help="of each way, in turns, after a warm-up")

@@ -2,15 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
 
+import torch
 from torch import nn
 
-from reid_baseline import efficientnet, resnet
+from reid_baseline import efficientnet, resnet, timm_models
 from reid_baseline.augmentation import IMAGENET_COLOURS, Colours
 from reid_baseline.convolution import multiply_matrices
 from reid_baseline.depthwise import speed_up_depthwise
 from reid_baseline.errors import ReIDError
 from reid_baseline.packaged import PackagedFile
+
+State = dict[str, torch.Tensor]  # the tensors of a network by name
 
 
 @dataclass(frozen=True)
@@ -27,8 +32,10 @@ class Backbone:
     build: Callable[[int], nn.Module]  # from the stride of the last stage, 1 or 2
     imagenet_url: Callable[[], str] | None = None  # of a file as torchvision names them, ending in part of its SHA-256
     imagenet_file: PackagedFile | None = None  # instead of a URL
-    rename: Callable[[str], str] = str  # from the name of a tensor in a file to that in the network
+    imagenet_state: Callable[[], State] | None = None  # instead of both
+    convert: Callable[[State, nn.Module], State] = lambda state, network: state  # of a file to the network's names
     colours: Colours = IMAGENET_COLOURS  # by which the images are normalised
+    package: str | None = None  # that builds it, if neither we nor torchvision do
 
 
 BACKBONES = {
@@ -37,12 +44,36 @@ BACKBONES = {
     "tf_efficientnet_lite0": Backbone(
         efficientnet.tf_efficientnet_lite0,
         imagenet_file=efficientnet.IMAGENET,
-        rename=efficientnet.timm_name,
+        convert=efficientnet.to_timm,
         colours=efficientnet.COLOURS,
+        package="timm",
     ),
 }
 
 ARCHS = tuple(BACKBONES)
+
+
+def find_backbone(arch: str) -> Backbone:
+    """A backbone by name: an entry of `BACKBONES`, else any model of timm.
+
+    Raises:
+        ReIDError: an unknown name, or timm, which may know it, is not installed.
+    """
+    if arch in BACKBONES:
+        return BACKBONES[arch]
+    if timm_models.is_timm_model(arch):
+        return Backbone(
+            partial(timm_models.timm_model, arch=arch),
+            imagenet_state=partial(timm_models.imagenet_state, arch),
+            convert=timm_models.convert,
+            colours=timm_models.timm_colours(arch),
+            package="timm",
+        )
+    names = timm_models.timm_names()
+    near = get_close_matches(arch, dict.fromkeys([*BACKBONES, *names]), n=5)
+    meant = f", did you mean {' or '.join(near)}?" if near else ":"
+    others = "a model of timm" if names else f"with {timm_models.INSTALL} a model of timm"
+    raise ReIDError(f"arch {arch!r} is unknown{meant} expected {', '.join(BACKBONES)} or {others}")
 
 
 def build_backbone(arch: str, last_stride: int) -> nn.Module:
@@ -51,9 +82,7 @@ def build_backbone(arch: str, last_stride: int) -> nn.Module:
     Raises:
         ReIDError: an unknown arch, or one whose package is not installed.
     """
-    if arch not in BACKBONES:
-        raise ReIDError(f"arch {arch!r} is unknown: expected {' or '.join(BACKBONES)}")
-    network = BACKBONES[arch].build(last_stride)
+    network = find_backbone(arch).build(last_stride)
     multiply_matrices(network)
     speed_up_depthwise(network)
     return network

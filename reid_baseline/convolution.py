@@ -9,6 +9,7 @@ from torch.autograd.function import once_differentiable
 
 # A convolution with more than one tap is faster as a product from this many output channels, up to this many pixels.
 WIDE, FEW_PIXELS = 512, 32
+TAPS = 7  # height and width of the largest kernel whose inputs are gathered
 
 
 class MatrixConv2d(nn.Conv2d):
@@ -42,7 +43,8 @@ class MatrixConv2d(nn.Conv2d):
 def multiply_matrices(network: nn.Module) -> None:
     """Turns a network's convolutions into `MatrixConv2d`, all but those that it cannot compute.
 
-    It can with one group, no dilation, zero padding, and kernel, stride and padding equal in height and width.
+    It can with one group, no dilation, zero padding, and kernel, stride and padding equal in height and width. Kernels
+    larger than `TAPS` are left to torch, such as those that cut an image into patches for a transformer.
     """
     for layer in network.modules():
         if type(layer) is nn.Conv2d and _is_a_product(layer):
@@ -53,7 +55,7 @@ def _is_a_product(layer: nn.Conv2d) -> bool:
     if isinstance(layer.padding, str) or layer.padding_mode != "zeros":
         return False
     square = all(height == width for height, width in (layer.kernel_size, layer.stride, layer.padding))
-    return square and layer.groups == 1 and layer.dilation == (1, 1)
+    return square and layer.kernel_size[0] <= TAPS and layer.groups == 1 and layer.dilation == (1, 1)
 
 
 def in_bfloat16(device: torch.device) -> bool:

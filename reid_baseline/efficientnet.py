@@ -70,6 +70,11 @@ def timm_name(name: str) -> str:
     return _LAYERS.get(layer, layer) + dot + tensor
 
 
+def to_timm(state: dict[str, torch.Tensor], network: nn.Module) -> dict[str, torch.Tensor]:
+    """The tensors of a file by timm's names."""
+    return {timm_name(name): tensor for name, tensor in state.items()}
+
+
 def _pad_as_tensorflow(layer: nn.Conv2d, inputs: tuple[torch.Tensor]) -> torch.Tensor:
     """Pads for ceil(H / stride) x ceil(W / stride) outputs; an odd pixel goes below and to the right."""
     sides = zip(inputs[0].shape[2:], layer.kernel_size, layer.stride, strict=True)

@@ -39,7 +39,7 @@ def estimate_seconds(
         images: training images.
         num_classes: training identities.
         test_images: query and gallery images together.
-        arch: a name in `reid_baseline.BACKBONES`.
+        arch: a name in `reid_baseline.BACKBONES`, or a model of timm.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         precision: "auto", "fp32" or "bf16".
     """

@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from reid_baseline.backbones import BACKBONES, build_backbone
+from reid_baseline.backbones import build_backbone, find_backbone
 from reid_baseline.errors import ReIDError
 from reid_baseline.recipe import Recipe
 from reid_baseline.resume import write_whole
@@ -39,7 +39,7 @@ class BaselineNet(nn.Module):
         super().__init__()
         self.arch = arch
         self.backbone = build_backbone(arch, last_stride)
-        self.colours = BACKBONES[arch].colours  # by which its images are normalised
+        self.colours = find_backbone(arch).colours  # by which its images are normalised
         plain = neck == "bn"
         self.backbone_width = cast(int, self.backbone.width)  # of the pooled features
         self.width = self.backbone_width if plain else embedding  # of the feature
@@ -98,9 +98,9 @@ def build_model(
     """Builds the network, from scratch or on trained weights of the backbone.
 
     Args:
-        arch: a name in `reid_baseline.BACKBONES`.
+        arch: a name in `reid_baseline.BACKBONES`, or a model of timm.
         num_classes: training identities.
-        weights: "imagenet" (for ResNets torchvision's V1, downloaded if absent; for others a package's), "none", or a
+        weights: "imagenet" (torchvision's V1 for ResNets, a package's, or timm's; downloaded if absent), "none", or a
             file: a state dict of the backbone, or a re-ID checkpoint, whose head is ignored.
         embedding: width of the feature.
         dropout: probability, between feature and classifier.

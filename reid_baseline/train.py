@@ -60,7 +60,7 @@ def train_baseline(
         labels: (N,) int64, classes 0 to C - 1.
         recipe: the settings.
         synthetic: (N,) bool, which images are generated, for recipes that treat them differently; None = none.
-        arch: a name in `reid_baseline.BACKBONES`.
+        arch: a name in `reid_baseline.BACKBONES`, or a model of timm.
         weights: "imagenet", "none" or a file, see `build_model`.
         seed: of the first weights, order, augmentation and dropout.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from reid_baseline.backbones import BACKBONES
+from reid_baseline.backbones import find_backbone
 from reid_baseline.errors import ReIDError
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")  # keys under which re-ID code saves the tensors
@@ -29,7 +29,7 @@ def load_weights(network: nn.Module, arch: str, weights: str | Path) -> None:
 
     Args:
         network: the backbone.
-        arch: its name in `BACKBONES`.
+        arch: its name, as `find_backbone` takes it.
         weights: "imagenet", or a file: see `reid_baseline.build_model`.
 
     Raises:
@@ -40,8 +40,7 @@ def load_weights(network: nn.Module, arch: str, weights: str | Path) -> None:
         state, source = _imagenet_state(arch), f"the ImageNet weights of {arch}"
     else:
         state, source = _file_state(Path(weights)), f"weights {weights}"
-    rename = BACKBONES[arch].rename
-    _load(network, arch, {rename(name): tensor for name, tensor in state.items()}, source)
+    _load(network, arch, find_backbone(arch).convert(_without_prefix(state, network), network), source)
 
 
 def read_tensors(path: Path, what: str) -> Any:
@@ -97,7 +96,9 @@ def _imagenet_state(arch: str) -> dict[str, torch.Tensor]:
 
     A file in the cache must have the SHA-256 whose start is in its name.
     """
-    backbone = BACKBONES[arch]
+    backbone = find_backbone(arch)
+    if backbone.imagenet_state:
+        return backbone.imagenet_state()
     if backbone.imagenet_file:
         return _file_state(backbone.imagenet_file.find())
     imagenet_url = backbone.imagenet_url
@@ -124,7 +125,7 @@ def _file_state(path: Path) -> dict[str, torch.Tensor]:
     """Returns the tensors of a checkpoint, from under the usual wrappers."""
     if not path.exists():
         raise ReIDError(f"weights {path} do not exist: expected imagenet, none or a file of weights")
-    state = read_tensors(path, "weights")
+    state = _read_safetensors(path) if path.suffix == ".safetensors" else read_tensors(path, "weights")
     for wrapper in WRAPPERS:
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
@@ -133,16 +134,27 @@ def _file_state(path: Path) -> dict[str, torch.Tensor]:
     return {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
 
 
+def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        from safetensors.torch import load_file
+    except ImportError:
+        raise ReIDError(f"weights {path} need safetensors to be read: pip install safetensors") from None
+    try:
+        return load_file(path)
+    except Exception as error:  # of an own kind for what is broken
+        reason = str(error).splitlines()[0]
+        raise ReIDError(f"weights {path} are no safetensors file, or damaged ({reason}): get the file again") from None
+
+
 def _load(network: nn.Module, arch: str, state: dict[str, torch.Tensor], source: str) -> None:
-    """Loads a state dict whose names may carry any prefix (``module.``, ``base.``, ``backbone.``)."""
+    """Loads a state dict whose names may still carry a prefix."""
     expected = network.state_dict()
+    state = _without_prefix(state, network)
     first = next(iter(expected))
-    prefixed = min((key for key in state if key.endswith(first)), key=len, default=None)
-    if prefixed is None:
+    if first not in state:
         names = f": {', '.join(list(state)[:3])}, ..." if state else ""
         raise ReIDError(f"{source} contain no {arch} (no {first} among {len(state)} tensors{names})")
-    prefix = prefixed.removesuffix(first)
-    loaded = {key: state[prefix + key] for key in expected if prefix + key in state}
+    loaded = {key: state[key] for key in expected if key in state}
     wrong = [
         key
         for key, value in expected.items()
@@ -150,7 +162,7 @@ def _load(network: nn.Module, arch: str, state: dict[str, torch.Tensor], source:
     ]
     if wrong:
         raise ReIDError(f"{source} do not fit {arch}: {len(wrong)} of {len(expected)} tensors (first: {wrong[0]})")
-    if extra := _layers_it_lacks(expected, {key[len(prefix) :]: state[key] for key in state if key.startswith(prefix)}):
+    if extra := _layers_it_lacks(expected, state):
         raise ReIDError(
             f"{source} have {len(extra)} tensor{'s' * (len(extra) > 1)} that {arch} lacks (first: {extra[0]}), such as"
             " squeeze-and-excitation and non-local layers have: the rest is no network without them, take weights of a"
@@ -158,6 +170,13 @@ def _load(network: nn.Module, arch: str, state: dict[str, torch.Tensor], source:
         )
     check_finite(loaded, source)
     network.load_state_dict(loaded, strict=False)
+
+
+def _without_prefix(state: dict[str, torch.Tensor], network: nn.Module) -> dict[str, torch.Tensor]:
+    """Takes any prefix off (``module.``, ``base.``, ``backbone.``); what lies beside it is left out."""
+    first = next(iter(network.state_dict()))
+    prefix = min((key for key in state if f".{key}".endswith(f".{first}")), key=len, default=first).removesuffix(first)
+    return {key[len(prefix) :]: tensor for key, tensor in state.items() if key.startswith(prefix)}
 
 
 def _layers_it_lacks(expected: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]) -> list[str]:

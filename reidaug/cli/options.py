@@ -20,10 +20,13 @@ Json = Annotated[bool, Option("Print one JSON object on stdout and nothing else.
 
 def _check_arch(arch: str) -> str:
     """Usage error for an unknown network; imports `reid_baseline` only now, as --help must be fast."""
-    from reid_baseline import BACKBONES
+    from reid_baseline import ReIDError
+    from reid_baseline.backbones import find_backbone
 
-    if arch not in BACKBONES:
-        raise typer.BadParameter(f"{arch!r} is none of {', '.join(BACKBONES)}")
+    try:
+        find_backbone(arch)
+    except ReIDError as error:
+        raise typer.BadParameter(str(error)) from None
     return arch
 
 

@@ -6,6 +6,7 @@ import platform
 import shlex
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,20 +37,22 @@ def processor_name() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def describe_run(device: "torch.device", precision: str) -> dict[str, Any]:
+def describe_run(device: "torch.device", precision: str, package: str | None = None) -> dict[str, Any]:
     """Software, machine, time and command, for the row of a result.
 
     Args:
         device: the torch device of the baseline.
         precision: "auto", "fp32" or "bf16"; the row names the one that "auto" chose.
+        package: that builds the network, besides torchvision.
     """
     import torch
     import torchvision
 
     from reid_baseline.device import choose_precision
 
+    versions = {"reidaug": baseline_version(), "torch": torch.__version__, "torchvision": torchvision.__version__}
     return {
-        "versions": {"reidaug": baseline_version(), "torch": torch.__version__, "torchvision": torchvision.__version__},
+        "versions": versions | ({package: metadata.version(package)} if package else {}),
         "device": device_name(device),
         "precision": choose_precision(device, precision),
         "processor": processor_name(),

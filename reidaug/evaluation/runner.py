@@ -156,6 +156,9 @@ class Runner:
             return extract_features(model, images, setting.recipe, setting.device, advance, precision=setting.precision)
 
     def _result(self, run: Run, ranking: "Ranking", seconds: float) -> Result:
+        from reid_baseline.backbones import find_backbone
+
+        package = find_backbone(self.setting.arch).package
         return Result(
             **run.fields(self.setting),
             mean_ap=float(ranking.mean_ap),
@@ -167,7 +170,7 @@ class Runner:
             queries=int(ranking.queries),
             queries_without_match=int(ranking.queries_without_match),
             test_fingerprint=self.test_fingerprint,
-            **describe_run(self.setting.device, self.setting.precision),
+            **describe_run(self.setting.device, self.setting.precision, package),
             seconds=round(seconds, 1),
         )
 

@@ -10,11 +10,12 @@ import typer
 from typer.testing import CliRunner, Result
 
 import reid_baseline
+from reidaug.cli.app import app as whole_program
 from reidaug.cli.frame import command
 from reidaug.cli.options import Json, group_of
 from reidaug.core.errors import ReidAugError
 from reidaug.core.options import Argument, LeaveOut, Option, Seed
-from tests.cli.commands import error_of
+from tests.cli.commands import error_of, runner
 
 
 def parse_colours(text: str) -> tuple[str, ...]:
@@ -109,6 +110,13 @@ def test_a_text_that_does_not_parse_is_one_line() -> None:
 def test_a_network_that_reid_baseline_gains_is_known(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(reid_baseline.BACKBONES, "toynet", reid_baseline.BACKBONES["resnet18"])
     assert "run `reidaug shrink" in error_of("evaluate", "--arch", "toynet")
+
+
+def test_an_unknown_network_is_a_usage_error_with_near_names(own_folder: Path) -> None:
+    pytest.importorskip("timm")
+    result = runner.invoke(whole_program, ["evaluate", "--arch", "mobilnetv3_small_50"])
+    assert result.exit_code == 2 and "did you mean" in result.stderr and "mobilenetv3_small_050" in result.stderr
+    assert "run `reidaug shrink" in error_of("evaluate", "--arch", "mobilenetv3_small_050")
 
 
 def test_a_parameter_that_is_neither_an_option_nor_has_a_default_is_refused() -> None:

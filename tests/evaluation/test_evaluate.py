@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from reid_baseline import RECIPES
 from reid_baseline.efficientnet import IMAGENET
@@ -48,6 +49,20 @@ def test_three_commands_end_in_a_table(study: Study, tmp_path: Path) -> None:
     assert len(study.results_path.read_text().splitlines()) == 3
     table = runner.invoke(app, ["table", "--format", "markdown"])
     assert table.exit_code == 0 and "| pona |" in table.stdout and "trapezoid" in table.stdout
+
+
+def test_any_network_of_timm_from_a_file(tmp_path: Path) -> None:
+    timm = pytest.importorskip("timm", reason=f"timm is not installed: {IMAGENET.install}")
+    weights = tmp_path / "vit.pth"
+    torch.save(timm.create_model("test_vit").state_dict(), weights)
+    result = evaluate("--arch", "test_vit", "--weights", weights)
+    assert [(row["set"], row["arch"], row["weights"][:8]) for row in rows_of(result)] == [
+        ("none", "test_vit", "vit.pth:"),
+        ("full", "test_vit", "vit.pth:"),
+    ]
+    assert "0.01 instead of quick's" in result.stderr and {row["versions"]["timm"] for row in rows_of(result)}
+    again = evaluate("--arch", "test_vit2", "--weights", weights)
+    assert again.exit_code == 1 and "vit.pth contain no test_vit2" in again.stderr.splitlines()[-1]
 
 
 def test_a_network_of_timm_on_its_weights_and_on_none() -> None:

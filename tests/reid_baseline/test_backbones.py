@@ -1,5 +1,6 @@
 """The table of backbones: a new one works everywhere, folding is exact for all."""
 
+import sys
 from dataclasses import replace
 
 import pytest
@@ -96,7 +97,10 @@ def test_the_names_and_their_order():
     assert ARCHS == ("resnet50", "resnet18", "tf_efficientnet_lite0")
 
 
-def test_an_unknown_arch_is_one_clear_line_that_names_the_known_ones(toy):
-    with pytest.raises(ReIDError, match="resnet101") as error:
-        BaselineNet("resnet101", 2)
+def test_an_unknown_arch_is_one_clear_line_that_names_the_known_ones(toy, monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ReIDError, match=r"resnet51.*did you mean resnet50 or .*pip install 'reidaug\[timm\]'") as error:
+        BaselineNet("resnet51", 2)
     assert all(name in str(error.value) for name in ("resnet50", "resnet18", toy)) and "\n" not in str(error.value)
+    with pytest.raises(ReIDError, match=r"mobilenetv3_small_050' is unknown: expected"):
+        BaselineNet("mobilenetv3_small_050", 2)

@@ -51,8 +51,7 @@ class ViTPose(PoseEstimator):
             from transformers import VitPoseForPoseEstimation, VitPoseImageProcessor
         except ImportError:
             raise ReidAugError(
-                "pose estimation needs transformers 4.48 or newer: pip install 'reidaug[pose]', or read another "
-                "estimator's file with --read"
+                "ViTPose needs transformers 4.48 or newer: pip install 'reidaug[pose]'; movenet, the default, does not"
             ) from None
 
         device = pick_device(device)
