@@ -10,10 +10,11 @@ from reidaug.cli.console import say
 from reidaug.core.errors import ReidAugError, one_line
 
 SHARED = {  # options with the same meaning in all commands that have them
+    *("reid", "images"),
     *("data", "portion", "seed", "device", "batch-size", "precision", "ckpt", "pairs", "count"),
     *("keep", "source", "recipe", "arch", "weights", "epochs", "seeds", "controls", "save-models", "rerank"),
     *("smooth-synthetic", "real-per-synthetic", "synthetic-weight", "out", "copy", "force", "json", "debug"),
-    *("same-camera", "name", "iterations", "start-from", "vgg-weights", "reid", "images"),
+    *("same-camera", "name", "iterations", "start-from", "vgg-weights"),
 }
 APART = {  # options that mean something else in a command: there, only its own table sets them
     "ranks": ("set", "portion", "seed"),  # of the result to draw

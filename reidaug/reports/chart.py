@@ -20,7 +20,7 @@ class Series:
     points: Sequence[Point]
     spread: Sequence[float] = ()  # of each point, up and down; () = none is known
     level: bool = False  # one value, drawn from side to side in the colour of text
-    grey: bool = False  # colour 0
+    colour: int | None = None  # 0 to `COLOURS` - 1; None = the next one after 0, which is grey
     dotted: bool = False
     marks: bool = True  # a dot at each point
 
@@ -84,7 +84,7 @@ def draw_chart(
     def place_y(y: float) -> float:
         return round(HEIGHT - BOTTOM - max(y, 0.0) / y_high * (HEIGHT - BOTTOM - TOP), 1)
 
-    lines, colour = [], 1
+    lines, next_colour = [], 1
     for one in drawn:
         dots = [(place_x(x), place_y(y)) for x, y in one.points]
         ends = [(float(LEFT), dots[0][1]), (float(WIDTH - RIGHT), dots[0][1])] if one.level else dots
@@ -95,9 +95,9 @@ def draw_chart(
         ]
         path = "M" + " L".join(f"{x:g} {y:g}" for x, y in ends)
         marks = dots if one.marks and not one.level else []
-        shade = -1 if one.level else 0 if one.grey else colour
-        lines.append(Line(one.name, shade, one.dotted, path, marks, bars))
-        colour = colour % (COLOURS - 1) + 1 if shade > 0 else colour
+        colour = -1 if one.level else next_colour if one.colour is None else one.colour
+        next_colour = next_colour % (COLOURS - 1) + 1 if colour == next_colour else next_colour
+        lines.append(Line(one.name, colour, one.dotted, path, marks, bars))
     x_ticks = x_values if x_values is not None else _round_numbers(x_low, x_high)
     return Chart(
         label,

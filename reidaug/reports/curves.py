@@ -3,12 +3,12 @@
 import json
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
 from reidaug.evaluation.results import Result
-from reidaug.reports.chart import Chart, Point, Series, draw_chart, thin_out
+from reidaug.reports.chart import COLOURS, Chart, Point, Series, draw_chart, thin_out
 from reidaug.reports.grids import set_order
 from reidaug.reports.plot import lines_of
 from reidaug.study.controls import is_control
@@ -18,8 +18,19 @@ from reidaug.study.training_sets import FULL_SET
 UNSEEN = {"l1": "generated", "l1_copy": "condition image", "l1_mean": "mean image"}  # of a log's validation
 
 
-def map_chart(results: Sequence[Result]) -> Chart:
-    """mAP (trapezoid AP) of the results of one table over the portion; the full set is a level line."""
+def colours_of_sets(results: Sequence[Result]) -> dict[str, int]:
+    """A colour for each set, by its label, the same in all tables of a study; the kept images alone are grey."""
+    labels = sorted({result.label for result in results} - {PLAIN_SET, FULL_SET}, key=set_order)
+    return {PLAIN_SET: 0} | {label: number % (COLOURS - 1) + 1 for number, label in enumerate(labels)}
+
+
+def map_chart(results: Sequence[Result], colours: Mapping[str, int]) -> Chart:
+    """mAP (trapezoid AP) of the results of one table over the portion; the full set is a level line.
+
+    Args:
+        results: of one table.
+        colours: of the sets, by `colours_of_sets`.
+    """
     lines = lines_of(results)
     portions = sorted({p for name, line in lines.items() if name != FULL_SET for p in line}) or [1.0]
     series = []
@@ -27,8 +38,8 @@ def map_chart(results: Sequence[Result]) -> Chart:
         line = lines[name]
         points = [(p, statistics.fmean(line[p])) for p in sorted(line)]
         spread = [statistics.stdev(line[p]) if len(line[p]) > 1 else 0.0 for p in sorted(line)]
-        level, grey, dotted = name == FULL_SET, name == PLAIN_SET, is_control(name)
-        series.append(Series(name, points, spread, level, grey, dotted))
+        level, dotted = name == FULL_SET, is_control(name)
+        series.append(Series(name, points, spread, level=level, dotted=dotted, colour=colours.get(name)))
     values = "; ".join(
         f"{one.name} " + ", ".join(f"{y:.1f}" + ("" if one.level else f" at {p:.2f}") for p, y in one.points)
         for one in series

@@ -5,17 +5,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reidaug.evaluation.results import Result
-from reidaug.reports.grids import Grid, set_order
+from reidaug.reports.grids import set_order
 from reidaug.reports.notes import versions_text
 from reidaug.study.folder import Study
 from reidaug.study.records import SynthesisRecord
 
 
 @dataclass(frozen=True)
+class Listing:
+    """Lines of text below a header."""
+
+    title: str
+    header: list[str]
+    lines: list[list[str]]
+
+
+@dataclass(frozen=True)
 class Facts:
     """By what the results can be checked and computed again."""
 
-    grids: list[Grid] = field(default_factory=list)  # portions, generated sets, baselines
+    grids: list[Listing] = field(default_factory=list)  # portions, generated sets, baselines
     commands: list[str] = field(default_factory=list)  # that computed the results
     configurations: list[str] = field(default_factory=list)  # of the baselines, in JSON
 
@@ -30,7 +39,7 @@ def gather_facts(
         results: of its baselines.
         records: of its generated sets, by portion and name.
     """
-    grids: list[Grid] = []
+    grids: list[Listing] = []
     ordered = sorted(results, key=lambda result: (result.portion, set_order(result.label), result.seed))
     if shrinks := study.shrink_records():
         header = ["p", "keep", "source", "seed", "kept", "missing", "people", "images", "keypoints", "data set"]
@@ -39,7 +48,7 @@ def gather_facts(
             counts = [str(record.report.get(name, "-")) for name in ("kept", "missing", "identities")]
             settings = [f"{portion:.2f}", record.keep, record.source, str(record.seed)]
             lines.append([*settings, *counts, record.images, record.keypoints, record.data])
-        grids.append(Grid("portions", header, lines))
+        grids.append(Listing("portions", header, lines))
     if records:
         header = ["set", "p", "generator", "SHA-256", "missing images seen", "precision", "JPEG", "training"]
         lines = []
@@ -48,7 +57,7 @@ def gather_facts(
             training = ", ".join(f"{key} {value}" for key, value in made.training.items() if value is not None)
             values = [made.checkpoint, made.sha256[:16], seen, made.precision, str(made.jpeg), training]
             lines.append([name, f"{portion:.2f}", *values])
-        grids.append(Grid("generated sets", header, lines))
+        grids.append(Listing("generated sets", header, lines))
     if ordered:
         header = ["set", "p", "seed", "training images", "test images", "key", "device", "seconds", "time", "versions"]
         lines = [
@@ -60,7 +69,7 @@ def gather_facts(
             ]
             for result in ordered
         ]
-        grids.append(Grid("baselines", header, lines))
+        grids.append(Listing("baselines", header, lines))
     configurations = [json.dumps(dict(result.configuration)) for result in results]
     commands = [result.command for result in results]
     return Facts(grids, list(dict.fromkeys(commands)), list(dict.fromkeys(configurations)))

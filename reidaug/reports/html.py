@@ -12,7 +12,7 @@ from reidaug.evaluation.identity import load_identity
 from reidaug.evaluation.results import Result, current_results, read_results
 from reidaug.evaluation.start import RENDERED
 from reidaug.reports.chart import Chart
-from reidaug.reports.curves import map_chart, training_charts
+from reidaug.reports.curves import colours_of_sets, map_chart, training_charts
 from reidaug.reports.examples import MEASURED, Examples, Features, draw_examples, find_generated
 from reidaug.reports.facts import Facts, gather_facts
 from reidaug.reports.grids import Grid, detail_grid, setting_name
@@ -124,8 +124,9 @@ def _add_results(report: Report, study: Study, results: Sequence[Result]) -> Non
         return
     newest = max(result.time for result in results)
     report.results = f"{len(results)} baseline{'s' * (len(results) > 1)}, the newest of {newest[:10]}"
+    colours = colours_of_sets(results)
     for table in make_tables(results, study.queries_path):
-        drawn, details = map_chart(table.results), detail_grid(table.results)
+        drawn, details = map_chart(table.results, colours), detail_grid(table.results)
         report.tables.append(Judged(setting_name(table.results[0]), table, judge(table), drawn, details))
     if FULL_SET not in {result.set for result in results}:
         report.lacks("results", "The full set has not been evaluated.", _command(study, "evaluate"))

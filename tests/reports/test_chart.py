@@ -37,7 +37,7 @@ def test_a_single_portion_and_a_level_line() -> None:
 
 
 def test_colours_go_round_without_the_grey_one() -> None:
-    series = [Series("grey", [(0, 1)], grey=True), *(Series(str(i), [(0, 1)]) for i in range(COLOURS + 1))]
+    series = [Series("grey", [(0, 1)], colour=0), *(Series(str(i), [(0, 1)]) for i in range(COLOURS + 1))]
     colours = [line.colour for line in draw_chart("a", "x", "y", series).lines]
     assert colours == [0, *range(1, COLOURS), 1, 2]
 

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from reidaug.core.errors import ReidAugError
-from reidaug.reports.curves import map_chart, training_charts
+from reidaug.reports.curves import colours_of_sets, map_chart, training_charts
 from tests.factories import TABLE_VI, make_result, seeds_of, train_tiny
 
 
 def test_map_over_the_portion() -> None:
-    chart = map_chart([*TABLE_VI, make_result("duplicate", 0.2, 0.45)])
+    results = [*TABLE_VI, make_result("duplicate", 0.2, 0.45)]
+    chart = map_chart(results, colours_of_sets(results))
     assert [(line.name, line.dotted) for line in chart.lines] == [
         ("none", False), ("duplicate", True), ("pona", False), ("full", False),
     ]  # fmt: skip
@@ -23,10 +24,20 @@ def test_map_over_the_portion() -> None:
 
 
 def test_seeds_give_bars_and_the_full_set_alone_is_drawn() -> None:
-    (line,) = map_chart(seeds_of("none", 0.4, 0.3, 0.4)).lines
+    (line,) = map_chart(seeds_of("none", 0.4, 0.3, 0.4), {}).lines
     assert len(line.bars) == 1
-    (full,) = map_chart([make_result("full", 1.0, 0.7)]).lines
+    (full,) = map_chart([make_result("full", 1.0, 0.7)], {}).lines
     assert full.name == "full" and full.path
+
+
+def test_a_set_has_one_colour_in_all_tables() -> None:
+    short = [make_result("none", 0.4, epochs=1), make_result("pona", 0.4, epochs=1)]
+    long = [make_result(name, 0.4) for name in ("none", "duplicate", "flip", "pona", "patn", "full")]
+    colours = colours_of_sets([*short, *long])
+    charts = [{line.name: line.colour for line in map_chart(results, colours).lines} for results in (short, long)]
+    assert charts[0] == {"none": 0, "pona": charts[1]["pona"]} and len(set(charts[1].values())) == 6
+    many = colours_of_sets([make_result(f"set{number}", 0.4) for number in range(20)])
+    assert {*many.values()} == set(range(8)) and many["none"] == 0
 
 
 def test_the_log_that_a_training_writes(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 from reidaug import __version__
 
 if TYPE_CHECKING:
+    from reidaug.reports.facts import Listing
     from reidaug.reports.grids import Grid
     from reidaug.reports.html import Report
 
@@ -45,7 +46,7 @@ def render(report: "Report", quality: int) -> bytes:
     return text.encode(errors="backslashreplace")  # a byte of a path that is no text
 
 
-def _text_columns(grid: "Grid") -> list[bool]:
+def _text_columns(grid: "Grid | Listing") -> list[bool]:
     """For each column, whether it holds words rather than numbers."""
     return [any(cell and not re.match(r"[-+±\d]", cell) for cell in column) for column in zip(*grid.lines, strict=True)]
 
