@@ -18,7 +18,7 @@ ESTIMATORS: dict[str, Callable[["str | torch.device"], PoseEstimator]] = {
 
 def from_hub(model: str) -> bool:
     """Whether a model of `load_estimator` comes from huggingface.co, unless it was fetched before."""
-    return model == "vitpose" or not (model in ESTIMATORS or Path(model).exists())
+    return model == "vitpose" or (model.count("/") == 1 and not Path(model).exists())
 
 
 def load_estimator(model: str, device: "str | torch.device" = "auto") -> PoseEstimator:

@@ -1,7 +1,7 @@
 """MoveNet SinglePose Lightning, version 4, with its weights in this folder: joints without any download.
 
-Votel, Li, Oerlemans, Chen and Belletti (Google), "MoveNet SinglePose" model card, 2021: a MobileNetV2 (Sandler et al.,
-CVPR 2018) with a feature pyramid, and heads as CenterNet's (Zhou et al., 2019, arXiv:1904.07850). The weights are
+Belletti, Chen, Oerlemans and Votel (Google), "MoveNet.SinglePose" model card, 2021: a MobileNetV2 (Sandler et al., CVPR
+2018) with a feature pyramid, and heads as CenterNet's (Zhou et al., 2019, arXiv:1904.07850). The weights are
 Google's, see movenet-NOTICE.txt; the network is written after their graph. It was trained for one person near the
 middle of the image, and finds hidden joints too.
 """
