@@ -9,14 +9,14 @@ from reidaug.datasets.market1501 import split_folder
 
 
 def add_query_and_gallery(root: Path, data: Dataset, copy: bool) -> None:
-    """Adds the two folders to a set; what is there stays, except links that lead nowhere as the data set has moved.
+    """Adds the two folders, where the data set has them; what is there stays, except links that lead nowhere.
 
     Args:
         root: of the set.
         data: the data set.
         copy: copy the images instead of linking them; replaces links.
     """
-    for split in ("query", "gallery"):
+    for split in filter(data.has, ("query", "gallery")):
         folder = split_folder(root, split)
         if not folder.exists() or (copy and folder.is_symlink()) or _leads_nowhere(folder):
             link_or_copy_files({image.name: image.path for image in data.images(split)}, folder, copy)

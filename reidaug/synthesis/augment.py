@@ -107,8 +107,6 @@ def augment_data(
     check_out(out, folder=True)
     if out.resolve() == data.root.resolve():
         raise ReidAugError(f"--out {out} is the data set itself: give a new folder")
-    for split in SPLITS:
-        data.images(split)  # before the work: the result has all three
     images = data.images("train")
     _refuse_generated(data)
     annotations = read_annotations_of(find_annotations(data.root, "train"), images)
@@ -220,5 +218,5 @@ def _size(images: Sequence[Image]) -> tuple[int, int]:
 def _plan(source: _Source, config: AugmentConfig) -> list[PlanRow]:
     """Rows of the real images, then of the new ones."""
     rows = [PlanRow(image.name, image.pid, image.camid, True, "", "keep") for image in source.kept]
-    everything = [image for split in SPLITS for image in source.data.images(split)]
+    everything = [image for split in SPLITS if source.data.has(split) for image in source.data.images(split)]
     return rows + plan_new_images(source.kept, source.annotations, config, everything)

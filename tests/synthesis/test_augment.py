@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -225,6 +226,16 @@ def test_a_person_without_a_usable_pose_is_counted(tiny_root: Path, checkpoint: 
     report = augment(tiny_root, checkpoint)
     assert (report["fewer"], report["generated"]) == (1, 15)
     assert sum(row.pid == 3 for row in read_manifest(Path("augmented/manifest.csv"))) == 6
+
+
+def test_training_images_are_enough(tiny_root: Path, checkpoint: Path) -> None:
+    whole = augment(tiny_root, checkpoint, out="whole")
+    for split in ("query", "gallery"):
+        shutil.rmtree(split_folder(tiny_root, split))
+    (tiny_root / "market-annotation-test.csv").unlink()
+    report = augment(tiny_root, checkpoint)
+    assert report["complete"] and report["generated"] == whole["generated"]
+    assert [path.name for path in Path("augmented").iterdir() if path.is_dir()] == ["bounding_box_train"]
 
 
 def test_a_reduced_set_is_augmented_from_its_own_images_alone(study: Study, checkpoint: Path) -> None:
