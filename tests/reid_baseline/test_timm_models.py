@@ -117,6 +117,15 @@ def test_a_file_of_timms_is_loaded_without_its_classifier(tmp_path, arch, ending
     assert all(torch.equal(tensor, whole.state_dict()[name]) for name, tensor in loaded.items())
 
 
+def test_position_embeddings_of_another_size_are_resampled(tmp_path):
+    whole = timm.create_model("test_vit", img_size=224)
+    torch.save(whole.state_dict(), tmp_path / "w.pth")
+    loaded = build_model("test_vit", 2, tmp_path / "w.pth").backbone
+    assert loaded.pos_embed.shape == (1, 101, 64) != whole.pos_embed.shape
+    torch.testing.assert_close(loaded.pos_embed.mean((1, 2)), whole.pos_embed.mean((1, 2)), atol=2e-3, rtol=0)
+    assert torch.equal(loaded.blocks[0].attn.qkv.weight, whole.blocks[0].attn.qkv.weight)
+
+
 def test_files_that_do_not_fit_say_how(tmp_path):
     state = timm.create_model("test_convnext", num_classes=7).state_dict()
     last = "stages.3.blocks.0.mlp.fc2.bias"
