@@ -14,7 +14,7 @@ import pytest
 
 from reidaug.core import files
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import atomic_write, check_locks, link_or_copy_files, locked
+from reidaug.core.files import atomic_write, check_locks, link_or_copy_files, locked, whole_folder
 
 
 @pytest.mark.parametrize("data", ["ü\n", b"\x00\xff"])
@@ -152,3 +152,18 @@ def test_the_longest_names_can_be_written(tmp_path: Path) -> None:
     path = tmp_path / f"{'n' * 251}.jpg"
     atomic_write(path, b"image")
     assert path.read_bytes() == b"image" and [*tmp_path.iterdir()] == [path]
+
+
+def test_a_folder_takes_its_place_when_all_is_written_or_not_at_all(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt), whole_folder(out) as folder:
+        (folder / "a").touch()
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / ".out.partial").mkdir()  # as a killed run leaves it
+    (tmp_path / ".out.partial" / "old").touch()
+    out.mkdir()
+    with whole_folder(out) as folder:
+        assert list(folder.iterdir()) == []
+        (folder / "a").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "a"]
