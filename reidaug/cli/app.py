@@ -1,6 +1,7 @@
 """The command line: all commands, in the order of `reidaug --help`."""
 
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 
@@ -24,7 +25,7 @@ PANELS = {
 app = typer.Typer(
     name="reidaug",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help=(
@@ -36,6 +37,12 @@ app = typer.Typer(
         "`reidaug demo` runs all of it on rendered people, with nothing to download."
     ),
 )
+
+
+def newest(command: Any, name: str) -> str:
+    """The name that an option of a command has now."""
+    earlier: dict[str, str] = command.earlier
+    return earlier.get(name, name)
 
 
 def show_version(wanted: bool) -> None:
@@ -55,4 +62,4 @@ def root(
 
 for panel, commands in PANELS.items():
     for command in commands:
-        app.command(rich_help_panel=panel)(command)
+        app.command(rich_help_panel=panel, context_settings={"token_normalize_func": partial(newest, command)})(command)

@@ -65,7 +65,7 @@ def pairs(
     *,
     data: Annotated[Path, Argument("The Market-1501 root, or a folder with its keypoint CSVs.")],
     split: Annotated[Split, Option("Which keypoint file.")],
-    out: Annotated[Path, Option("The CSV to write: columns from,to.")],
+    out: Annotated[Path, Option("The CSV to write: columns from,to.", short="-o")],
     count: Annotated[int | None, Option("Number of pairs to draw. Without it: all.", min=1)] = None,
     seed: Seed = 0,
     json: Json = False,

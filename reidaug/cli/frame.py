@@ -18,12 +18,15 @@ from reidaug.cli.console import draw, notices, print_json, say
 from reidaug.cli.options import DEBUG, group_of
 from reidaug.core.device import pick_device
 from reidaug.core.errors import ReidAugError, one_line
+from reidaug.core.options import ABLATIONS, DATA, MACHINE, OUTPUT
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from reidaug.evaluation.results import Result
     from reidaug.study.folder import Study
+
+PANELS_AT_THE_END = {panel: place for place, panel in enumerate((DATA, MACHINE, OUTPUT, ABLATIONS), start=1)}
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
@@ -33,6 +36,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     """
     group = group_of(function)
     parameters = [*group.parameters(), *DEBUG.parameters()]
+    parameters.sort(key=lambda parameter: PANELS_AT_THE_END.get(parameter.default.rich_help_panel, 0))
 
     @functools.wraps(function)
     def wrapped(**typed: Any) -> None:
@@ -55,6 +59,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             say(f"error: {one_line(error)}")
             raise typer.Exit(1) from None
 
+    wrapped.earlier = group.earlier()  # type: ignore[attr-defined]
     wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return wrapped

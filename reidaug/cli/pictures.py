@@ -13,7 +13,7 @@ from reidaug.reports.request import AttentionRequest, GridRequest
 def grid(
     *,
     request: GridRequest,
-    out: Annotated[Path, Option("The PNG to write.")] = Path("grid.png"),
+    out: Annotated[Path, Option("The PNG to write.", short="-o")] = Path("grid.png"),
     data: DataRoot = None,
     study: StudyFolder = DEFAULT_STUDY,
     json: Json = False,
@@ -36,7 +36,7 @@ def grid(
 def attention(
     *,
     request: AttentionRequest,
-    out: Annotated[Path, Option("The PNG to write.")] = Path("attention.png"),
+    out: Annotated[Path, Option("The PNG to write.", short="-o")] = Path("attention.png"),
     data: DataRoot = None,
     study: StudyFolder = DEFAULT_STUDY,
     json: Json = False,

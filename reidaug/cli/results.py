@@ -27,7 +27,7 @@ def table(
 def plot(
     *,
     study: StudyFolder = DEFAULT_STUDY,
-    out: Annotated[Path, Option("The picture; written as PNG and as SVG.")] = Path("map.png"),
+    out: Annotated[Path, Option("The picture; written as PNG and as SVG.", short="-o")] = Path("map.png"),
     json: Json = False,
 ) -> None:
     """Draw mAP over the kept portion, from the results of the study; bands are one standard deviation over seeds."""
@@ -40,7 +40,7 @@ def plot(
 @command
 def ranks(
     *,
-    out: Annotated[Path, Option("The PNG to write.")] = Path("ranks.png"),
+    out: Annotated[Path, Option("The PNG to write.", short="-o")] = Path("ranks.png"),
     data: DataRoot = None,
     study: StudyFolder = DEFAULT_STUDY,
     request: RanksRequest,

@@ -14,7 +14,9 @@ from reidaug.core.progress import duration
 @command
 def demo(
     *,
-    out: Annotated[Path, Option("Where the demo writes everything.")] = Path("reidaug-demo"),
+    out: Annotated[Path, Option("Where the demo writes everything.", short="-o", metavar="FOLDER")] = Path(
+        "reidaug-demo"
+    ),
     device: Device = "auto",
     json: Json = False,
 ) -> None:

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 from reidaug.cli.console import draw, print_json, progress, say
 from reidaug.cli.frame import command, report, show, show_table
 from reidaug.cli.options import Json
-from reidaug.core.options import DEFAULT_STUDY, Checkpoint, Copy, DataRoot, LeaveOut, OnePortion, Option, StudyFolder
+from reidaug.core.options import (
+    DEFAULT_STUDY,
+    OUTPUT,
+    Checkpoint,
+    Copy,
+    DataRoot,
+    LeaveOut,
+    OnePortion,
+    Option,
+    StudyFolder,
+)
 from reidaug.evaluation.request import EvaluationRequest, SweepRequest
 from reidaug.study.request import ShrinkConfig
 from reidaug.synthesis.request import SynthesisOptions
@@ -22,7 +32,7 @@ def shrink(
     data: DataRoot = None,
     study: StudyFolder = DEFAULT_STUDY,
     copy: Copy = False,
-    force: Annotated[bool, Option("Replace this portion and all of its image sets.")] = False,
+    force: Annotated[bool, Option("Replace this portion and all of its image sets.", panel=OUTPUT)] = False,
     json: Json = False,
 ) -> None:
     """Keep a portion of the training images and plan the missing ones.

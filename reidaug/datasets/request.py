@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from reidaug.core.options import Argument, Device, Option, SameCamera, Seed
+from reidaug.core.options import MACHINE, Argument, Device, Option, SameCamera, Seed
 
 DEFAULT_MODEL = "usyd-community/vitpose-base-simple"
 Split = Literal["train", "test"]  # of the keypoint files; test: gallery and query
@@ -34,7 +34,7 @@ class PoseRequest:
     """Which keypoint CSV to write, and with which estimator."""
 
     data: Annotated[Path, Argument("A folder of images, or a Market-1501 root.")]
-    out: Annotated[Path, Option("The keypoint CSV to write.")]
+    out: Annotated[Path, Option("The keypoint CSV to write.", short="-o")]
     split: Annotated[
         Split | None, Option("Of a Market-1501 root: train (the default), or test: gallery and query.")
     ] = None
@@ -45,8 +45,10 @@ class PoseRequest:
             "or YOLO wrote."
         ),
     ] = None
-    model: Annotated[str, Option("A ViTPose model: a folder, or its name at huggingface.co.")] = DEFAULT_MODEL
+    model: Annotated[
+        str, Option("A ViTPose model: a folder, or its name at huggingface.co.", metavar="FOLDER|NAME")
+    ] = DEFAULT_MODEL
     threshold: Annotated[float, Option("Confidence below which a joint counts as missing.", min=0.0, max=1.0)] = 0.3
-    batch_size: Annotated[int, Option("Images at a time.", min=1)] = 32
+    batch_size: Annotated[int, Option("Images at a time.", min=1, panel=MACHINE)] = 32
     force: Annotated[bool, Option("Replace the CSV, and what an interrupted run with other settings left.")] = False
     device: Device = "auto"

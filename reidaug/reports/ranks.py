@@ -90,12 +90,12 @@ def choose_result(results: Sequence[Result], request: RanksRequest, study: Study
     fitting = [result for result in current if all(getattr(result, name) == value for name, value in given.items())]
     if len(fitting) == 1:
         return fitting[0]
-    asked = " ".join(f"--{name} {value}" for name, value in given.items())
+    asked = " ".join(f"--{'name' if name == 'set' else name} {value}" for name, value in given.items())
     if not fitting:
         raise ReidAugError(f"no result fits {asked}; there are {_list(current)}")
     raise ReidAugError(
-        f"{len(fitting)} results fit{' ' + asked if asked else ''}: {_list(fitting)}; choose one with --set, --portion,"
-        " --seed or --key"
+        f"{len(fitting)} results fit{' ' + asked if asked else ''}: {_list(fitting)}; choose one with --name, "
+        "--portion, --seed or --key"
     )
 
 

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from reidaug.core.options import Device, Option, Seed
+from reidaug.core.options import OUTPUT, Device, Option, Seed
+
+_NETWORKS = "What some metrics need"
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,8 @@ class ScoreRequest:
         Path | None,
         Option(
             "Instead of a generator: a folder of images that any model generated, named CONDITION___TARGET.png, or a "
-            "set that `reidaug synthesize` completed."
+            "set that `reidaug synthesize` completed.",
+            metavar="FOLDER",
         ),
     ] = None
     pairs: Annotated[
@@ -30,16 +33,33 @@ class ScoreRequest:
     ] = None
     count: Annotated[int | None, Option("Draw this many of the pairs. Without it: all.", min=1)] = None
     reid: Annotated[
-        Path | None, Option("For identity similarity: a network that `reidaug evaluate --save-models` saved.")
+        Path | None,
+        Option("For identity similarity: a network that `reidaug evaluate --save-models` saved.", panel=_NETWORKS),
     ] = None
     poses: Annotated[
         Path | None,
-        Option("For PCKh: keypoints estimated in the generated images (`reidaug pose`, COCO's JSON, OpenPose)."),
+        Option(
+            "For PCKh: keypoints estimated in the generated images (`reidaug pose`, COCO's JSON, OpenPose).",
+            panel=_NETWORKS,
+        ),
     ] = None
     pose_model: Annotated[
-        str | None, Option("For PCKh: a ViTPose that estimates them, as a folder or its name at huggingface.co.")
+        str | None,
+        Option(
+            "For PCKh: a ViTPose that estimates them, as a folder or its name at huggingface.co.",
+            flag="--model",
+            earlier=("--pose-model",),
+            metavar="FOLDER|NAME",
+            panel=_NETWORKS,
+        ),
     ] = None
-    out: Annotated[Path | None, Option("A folder for per-image.csv, worst.png and best.png.")] = None
-    save_images: Annotated[Path | None, Option("A folder for the measured images, as CONDITION___TARGET.png.")] = None
+    out: Annotated[
+        Path | None,
+        Option("A folder for per-image.csv, worst.png and best.png.", short="-o", metavar="FOLDER", panel=OUTPUT),
+    ] = None
+    save_images: Annotated[
+        Path | None,
+        Option("A folder for the measured images, as CONDITION___TARGET.png.", metavar="FOLDER", panel=OUTPUT),
+    ] = None
     seed: Seed = 0
     device: Device = "auto"

@@ -9,6 +9,7 @@ from reidaug.study.portions import parse_portion, portion_name
 
 Keep = Literal["per-identity", "uniform"]
 Source = Literal["nearest", "random"]
+_KEEPING = "Which images are kept"
 
 
 @dataclass(frozen=True)
@@ -16,15 +17,27 @@ class ShrinkConfig:
     """Which images are kept, and how condition images are chosen."""
 
     portion: Annotated[
-        float, Option("The share of training images to keep: 0.01 to 0.99, two decimals.", parse=parse_portion)
+        float,
+        Option(
+            "The share of training images to keep: 0.01 to 0.99, two decimals.",
+            short="-p",
+            metavar="P",
+            parse=parse_portion,
+        ),
     ]
     keep: Annotated[
-        Keep, Option("per-identity keeps at least one image of each person; uniform is the paper's plain draw.")
+        Keep,
+        Option(
+            "per-identity keeps at least one image of each person; uniform is the paper's plain draw.", panel=_KEEPING
+        ),
     ] = "per-identity"
     source: Annotated[
-        Source, Option("Condition image of a missing one: the kept image nearest in pose, or any of the person.")
+        Source,
+        Option(
+            "Condition image of a missing one: the kept image nearest in pose, or any of the person.", panel=_KEEPING
+        ),
     ] = "nearest"
-    seed: Annotated[int, Option("Seed of the draw of kept images.", min=0, max=LAST_SEED)] = 0
+    seed: Annotated[int, Option("Seed of the draw of kept images.", min=0, max=LAST_SEED, panel=_KEEPING)] = 0
 
     def __post_init__(self) -> None:
         portion_name(self.portion)

@@ -98,7 +98,7 @@ def test_a_study_follows_its_data_set(study: Study, tiny_root: Path, tmp_path: P
     rows = rows_of(evaluate("--save-models"))
     lines = study.results_path.read_bytes()
     moved = tiny_root.rename(tmp_path / "moved")
-    for command in (["evaluate", *SMALL], synthesis, ["ranks", "--set", "full"]):
+    for command in (["evaluate", *SMALL], synthesis, ["ranks", "--name", "full"]):
         assert "give --data FOLDER" in error_of(*command)
     data = ["--data", str(moved)]
     assert rows_of(evaluate(*data)) == rows and study.results_path.read_bytes() == lines
@@ -106,7 +106,7 @@ def test_a_study_follows_its_data_set(study: Study, tiny_root: Path, tmp_path: P
     assert not query.exists()
     assert values_of(*synthesis, *data)["sets"][0]["painted_now"] == 0
     assert query.resolve() == split_folder(moved, "query")
-    assert values_of("ranks", "--set", "full", *data)["queries"]
+    assert values_of("ranks", "--name", "full", *data)["queries"]
     shutil.move(study.path, tmp_path / "elsewhere")
     monkeypatch.setenv("REIDAUG_DATA", str(moved))
     monkeypatch.setenv("REIDAUG_STUDY", str(tmp_path / "elsewhere"))

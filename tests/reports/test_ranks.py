@@ -116,14 +116,14 @@ def test_several_results_are_named_and_singled_out(study: Study, tiny_root: Path
         add_result(study, tiny_root, name, portion, seed)
     message = error_of()
     assert "3 results fit" in message and "full, p = 1.00, seed 0, quick resnet18 none 1 epoch (key full-0)" in message
-    assert "2 results fit --set none" in error_of("--set", "none")
-    assert ranks("--set", "none", "--portion", "0.4", "--seed", "1")["key"] == "none-1"
+    assert "2 results fit --name none" in error_of("--name", "none")
+    assert ranks("--name", "none", "--portion", "0.4", "--seed", "1")["key"] == "none-1"
     assert ranks("--portion", "1")["key"] == ranks("--key", "full-0")["key"] == "full-0"
-    assert "no result fits --set pona; there are none, p = 0.40, seed 0" in error_of("--set", "pona")
+    assert "no result fits --name pona; there are none, p = 0.40, seed 0" in error_of("--name", "pona")
     (study.path / "study.toml").write_text("seed = 7\nportion = 0.4\n")  # of random draws; to work on
-    assert ranks("--set", "full")["seed"] == 0
+    assert ranks("--name", "full")["seed"] == 0
     (study.path / "study.toml").write_text("seed = 7\n[ranks]\nseed = 1\n")
-    assert ranks("--set", "none")["key"] == "none-1"
+    assert ranks("--name", "none")["key"] == "none-1"
 
 
 def test_what_cannot_be_drawn_is_one_clear_line(study: Study, tiny_root: Path) -> None:
@@ -131,13 +131,13 @@ def test_what_cannot_be_drawn_is_one_clear_line(study: Study, tiny_root: Path) -
     add_result(study, tiny_root, "full", 1.0, saved=False)
     assert "were not saved: run `reidaug evaluate` with --save-models" in error_of()
     add_result(study, tiny_root, "none", 0.4)
-    unknown = error_of("--set", "none", "--query", "nobody.jpg")
+    unknown = error_of("--name", "none", "--query", "nobody.jpg")
     assert "no query 'nobody.jpg' in the data set: expected a file name such as 0101_c" in unknown
-    assert "no folder" in error_of("--set", "none", "--out", "nowhere/ranks.png")
+    assert "no folder" in error_of("--name", "none", "--out", "nowhere/ranks.png")
     assert "portion" in error_of("--portion", "abc")
     image = next(split_folder(tiny_root, "query").glob("*.jpg"))
     image.write_bytes(next(split_folder(tiny_root, "train").glob("*.jpg")).read_bytes())
-    assert "changed since" in error_of("--set", "none")
+    assert "changed since" in error_of("--name", "none")
     assert not Path("ranks.png").exists()
 
 

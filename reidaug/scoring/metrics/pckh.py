@@ -73,7 +73,7 @@ def _set_up(job: Job) -> Meter:
     if job.request.pose_model is not None:
         estimator = PoseEstimator.load(job.request.pose_model, job.request.device)
         return pckh_meter(lambda batch: estimator(batch.images))
-    raise NotComputed("give a ViTPose (--pose-model), or keypoints estimated in the generated images (--poses)")
+    raise NotComputed("give a ViTPose (--model), or keypoints estimated in the generated images (--poses)")
 
 
 METRIC = Metric((Column("pckh", "PCKh ↑", 1, factor=100),), ("joints_right", "joints_visible"), _set_up)
