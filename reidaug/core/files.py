@@ -169,8 +169,9 @@ def list_files(folder: Path) -> list[str]:
 
 
 def link_or_copy_files(files: Mapping[str, Path], target: Path, copy: bool) -> None:
-    """Writes a folder of links to files (by their absolute paths) or of copies; it appears whole or not at all.
+    """Writes a folder of links to files or of copies; it appears whole or not at all.
 
+    Links are as `link` makes them.
     Files of one folder that keep their names become one link to that folder, or a copy of all files in it. Where links
     are not possible it copies, and logs so.
 
@@ -193,7 +194,7 @@ def _link_or_copy(files: Mapping[str, Path], target: Path, copy: bool) -> None:
     one_folder = len(folders) == 1 and all(name == path.name for name, path in files.items())
     if one_folder and not copy:
         _remove(target)
-        target.symlink_to(folders.pop().resolve(), target_is_directory=True)
+        link(target, folders.pop())
         return
     if one_folder:
         files = {entry.name: Path(entry.path) for entry in os.scandir(folders.pop()) if entry.is_file()}
@@ -204,10 +205,22 @@ def _link_or_copy(files: Mapping[str, Path], target: Path, copy: bool) -> None:
         if copy:
             shutil.copyfile(path, partial / name)
         else:
-            (partial / name).symlink_to(path.resolve())
+            link(partial / name, path)
     os.sync()
     _remove(target)
     os.rename(partial, target)
+
+
+def link(path: Path, source: Path) -> None:
+    """Makes a symbolic link, relative where both are below one folder of the disk, so that they can be moved together.
+
+    Args:
+        path: the link, in an existing folder.
+        source: the file or folder that it leads to.
+    """
+    source, start = source.resolve(), path.parent.resolve()
+    together = len(Path(os.path.commonpath([source, start])).parts) > 1 if source.drive == start.drive else False
+    path.symlink_to(os.path.relpath(source, start) if together else source, target_is_directory=source.is_dir())
 
 
 def _remove(folder: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import check_out
+from reidaug.core.files import check_out, link
 from reidaug.core.options import SameCamera
 from reidaug.core.progress import Advance
 from reidaug.core.threads import in_threads
@@ -127,7 +127,7 @@ def _write(
         if copy:
             shutil.copyfile(source, target)
         else:
-            target.symlink_to(source.resolve())
+            link(target, source)
 
     in_threads(write, files, advance)
     if rows is not None:

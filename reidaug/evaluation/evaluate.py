@@ -19,6 +19,7 @@ from reidaug.evaluation.start import Start
 from reidaug.evaluation.store import ResultStore
 from reidaug.study.controls import make_control
 from reidaug.study.folder import PLAIN_SET, Study, chosen_portions
+from reidaug.study.shrink import follow
 from reidaug.study.training_sets import TrainingSet, find_training_sets, full_set
 
 
@@ -49,6 +50,8 @@ def evaluate_study(
     data = study.data_of(portions[0])  # find_training_sets checks that its images are unchanged
     setting = choose_setting(request, say)
     sets = find_training_sets(study, portions, data, say)
+    for portion in portions:
+        follow(study, portion, data)
     reduced, full = [training_set for training_set in sets if training_set.name == PLAIN_SET], sets[-1]
     sets += [make_control(study, name, training_set, full) for training_set in reduced for name in request.controls]
     check_people(sets)

@@ -7,6 +7,7 @@ STUDY/p0.40/none/Market-1501-v15.09.15/             the kept images as a data se
 STUDY/p0.40/<name>/Market-1501-v15.09.15/           a training set with the missing images filled in
 """
 
+import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ class Study:
         if self.data is not None:
             return open_dataset(self.data.absolute())
         same = [record, *(other for other in self.shrink_records().values() if other.images == record.images)]
-        place = next((Path(each.data) for each in same if Path(each.data).exists()), None)
+        place = next((place for each in same if (place := self._place(each)) is not None), None)
         if place is None:
             raise ReidAugError(
                 f"{record.data}, the data set of {self.path}, is gone: give --data FOLDER, or set REIDAUG_DATA, to say "
@@ -114,21 +115,31 @@ class Study:
             )
         return open_dataset(place)
 
+    def _place(self, record: ShrinkRecord) -> Path | None:
+        """Where the data set of a record is; a study that was moved or copied with its data set takes that one."""
+        there = Path(record.data)
+        beside = self.path.resolve() / record.beside if record.beside else there
+        if beside.exists() and not (there.exists() and there.samefile(beside)):
+            return Path(os.path.normpath(beside))
+        return there if there.exists() else None
+
     def check_unchanged(self, portion: float, data: Dataset) -> None:
         """Raises ReidAugError if a portion was not made from the training images that a data set has now.
 
         The images are known by their names and bytes: the data set may have moved.
         """
         record = read_shrink_record(self.shrink_path(portion))
-        if data.split_fingerprint("train") != record.images:
+        now = data.split_fingerprint("train")
+        if now != record.images:
+            prints = f"(fingerprint {now}, not {record.images})"
             if Path(record.data) != data.root:
                 raise ReidAugError(
-                    f"p = {portion:.2f} is of {record.data}, and {data.root} has other training images: give "
+                    f"p = {portion:.2f} is of {record.data}, and {data.root} has other training images {prints}: give "
                     "--portion, or with --data the folder that has these images now"
                 )
             raise ReidAugError(
-                f"the training images of {data.root} have changed since p = {portion:.2f} was made from them: restore "
-                "them, or run `reidaug shrink --force`"
+                f"the training images of {data.root} have changed since p = {portion:.2f} was made from them {prints}: "
+                "restore them, or run `reidaug shrink --force`"
             )
 
     def unchanged_annotations(self, portion: float, data: Dataset) -> Annotations:

@@ -17,6 +17,7 @@ from reidaug.study.controls import CONTROLS
 from reidaug.study.folder import PLAIN_SET, Study
 from reidaug.study.plan import read_plan
 from reidaug.study.records import SynthesisRecord, read_synthesis_record, write_record
+from reidaug.study.shrink import follow
 from reidaug.study.training_sets import FULL_SET
 from reidaug.synthesis.completed_set import JPEG_QUALITY, CompletedSet
 from reidaug.synthesis.painter import Painter
@@ -89,6 +90,7 @@ def synthesize(
     plan = [row for row in read_plan(study.plan_path(portion)) if row.action != "drop"]
     data = study.data_of(portion)
     completed = CompletedSet(root, data, plan, study.unchanged_annotations(portion, data), options)
+    follow(study, portion, data)
     painter = Painter(checkpoint_path, options.device, options.precision)
     painter.check_size(completed.size())
     shard = shard or shard_from_environment(os.environ)
