@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from reidaug.reports.formats.csv import write
+from reidaug.reports.grids import row_order
 from reidaug.reports.table import make_tables
 from tests.factories import TABLE_VI, make_result
 
@@ -13,7 +14,9 @@ from tests.factories import TABLE_VI, make_result
 def test_csv_reads_back() -> None:
     text = write(make_tables(TABLE_VI, Path()))
     read = list(csv.DictReader(io.StringIO(text)))
-    assert [float(line["mean_ap_trapezoid"]) for line in read] == [r.mean_ap_trapezoid for r in TABLE_VI]
+    assert [float(line["mean_ap_trapezoid"]) for line in read] == [
+        r.mean_ap_trapezoid for r in sorted(TABLE_VI, key=row_order)
+    ]
     treated = make_result("pona", 0.2, 0.5, care={"synthetic_weight": 0.5}, versions={"torch": "2", "reidaug": "1"})
     line = next(csv.DictReader(io.StringIO(write(make_tables([treated], Path())))))
     assert json.loads(line["care"]) == {"synthetic_weight": 0.5} and line["versions"] == "reidaug 1, torch 2"
