@@ -10,12 +10,12 @@ from reidaug.cli.datasets import inspect, mannequins, pairs, pose, split
 from reidaug.cli.generator import profile, score, train
 from reidaug.cli.pictures import attention, grid
 from reidaug.cli.results import plot, ranks, table
-from reidaug.cli.start import demo, doctor
+from reidaug.cli.start import demo, doctor, fetch
 from reidaug.cli.study import evaluate, pretrain, shrink, sweep, synthesize
 from reidaug.core.machine import keep_freed_memory
 
 PANELS = {
-    "Start": (demo, doctor),
+    "Start": (demo, doctor, fetch),
     "The main job": (shrink, synthesize, evaluate, sweep, pretrain),
     "Results": (table, plot, ranks),
     "Generator": (train, score, grid, attention, profile),
