@@ -1,6 +1,6 @@
 """Load trained generators and generate images with them; all of reidaug does it through this module."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from reidaug.core.errors import ReidAugError
 from reidaug.datasets.dataset import Image
 from reidaug.datasets.pairs import Pair, pair_name
 from reidaug.datasets.posed_images import PosedImages
-from reidaug.synthesis.provenance import count_others, count_seen
+from reidaug.synthesis.provenance import count_known, count_others, count_seen
 
 SHIPPED = "shipped"
 
@@ -22,8 +22,16 @@ def shipped_checkpoint() -> Path:
 
 
 def checkpoint_file(path: Path) -> Path:
-    """The file that a user means: `shipped` is the generator in the package."""
-    return shipped_checkpoint() if str(path) == SHIPPED else path
+    """The file that a user means: `shipped` is the generator in the package.
+
+    Raises:
+        ReidAugError: no such file.
+    """
+    if str(path) == SHIPPED:
+        return shipped_checkpoint()
+    if not path.exists():
+        raise ReidAugError(f"{path} does not exist: give a file that `reidaug train` wrote, or shipped")
+    return path
 
 
 class Painter:
@@ -103,6 +111,10 @@ class Painter:
     def count_others(self, images: Sequence[Image]) -> int | None:
         """How many images the generator was trained on besides these; None = its checkpoint does not say."""
         return count_others(images, self.training)
+
+    def count_known(self, digests: Mapping[str, bytes], missing: Iterable[str]) -> tuple[int | None, int | None]:
+        """How many missing images the generator was trained on, and how many besides all; see `count_known` there."""
+        return count_known(digests, missing, self.training)
 
 
 class PaintedImages:

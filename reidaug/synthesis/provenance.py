@@ -68,6 +68,23 @@ def count_others(images: Sequence[Image], training: Mapping[str, object]) -> int
     return len(seen - set(_digests(images))) if seen else None
 
 
+def count_known(
+    digests: Mapping[str, bytes], missing: Iterable[str], training: Mapping[str, object]
+) -> tuple[int | None, int | None]:
+    """As `count_seen` of the missing images and `count_others` of all, without reading a file again.
+
+    Args:
+        digests: the SHA-256 of all images, by name.
+        missing: names of some.
+        training: as in `count_seen`.
+    """
+    seen = _decode(trained_on(training).get("digests"))
+    if not seen:
+        return None, None
+    short = {name: digest[:DIGEST_BYTES] for name, digest in digests.items()}
+    return sum(short[name] in seen for name in missing), len(seen - set(short.values()))
+
+
 def trained_on(training: Mapping[str, object]) -> Mapping[str, object]:
     """The record of the training images in that of a training; empty if there is none."""
     record = training.get("trained_on")

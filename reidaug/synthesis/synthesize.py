@@ -104,13 +104,13 @@ def synthesize(
             if not other.name.endswith(f"-of-{shard[1]}"):  # a share of another division has images of this one
                 with locked(other, what, wait=wait, shared=True):
                     pass
-        seen = painter.count_seen([completed.original[row.name] for row in plan if row.action != "keep"])
+        missing = [row.name for row in plan if row.action != "keep"]
+        seen, others = painter.count_known(data.digests("train"), missing)
         completed.folder.mkdir(parents=True, exist_ok=True)
         share = completed.share(*shard)
         todo = completed.missing(share)
         earlier = len(share) - len(todo)
         generated = completed.fill(todo, painter, lambda done: advance(earlier + done, len(share)))
-        others = painter.count_others(list(completed.original.values()))
         training = {**_origin(painter.training), "other_images": others}
         complete = completed.finish(replace(record, seen_missing=seen, training=training))
     counts = {action: sum(row.action == action for row in plan) for action in ("keep", "generate", "copy")}

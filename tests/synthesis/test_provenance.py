@@ -1,5 +1,6 @@
 """Which images a generator was trained on: known by content, added up over runs."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,19 @@ def test_seen_images_are_known_by_content(study: Study, tiny_root: Path, tmp_pat
     report = complete(study, write_checkpoint(tmp_path / "leaky.pt", 0, training))
     assert report.seen_missing == 3
     assert read_synthesis_record(report.root.parent / "synthesis.json").training["other_images"] == 1
+
+
+def test_each_missing_image_is_read_once(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = [row.name for row in read_plan(study.plan_path(PORTION)) if not row.kept]
+    kept = [row.name for row in read_plan(study.plan_path(PORTION)) if row.kept]
+    conditions = images_in(split_folder(study.data_of(PORTION).root, "train"), kept)
+    read = Counter[str]()
+    read_bytes = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.update([path.name]) or read_bytes(path))
+    complete(
+        study, write_checkpoint(tmp_path / "tiny.pt", 0, {"trained_on": describe_training_images(conditions, None)})
+    )
+    assert {name: read[name] for name in missing} == dict.fromkeys(missing, 1)
 
 
 def test_records_of_two_runs_add_up(tiny_root: Path) -> None:
