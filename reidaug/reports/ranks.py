@@ -62,11 +62,11 @@ def draw_ranks(study: Study, request: RanksRequest, out: Path) -> tuple[Result, 
     ranked = rank_queries(_features_of(study, result), request, result.same_camera)
     rows = []
     for query in ranked:
-        images = [(query.image, GREY)]
-        images += [(image, GREEN if right else RED) for image, right in zip(query.matches, query.right, strict=True)]
-        tiles = [frame(read_image(image.path), colour) for image, colour in images]
+        tiles = [frame(read_image(query.image.path), GREY)]
+        for image, right in zip(query.matches, query.right, strict=True):
+            tiles.append(frame(read_image(image.path), *((GREEN, "tick") if right else (RED, "cross"))))
         rows.append(TileRow(tiles, _heading(query, result)))
-    title = f"{_title(result)}; green: the query's person, red: another; AP in %, trapezoid"
+    title = f"{_title(result)}; green with a tick: the query's person, red with a cross: another; AP in %, trapezoid"
     save_tiles(out, rows, title=title, apart=True)
     return result, ranked
 

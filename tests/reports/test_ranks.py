@@ -14,7 +14,7 @@ from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import split_folder
 from reidaug.evaluation.features import SavedFeatures, make_features, save_features
 from reidaug.evaluation.results import append_result
-from reidaug.reports.tiles import FRAME, GAP, GREEN, GREY, HEADING, RED, TILE
+from reidaug.reports.tiles import FRAME, GAP, GREEN, GREY, HEADING, MARK, RED, TILE
 from reidaug.study.folder import Study
 from tests.cli import commands
 from tests.cli.commands import picture_of, runner, values_of
@@ -73,6 +73,7 @@ def test_positions_of_frames_and_images(study: Study, tiny_root: Path) -> None:
     report, picture = picture_of("ranks", "--worst", "3", "--out", "picture.png")
     assert report["out"] == "picture.png" and (report["set"], report["portion"], report["seed"]) == ("none", 0.4, 0)
     assert len({match["right"] for query in report["queries"] for match in query["matches"]}) == 2
+    marks: dict[tuple[int, ...], set[bytes]] = {}
     for number, query in enumerate(report["queries"]):
         top = HEADING + number * (HEADING + HEIGHT + GAP) + HEADING
         tiles = [("query", query["name"], GREY)]
@@ -84,9 +85,18 @@ def test_positions_of_frames_and_images(study: Study, tiny_root: Path) -> None:
             assert (picture[top - 1, left] == 255).all() and (picture[top, left - 1] == 255).all()
             inside = picture[top + FRAME : top + HEIGHT - FRAME, left + FRAME : left + WIDTH - FRAME]
             with Image.open(split_folder(tiny_root, split) / name) as image:
-                np.testing.assert_array_equal(inside, np.asarray(image.convert("RGB")))
+                whole = np.asarray(image.convert("RGB"))
+            square = MARK + 1 - FRAME if column else 0
+            np.testing.assert_array_equal(inside[square:], whole[square:])
+            np.testing.assert_array_equal(inside[:, square:], whole[:, square:])
+            if column:
+                mark = picture[top : top + MARK + 1, left : left + MARK + 1]
+                assert {tuple(pixel) for pixel in mark.reshape(-1, 3).tolist()} == {colour, (255, 255, 255)}
+                marks.setdefault(colour, set()).add((mark == 255).all(axis=2).tobytes())
         heading = picture[top - HEADING + 1 : top - 1, : 40 * GAP]
         assert (heading < 128).any()  # some text
+    (tick,), (cross,) = marks[GREEN], marks[RED]  # told apart without colours
+    assert tick != cross
 
 
 def test_named_queries_come_first_and_each_once(study: Study, tiny_root: Path) -> None:
@@ -133,7 +143,7 @@ def test_what_cannot_be_drawn_is_one_clear_line(study: Study, tiny_root: Path) -
     add_result(study, tiny_root, "none", 0.4)
     unknown = error_of("--name", "none", "--query", "nobody.jpg")
     assert "no query 'nobody.jpg' in the data set: expected a file name such as 0101_c" in unknown
-    assert "no folder" in error_of("--name", "none", "--out", "nowhere/ranks.png")
+    assert "results.jsonl is a file" in error_of("--name", "none", "--out", "study/results.jsonl/ranks.png")
     assert "portion" in error_of("--portion", "abc")
     image = next(split_folder(tiny_root, "query").glob("*.jpg"))
     image.write_bytes(next(split_folder(tiny_root, "train").glob("*.jpg")).read_bytes())
