@@ -34,6 +34,7 @@ def inspect(*, data: Annotated[Path, Argument("The Market-1501 root.")], json: J
 
     Exit code 1 if there is a problem that would stop the work or make its results wrong.
     """
+    say(f"reading {data}")
     from reidaug.cli.render import inspection_table, inspection_values
     from reidaug.datasets.inspection import inspect_dataset
 
@@ -91,6 +92,7 @@ def pose(*, request: PoseRequest, json: Json = False) -> None:
 
     With --read, the poses of another estimator are converted to such a CSV instead, and nothing needs to be installed.
     """
+    say(f"reading {request.data}")
     from reidaug.datasets.annotate import annotate
 
     with progress("estimating poses", shown=request.read is None) as advance:

@@ -43,6 +43,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         try:
             with notices(), stopped_by_signals():
                 if typed.get("device") not in (None, "auto", "cpu"):
+                    say(f"looking for the device {typed['device']}")
                     pick_device(typed["device"])  # before anything is written
                 group.value(typed)
         except KeyboardInterrupt:
@@ -73,9 +74,8 @@ def stopped_by_signals() -> Iterator[None]:
         raise KeyboardInterrupt
 
     main = threading.current_thread() is threading.main_thread()  # only there are signals handled
-    taken = [
-        signum for signum in (signal.SIGTERM, signal.SIGHUP) if main and signal.getsignal(signum) == signal.SIG_DFL
-    ]
+    known = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows has the first
+    taken = [signum for signum in known if main and signal.getsignal(signum) == signal.SIG_DFL]
     for signum in taken:
         signal.signal(signum, stop)
     try:

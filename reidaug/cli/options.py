@@ -9,9 +9,11 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
+from reidaug.cli.console import say
 from reidaug.cli.settings import load_settings
 from reidaug.core.options import OUTPUT, Argument, LeaveOut, Option
 
+USUAL_ARCHS = ("resnet50", "resnet18")  # of `reid_baseline.BACKBONES`, whose import takes seconds
 _EMPTY: Any = inspect.Parameter.empty
 _LITERAL: Any = Literal
 
@@ -20,7 +22,10 @@ METAVARS = {Path: "FILE", int: "N", float: "X", str: "TEXT", bool: ""}  # a swit
 
 
 def _check_arch(arch: str) -> str:
-    """Usage error for an unknown network; imports `reid_baseline` only now, as --help must be fast."""
+    """Usage error for an unknown network; only one that is not of the usual ones costs an import of torch."""
+    if arch in USUAL_ARCHS:
+        return arch
+    say("loading torch")
     from reid_baseline import BACKBONES
 
     if arch not in BACKBONES:

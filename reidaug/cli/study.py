@@ -17,6 +17,7 @@ from reidaug.core.options import (
     Option,
     StudyFolder,
 )
+from reidaug.core.progress import Say
 from reidaug.evaluation.request import EvaluationRequest, SweepRequest
 from reidaug.study.request import ShrinkConfig
 from reidaug.synthesis.request import SynthesisOptions
@@ -41,6 +42,7 @@ def shrink(
     STUDY/p0.40/none/, the reduced set as a complete Market-1501 root. With the same seed, a smaller portion is a subset
     of a larger one.
     """
+    say("reading images and keypoints of the data set")
     from reidaug.study.folder import Study, resolve_data
     from reidaug.study.shrink import shrink, shrink_summary
 
@@ -64,6 +66,7 @@ def synthesize(
     name, query and gallery, the keypoint CSVs and manifest.csv. Under torchrun or as a SLURM array, each process does
     its share.
     """
+    say("loading the generator and the images of the study")
     from reidaug.study.folder import Study, chosen_portions
     from reidaug.synthesis.painter import checkpoint_file
     from reidaug.synthesis.synthesize import synthesize
@@ -93,22 +96,29 @@ def pretrain(
     beforehand. The network is kept in ~/.cache/reidaug, or in XDG_CACHE_HOME, one for each --recipe, --arch and
     --weights. With resnet18 it takes about 12 minutes on 2 cores with bfloat16.
     """
+    say("loading torch")
     from reidaug.demo.pretrain import pretrain
 
     path = pretrain(request, progress, say)
     report({"weights": str(path), "use": "reidaug evaluate --weights rendered"}, json)
 
 
-def pretrained(request: EvaluationRequest, work: "Callable[[], list[Result]]") -> "list[Result]":
-    """Does some work, after pretraining the network that it needs if there is none yet."""
+def pretrained(request: EvaluationRequest, work: "Callable[[Say], list[Result]]") -> "list[Result]":
+    """Does some work, which is given a `say`, after pretraining the network that it needs if there is none yet."""
     from reidaug.demo.pretrain import pretrain
     from reidaug.evaluation.start import NotPretrainedError
 
+    said: list[str] = []
+
+    def say_first(line: str) -> None:
+        said.append(line)
+        say(line)
+
     try:
-        return work()
+        return work(say_first)
     except NotPretrainedError:
         pretrain(request, progress, say)
-        return work()
+        return work(lambda line: None if line in said else say(line))
 
 
 @command
@@ -121,10 +131,11 @@ def evaluate(
     STUDY/results.jsonl with their data and configuration, so a second run does only what is missing. Default recipe:
     paper with ImageNet weights on a GPU, else quick.
     """
+    say("reading the training sets of the study")
     from reidaug.evaluation.evaluate import evaluate_study
     from reidaug.study.folder import Study
 
-    rows = pretrained(request, lambda: evaluate_study(Study(study, data), request, progress=progress, say=say))
+    rows = pretrained(request, lambda say: evaluate_study(Study(study, data), request, progress=progress, say=say))
     show_table(rows, "json" if json else "rich", Study(study))
 
 
@@ -137,9 +148,10 @@ def sweep(
     Before it starts, it says what it will do and about how long it takes; a second run does only what is missing. Under
     torchrun or as a SLURM array on one study, each process does its share of the baselines.
     """
+    say("loading the generators and the data set")
     from reidaug.evaluation.sweep import sweep
     from reidaug.study.folder import Study, resolve_data
 
     root = resolve_data(data, Study(study))
-    rows = pretrained(request.evaluation, lambda: sweep(Study(study, data), root, request, progress, say))
+    rows = pretrained(request.evaluation, lambda say: sweep(Study(study, data), root, request, progress, say))
     show_table(rows, "json" if json else "rich", Study(study))

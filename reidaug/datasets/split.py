@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import check_out, link
+from reidaug.core.files import check_out, link, sync
 from reidaug.core.options import SameCamera
 from reidaug.core.progress import Advance
 from reidaug.core.threads import in_threads
@@ -134,4 +134,4 @@ def _write(
         for file, splits in COVERED.items():
             divided = rows.only(image.name for split in splits for image in images[split])
             write_annotations(root / FILES[file], divided.names, divided.keypoints)
-    os.sync()
+    sync()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import locked
+from reidaug.core.files import locked, sync
 from reidaug.datasets.dataset import Dataset
 from reidaug.datasets.keypoints import FILES, Annotations, find_annotations, read_annotations_of, write_annotations
 from reidaug.datasets.market1501 import check_output_path, market_set, split_folder
@@ -219,7 +219,7 @@ def _write_portion(
         write_record(
             partial / "shrink.json", replace(record, made=time.strftime("%F %T"), report=_without_paths(report))
         )
-        os.sync()  # once for all files: the folder is renamed when its content is on the disk
+        sync()  # once for all files: the folder is renamed when its content is on the disk
         with ExitStack() as locks:
             for lock in final.glob("*/.lock*"):
                 locks.enter_context(locked(lock, f"the set {lock.parent.name} of portion {report.portion:.2f}"))

@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from reidaug.cli.app import PANELS, app
+from reidaug.study.folder import Study
 from tests.cli.commands import error_of, runner
 
 COMMANDS = [command.__name__ for commands in PANELS.values() for command in commands]
@@ -93,6 +94,77 @@ def test_ctrl_c_during_the_imports_shows_no_trace(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run([sys.executable, "-m", "reidaug"], capture_output=True, text=True, env=environment)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+WITHOUT_TORCH = """
+import json, sys
+sys.modules["torch"] = None
+from typer.testing import CliRunner
+from reidaug.cli.app import app
+runs = [CliRunner().invoke(app, typed.split()) for typed in json.loads(sys.argv[1])]
+print(json.dumps([[run.exit_code, run.stderr.splitlines()] for run in runs]))
+"""
+
+
+def without_torch(*typed: str) -> list[tuple[int, list[str]]]:
+    """Exit codes and lines of stderr of commands in a process that cannot import torch."""
+    command = [sys.executable, "-c", WITHOUT_TORCH, json.dumps(typed)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [(code, lines) for code, lines in json.loads(done.stdout)]
+
+
+def test_what_needs_no_torch_is_checked_before_its_import(study: Study, tiny_root: Path) -> None:
+    Path("file").touch()
+    wrong = {
+        "train --out file/a.pt": "file is a file, expected a folder for a.pt",
+        "train --out a.pt --start-from none.pt": "none.pt does not exist",
+        "train --out a.pt --vgg-weights none.pth": "none.pth does not exist",
+        "train --out a.pt --portion 0.3": "no portion 0.30",
+        "synthesize --ckpt none.pt": "none.pt does not exist",
+        "sweep --ckpt absent.pt": "absent.pt does not exist",
+        "evaluate --weights none.pt": "none.pt: no such file",
+        "score --ckpt none.pt": "none.pt does not exist",
+        "score --ckpt shipped --out file/a": "file is a file, expected a folder",
+        "score --ckpt shipped --reid none.pt": "none.pt does not exist",
+        "grid --ckpt none.pt": "none.pt does not exist",
+        "grid --ckpt shipped --out file/a.png": "file is a file, expected a folder",
+        "attention --ckpt none.pt": "none.pt does not exist",
+        "attention --ckpt shipped --out file/a.png": "file is a file, expected a folder",
+        "profile --ckpt none.pt": "none.pt does not exist",
+        "ranks --out file/a.png": "file is a file, expected a folder",
+    }
+    for typed, (code, lines) in zip(wrong, without_torch(*wrong), strict=True):
+        assert code == 1 and wrong[typed] in lines[-1], (typed, lines)
+
+
+def test_a_line_says_what_is_done_before_torch_is_imported(study: Study) -> None:
+    work = ["train --out a.pt", "synthesize --ckpt shipped", "evaluate", "sweep --ckpt shipped", "pretrain", "demo"]
+    work += ["score --ckpt shipped", "grid --ckpt shipped", "attention --ckpt shipped", "profile --ckpt shipped"]
+    work += ["doctor", "fetch", "evaluate --device cuda"]
+    for typed, (_, lines) in zip(work, without_torch(*work), strict=True):
+        assert lines and not lines[0].startswith("error"), (typed, lines)
+
+
+ELSEWHERE = """
+import os, signal, sys
+sys.modules["fcntl"] = None
+del os.sync, os.sched_getaffinity, signal.SIGHUP
+from reidaug.cli.app import app
+app()
+"""
+
+
+def test_without_what_windows_and_macos_lack_the_work_is_done_and_a_line_says_so(tiny_root: Path) -> None:
+    def run(*typed: str, **more: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-c", ELSEWHERE, *typed, "--portion", "0.4", "--data", str(tiny_root)]
+        return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **more})
+
+    done = run("shrink")
+    assert done.returncode == 0 and Path("study/p0.40/plan.csv").is_file(), done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if "locked" in line]
+    assert "this operating system has no flock" in line and "going on without locks" in line
+    shared = run("synthesize", "--ckpt", "shipped", WORLD_SIZE="2")
+    assert shared.returncode == 1 and "several processes cannot share the work" in shared.stderr
 
 
 def test_version() -> None:

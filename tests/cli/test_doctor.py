@@ -108,6 +108,14 @@ def test_folder_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch)
     assert not check.ok and "not writable" in check.detail and str(Path.cwd()) in check.detail
 
 
+def test_a_system_that_does_not_tell_which_cores_are_free_is_described_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(doctor.os, "sched_getaffinity")
+    monkeypatch.setattr(doctor.os, "cpu_count", lambda: 6)
+    assert checks_by_name()["CPU"].detail.startswith("6 of 6 cores")
+
+
 def test_a_failed_check_is_one_line_and_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "LEAST_MEMORY", 1e6)
     assert error_of("doctor").startswith("error: memory must be fixed")

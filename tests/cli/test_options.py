@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 import reid_baseline
 from reidaug.cli.app import newest
 from reidaug.cli.frame import command
-from reidaug.cli.options import Json, group_of
+from reidaug.cli.options import USUAL_ARCHS, Json, group_of
 from reidaug.core.errors import ReidAugError
 from reidaug.core.options import ABLATIONS, Argument, LeaveOut, Option, Seed
 from tests.cli.commands import error_of
@@ -127,6 +127,10 @@ def test_a_text_that_does_not_parse_is_one_line() -> None:
     result = run("car", "--colours", "grey")
     assert (result.exit_code, result.stderr) == (1, "error: --colours: grey is no colour\n") and not seen
     assert isinstance(run("car", "--colours", "grey", "--debug").exception, ReidAugError)
+
+
+def test_the_usual_networks_are_among_all() -> None:
+    assert set(USUAL_ARCHS) <= set(reid_baseline.BACKBONES)
 
 
 def test_a_network_that_reid_baseline_gains_is_known(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from reidaug.core import files
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import atomic_write, check_locks, link_or_copy_files, locked
+from reidaug.core.files import atomic_write, check_locks, check_out, link_or_copy_files, locked
 
 
 @pytest.mark.parametrize("data", ["ü\n", b"\x00\xff"])
@@ -160,3 +160,15 @@ def test_the_longest_names_can_be_written(tmp_path: Path) -> None:
     path = tmp_path / f"{'n' * 251}.jpg"
     atomic_write(path, b"image")
     assert path.read_bytes() == b"image" and [*tmp_path.iterdir()] == [path]
+
+
+def test_the_folders_of_a_file_are_made_with_it_and_not_by_the_check(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "one" / "a.png"
+    for folder in (False, True):
+        check_out(path, folder)
+        assert not list(tmp_path.iterdir())
+    atomic_write(path, b"a")
+    assert path.read_bytes() == b"a"
+    for below in (path / "b.png", path / "c" / "b.png"):
+        with pytest.raises(ReidAugError, match=r"a\.png is a file, expected a folder for b\.png"):
+            check_out(below)

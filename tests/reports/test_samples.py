@@ -156,7 +156,7 @@ def test_shipped_is_the_generator_of_the_package(source: PosedImages) -> None:
 
 def test_what_cannot_be_drawn_is_one_clear_line(source: PosedImages) -> None:
     assert "no image 'nobody.jpg' with keypoints" in error_of("--ckpt", "a.pt", "--condition", "nobody.jpg")
-    assert "no folder" in error_of("--ckpt", "a.pt", "--out", "nowhere/grid.png")
+    assert "a.pt is a file, expected a folder" in error_of("--ckpt", "a.pt", "--out", "a.pt/grid.png")
     assert "none.pt does not exist" in error_of("--ckpt", "none.pt")
     Path("text.pt").write_text("no checkpoint")
     assert "text.pt is no checkpoint" in error_of("--ckpt", "a.pt", "--ckpt", "text.pt")
