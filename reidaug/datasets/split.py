@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import check_out, link, sync
+from reidaug.core.files import check_out, link_or_copy_file, sync
 from reidaug.core.options import SameCamera
 from reidaug.core.progress import Advance
 from reidaug.core.threads import in_threads
@@ -124,10 +124,7 @@ def _write(
 
     def write(pair: tuple[Path, Path]) -> None:
         source, target = pair
-        if copy:
-            shutil.copyfile(source, target)
-        else:
-            link(target, source)
+        link_or_copy_file(target, source, copy)
 
     in_threads(write, files, advance)
     if rows is not None:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 WIDEST = 100_000  # columns
-_HARD = "\u00a0"  # a blank at which no line ends
+HARD = "\u00a0"  # a blank at which no line ends
 
 
 @dataclass(frozen=True)
@@ -99,15 +99,15 @@ class DrawnTable:
 
 
 def _whole(text: str) -> str:
-    return text.replace(" ", _HARD)
+    return text.replace(" ", HARD)
 
 
 def _pieces(cell: str) -> str:
     """A cell whose lines may end at blanks; at two blanks alone where it has these."""
-    return f"{_HARD} ".join(_whole(part) for part in cell.split("  ")) if "  " in cell else cell
+    return f"{HARD} ".join(_whole(part) for part in cell.split("  ")) if "  " in cell else cell
 
 
 def _lines(text: str, width: int, indent: str = "") -> list[str]:
     """Lines of at most `width` letters that end between words; a longer word has a line of its own."""
     lines = textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-    return [line.replace(_HARD, " ").rstrip() for line in lines]
+    return [line.replace(HARD, " ").rstrip() for line in lines]

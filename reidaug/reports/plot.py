@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 BAR_STEP = 0.01  # of p, between the bars of a single portion, which would otherwise overlap
 LINE_STEP = 0.003  # of p, between those of several portions
+MARGIN = 0.05  # of p, beside the first and the last portion
 CUT = 0.5  # the axis of mAP begins at 0, unless the lowest value is above this share of the highest
 
 Line = dict[float, list[float]]  # portion -> mAP in per cent of each seed
@@ -109,6 +110,8 @@ def draw_group(axes: "Axes", results: Sequence[Result], colours: Mapping[str, st
     setting = setting_name(results[0]).encode(errors="replace").decode()  # a file of weights may have any name
     axes.set_title(f"{setting}\n{spread}", fontsize=10)
     axes.set_xticks(ticks)
+    if ticks:
+        axes.set_xlim(ticks[0] - MARGIN, ticks[-1] + MARGIN)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
 

@@ -7,7 +7,8 @@ import huggingface_hub
 import pytest
 import torchvision
 
-from reidaug.cli.weights import POSE_FILES, fetch_files, weight_files
+from reidaug.cli.weights import POSE_FILES, ComesWithPackageError, Found, WeightFile, fetch_files, weight_files
+from reidaug.core.errors import ReidAugError
 from tests.cli.commands import error_of, values_of
 
 pytestmark = pytest.mark.usefixtures("own_folder")
@@ -68,6 +69,28 @@ def test_what_cannot_be_fetched_is_one_line(url: str, monkeypatch: pytest.Monkey
     assert f"cannot get {url}" in error_of("fetch", "-n", "alexnet")
     (file,) = [file for file in weight_files() if file.name == "alexnet"]
     assert file.look().state == "missing"
+
+
+def test_one_that_cannot_be_had_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    def made(name: str, error: ReidAugError | None) -> WeightFile:
+        def fetch() -> None:
+            if error:
+                raise error
+            done.append(name)
+
+        return WeightFile(name, "x", lambda: Found("whole" if name in done else "missing", name), fetch)
+
+    offline, packaged = ReidAugError("offline"), ComesWithPackageError("pip install it")
+    files = [made("a", offline), made("b", packaged), made("c", None)]
+    monkeypatch.setattr("reidaug.cli.weights.weight_files", lambda: files)
+    said: list[str] = []
+    with pytest.raises(ReidAugError, match=r"^offline$"):
+        fetch_files([], said.append)
+    assert done == ["c"] and "left out: pip install it" in said
+    with pytest.raises(ReidAugError, match=r"^pip install it$"):
+        fetch_files(["b"], said.append)
 
 
 def test_the_pose_model_is_looked_for_in_the_hub_s_cache_and_fetched_by_the_hub(

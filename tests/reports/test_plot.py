@@ -133,6 +133,7 @@ def test_bars_of_one_portion_are_side_by_side() -> None:
     draw(axes, [row for row in ROWS if row.portion == 0.2 and row.set in ("none", "pona")])
     bars = [container.lines[2][0].get_segments()[0][0, 0] for container in axes.containers]
     assert bars == pytest.approx([0.195, 0.205]) and list(axes.get_xticks()) == [0.2]
+    assert axes.get_xlim() == pytest.approx((0.15, 0.25))
     points = [line.get_xdata()[0] for line in axes.get_lines() if line.get_marker() == "o"]
     assert points == pytest.approx(bars)
 
