@@ -79,7 +79,7 @@ def check_out(path: Path, folder: bool = False) -> None:
     Folders above that are missing are made with the output.
     """
     above = [path.absolute(), *path.absolute().parents]
-    nearest = next(each for each in above if each.is_dir())
+    nearest = next(candidate for candidate in above if candidate.is_dir())
     block = above[max(above.index(nearest) - 1, 0)]  # what is to be made in it
     if block != above[0] and block.exists():
         raise ReidAugError(f"{block} is a file, expected a folder for {path.name}")

@@ -107,21 +107,29 @@ class Study:
         if self.data is not None:
             return open_dataset(self.data.absolute())
         same = [record, *(other for other in self.shrink_records().values() if other.images == record.images)]
-        place = next((place for each in same if (place := self._place(each)) is not None), None)
-        if place is None:
+        data = next((data for other in same if (data := self._find(other)) is not None), None)
+        if data is None:
             raise ReidAugError(
                 f"{record.data}, the data set of {self.path}, is gone: give --data FOLDER, or set REIDAUG_DATA, to say "
                 "where it is now"
             )
-        return open_dataset(place)
+        return data
 
-    def _place(self, record: ShrinkRecord) -> Path | None:
-        """Where the data set of a record is; a study that was moved or copied with its data set takes that one."""
-        there = Path(record.data)
-        beside = self.path.resolve() / record.beside if record.beside else there
-        if beside.exists() and not (there.exists() and there.samefile(beside)):
-            return Path(os.path.normpath(beside))
-        return there if there.exists() else None
+    def _find(self, record: ShrinkRecord) -> Dataset | None:
+        """The data set of a record where it was, or where it would have moved with the study; None = at neither place.
+
+        Where there is something at both places, as in the copy of a whole project, the one with the right images near
+        the study.
+        """
+        recorded = Path(record.data)
+        beside = Path(os.path.normpath(self.path.resolve() / record.beside)) if record.beside else recorded
+        places = [place for place in (beside, recorded) if place.exists()]
+        if len(places) == 2 and not beside.samefile(recorded):
+            with suppress(ReidAugError):  # it is no data set, or has other images
+                data = open_dataset(beside)
+                if data.split_fingerprint("train") == record.images:
+                    return data
+        return open_dataset(places[-1]) if places else None
 
     def check_unchanged(self, portion: float, data: Dataset) -> None:
         """Raises ReidAugError if a portion was not made from the training images that a data set has now.
