@@ -80,6 +80,10 @@ def _gpu() -> Check:
     if Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi"):
         fix = "update the driver, or install the CUDA build of torch, see pytorch.org/get-started"
         return Check("GPU", True, "there is an NVIDIA driver, but torch sees no GPU: the CPU is used", fix)
+    if torch.backends.mps.is_available():
+        return Check(
+            "GPU", True, "mps, used with --device mps alone, where reidaug was never run: else the CPU is used"
+        )
     return Check("GPU", True, "none: the CPU is used, and `evaluate` uses the recipe quick")
 
 

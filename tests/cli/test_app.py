@@ -138,7 +138,7 @@ def test_what_needs_no_torch_is_checked_before_its_import(study: Study, tiny_roo
 
 
 def test_a_line_says_what_is_done_before_torch_is_imported(study: Study) -> None:
-    work = ["train --out a.pt", "synthesize --ckpt shipped", "evaluate", "sweep --ckpt shipped", "pretrain", "demo"]
+    work = ["train --out a.pt", "synthesize --ckpt shipped", "evaluate", "sweep --ckpt shipped", "pretrain"]
     work += ["score --ckpt shipped", "grid --ckpt shipped", "attention --ckpt shipped", "profile --ckpt shipped"]
     work += ["doctor", "fetch", "evaluate --device cuda"]
     for typed, (_, lines) in zip(work, without_torch(*work), strict=True):
