@@ -6,20 +6,21 @@ from typing import Annotated, Any
 import typer
 
 from reidaug import __version__
-from reidaug.cli.datasets import inspect, mannequins, pairs, pose, split
+from reidaug.cli.datasets import export, import_, inspect, mannequins, pairs, pose, split
 from reidaug.cli.generator import profile, score, train
 from reidaug.cli.pictures import attention, grid
+from reidaug.cli.report import report
 from reidaug.cli.results import plot, ranks, table
 from reidaug.cli.start import demo, doctor, fetch
-from reidaug.cli.study import evaluate, pretrain, shrink, sweep, synthesize
+from reidaug.cli.study import adapt, adopt, augment, evaluate, pretrain, shrink, sweep, synthesize
 from reidaug.core.machine import keep_freed_memory
 
 PANELS = {
     "Start": (demo, doctor, fetch),
-    "The main job": (shrink, synthesize, evaluate, sweep, pretrain),
-    "Results": (table, plot, ranks),
+    "The main job": (augment, shrink, adapt, synthesize, adopt, evaluate, sweep, pretrain),
+    "Results": (table, plot, ranks, report),
     "Generator": (train, score, grid, attention, profile),
-    "Data": (inspect, split, mannequins, pairs, pose),
+    "Data": (inspect, import_, export, split, mannequins, pairs, pose),
 }
 
 app = typer.Typer(
@@ -34,7 +35,8 @@ app = typer.Typer(
         "    reidaug shrink --portion 0.4        # keep 40 %, plan the missing images\n\n"
         "    reidaug synthesize --ckpt pona.pt   # generate the missing images\n\n"
         "    reidaug evaluate                    # train and score a re-ID network\n\n"
-        "`reidaug demo` runs all of it on rendered people, with nothing to download."
+        "`reidaug demo` runs all of it on rendered people, with nothing to download.\n\n"
+        "`reidaug augment` takes nothing away: it adds generated images to all that a data set has."
     ),
 )
 
@@ -62,4 +64,6 @@ def root(
 
 for panel, commands in PANELS.items():
     for command in commands:
-        app.command(rich_help_panel=panel, context_settings={"token_normalize_func": partial(newest, command)})(command)
+        settings = {"token_normalize_func": partial(newest, command)}
+        name = command.__name__.strip("_")  # `import_` is `import`
+        app.command(name, rich_help_panel=panel, context_settings=settings)(command)

@@ -8,8 +8,9 @@ from reidaug.cli.frame import command, report, show
 from reidaug.cli.options import Json
 from reidaug.core.errors import ReidAugError
 from reidaug.core.options import Argument, Option, Seed
-from reidaug.datasets.request import PoseRequest, Split, SplitRequest
+from reidaug.datasets.request import ImportRequest, PoseRequest, Split, SplitRequest
 from reidaug.demo.request import MannequinConfig
+from reidaug.study.request import ExportRequest
 
 
 @command
@@ -44,6 +45,48 @@ def inspect(*, data: Annotated[Path, Argument("The Market-1501 root.")], json: J
     if count := len(inspection.errors):
         problems, them = ("a problem", "it") if count == 1 else (f"{count:,} problems", "them")
         raise ReidAugError(f"{inspection.root} has {problems} that would stop or falsify the work: fix {them} first")
+
+
+@command
+def import_(*, request: ImportRequest, json: Json = False) -> None:
+    """Write any data set as a Market-1501 root: other layouts, names, sizes and kinds of image files.
+
+    Reads Market-1501, DukeMTMC-reID, MSMT17, CUHK03-NP, VIPeR, people in folders (PERSON/NAME.jpg, or
+    train/PERSON/NAME.jpg with query/ and gallery/), a CSV with the columns path,pid,camid,split, and boxes in a COCO
+    JSON (docs/layouts.md).
+
+    Images are turned as their EXIF says, brought to RGB and to one size; those that fit keep their bytes. sources.csv
+    in OUT names the file of each image, cameras.csv each camera that has another number now.
+    """
+    say(f"reading {request.source}")
+    from reidaug.datasets.import_set import import_set
+
+    with progress("writing images") as advance:
+        values = import_set(request, advance, say)
+    report(values, json)
+
+
+@command
+def export(*, request: ExportRequest, json: Json = False) -> None:
+    """Lay a set out as another tool wants it, and print the line to type there; or save a network under plain names.
+
+    Images: torchreid, fastreid and transreid get a Market-1501 root (torchreid and fastreid an MSMT17 one, where
+    persons go beyond 1501 or cameras beyond 6), layumi (Person_reID_baseline_pytorch) the folder Market/ for its
+    prepare.py, huggingface train/, query/ and gallery/ with metadata.csv. Run again, it replaces what it made, and
+    nothing else.
+
+    A kept network becomes a state dict of its backbone, for torchreid and torchvision.
+    """
+    say(f"reading {request.set}")
+    if request.set.is_file() and request.set.suffix in (".pt", ".pth"):
+        from reidaug.evaluation.kept_network import export_network
+
+        values = export_network(request.set, request.out, request.tool)
+    else:
+        from reidaug.study.export import export_set
+
+        values = export_set(request)
+    report(values, json)
 
 
 @command
@@ -84,13 +127,13 @@ def pairs(
 
 @command
 def pose(*, request: PoseRequest, json: Json = False) -> None:
-    """Estimate the 18 joints of the person in each image with ViTPose, and write the public keypoint CSV.
+    """Estimate the 18 joints of the person in each image with MoveNet, and write the public keypoint CSV.
 
     The whole image is taken as the person's box. In a Market-1501 root the CSVs must be named
-    market-annotation-train.csv and market-annotation-test.csv. Needs `pip install 'reidaug[pose]'`; run again after an
-    interruption, and it continues.
+    market-annotation-train.csv and market-annotation-test.csv. Run again after an interruption, and it continues.
 
-    With --read, the poses of another estimator are converted to such a CSV instead, and nothing needs to be installed.
+    Nothing is downloaded unless --model asks for a ViTPose, which needs `pip install 'reidaug[pose]'`. With --read, the
+    poses of another estimator are converted to such a CSV instead.
     """
     say(f"reading {request.data}")
     from reidaug.datasets.annotate import annotate

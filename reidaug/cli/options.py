@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, is_dataclass, replace
+from keyword import iskeyword
 from pathlib import Path
 from types import GenericAlias
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -33,7 +34,11 @@ def _check_arch(arch: str) -> str:
     return arch
 
 
-CALLBACKS: dict[str, Callable[..., Any]] = {"--study": load_settings, "--arch": _check_arch}
+CALLBACKS: dict[str, Callable[..., Any]] = {
+    "--study": load_settings,
+    "--folder": load_settings,  # the argument that stands in place of --study
+    "--arch": _check_arch,
+}
 EAGER = ("--study",)  # parsed first: its study.toml may hold the values of the others
 
 
@@ -53,7 +58,8 @@ class Typed:
     @property
     def key(self) -> str:
         """Its name among the parameters of a command: that of the flag, whatever the field is called."""
-        return self.name if isinstance(self.option, Argument) else self.flag[2:].replace("-", "_")
+        key = self.name if isinstance(self.option, Argument) else self.flag[2:].replace("-", "_")
+        return f"{key}_" if iskeyword(key) else key
 
     def parameters(self) -> Iterator[inspect.Parameter]:
         """The single parameter that Typer reads."""
@@ -68,7 +74,8 @@ class Typed:
         default = ... if default is _EMPTY else default
         shown: dict[str, Any] = {"min": option.min, "max": option.max, "help": option.help}
         if isinstance(option, Argument):
-            info = typer.Argument(default, metavar=option.metavar or None, **shown)
+            callback = CALLBACKS.get(self.flag)
+            info = typer.Argument(default, metavar=option.metavar or None, callback=callback, **shown)
         else:
             info = typer.Option(
                 default,

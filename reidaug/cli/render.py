@@ -27,7 +27,8 @@ def inspection_table(inspection: Inspection) -> RenderableType:
 
 def _inspected(inspection: Inspection, header: Sequence[str], rows: list[list[str]]) -> DrawnTable:
     lesser = ["distractors", "junk", "cameras", "with keypoints"]
-    return DrawnTable(str(inspection.root), header, rows, left=["cameras"], folded=["cameras"], lesser=lesser)
+    title = f"{inspection.layout}: {inspection.root}"
+    return DrawnTable(title, header, rows, left=["cameras"], folded=["cameras"], lesser=lesser)
 
 
 def _problem_lines(inspection: Inspection) -> list[Words]:
@@ -53,6 +54,7 @@ def _counted(count: int, what: str) -> str:
 def inspection_values(inspection: Inspection) -> dict[str, object]:
     return {
         "data": str(inspection.root),
+        "layout": inspection.layout,
         "splits": {split.split: asdict(split) for split in inspection.splits},
         "errors": len(inspection.errors),
         "problems": [asdict(problem) for problem in inspection.problems],

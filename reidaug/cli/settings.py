@@ -13,22 +13,30 @@ SHARED = {  # options with the same meaning in all commands that have them
     *("data", "portion", "seed", "device", "batch-size", "precision", "ckpt", "pairs", "count"),
     *("keep", "source", "recipe", "arch", "weights", "epochs", "seeds", "controls", "save-models", "rerank"),
     *("smooth-synthetic", "real-per-synthetic", "synthetic-weight", "out", "copy", "force", "json", "debug"),
-    *("same-camera", "name", "condition", "target"),
+    *("same-camera", "name", "condition", "target", "iterations", "start-from", "vgg-weights", "reid", "images"),
 }
 APART = {  # options that mean something else in a command: there, only its own table sets them
     "ranks": ("name", "portion", "seed"),  # of the result to draw
+    "adapt": ("iterations", "start-from", "out", "portion"),  # of a short training; with out, of no study
+    "augment": ("name", "out", "portion"),  # with out, it works on no study
+    "adopt": ("name",),  # of another program's images
     "evaluate": ("precision",),  # of the baseline; in other commands, of the generator
     "sweep": ("precision",),
     "train": ("precision",),  # of the training
+    "report": ("images", "seed"),  # that it shows; of what it draws
 }
 
 
-def load_settings(context: typer.Context, study: Path) -> Path:
+def load_settings(context: typer.Context, study: Path | None) -> Path | None:
     """Takes the values of ``study.toml`` as defaults: flags and environment override them.
+
+    A study folder that is given as an argument is read after that of --study, and takes its place; None = not given.
 
     A key in a table such as ``[evaluate]`` sets the option of that command. A key at the top sets the option of the one
     command that has it, or of all commands if it is `SHARED`, except where it is `APART`.
     """
+    if study is None:
+        return None
     path = study / "study.toml"
     try:
         settings = _read(path)
@@ -69,7 +77,7 @@ def _read(path: Path) -> dict[str, object]:
 
 
 def _options(command: Any) -> dict[str, Any]:
-    """The options of a command by their flags without leading dashes."""
+    """The options of a command by their flags without leading dashes; an argument is none."""
     options = {flag[2:]: option for option in command.params for flag in option.opts if flag.startswith("--")}
     return options | {before: options[now] for before, now in command.callback.earlier.items()}
 

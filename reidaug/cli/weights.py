@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
-from reidaug.datasets.request import DEFAULT_MODEL
-
-POSE_FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
 
 
 class ComesWithPackageError(ReidAugError):
@@ -54,7 +51,7 @@ def weight_files() -> list[WeightFile]:
             )
     files.append(_of_url("inception", "score (IS, mask-IS, FID)", INCEPTION_URL))
     files.append(_of_url("alexnet", "score (LPIPS)", ALEXNET_URL))
-    return [*files, WeightFile("vitpose", "pose, score (PCKh)", _look_for_pose_model, _fetch_pose_model)]
+    return [*files, WeightFile("vitpose", "pose, score --model vitpose", _look_for_vitpose, _fetch_vitpose)]
 
 
 def fetch_files(names: Sequence[str], say: Callable[[str], None]) -> list[tuple[WeightFile, Found]]:
@@ -132,12 +129,14 @@ def _packaged(find: Callable[[], Path], install: str) -> tuple[Callable[[], Foun
     return look, fetch
 
 
-def _look_for_pose_model() -> Found:
+def _look_for_vitpose() -> Found:
+    from reidaug.datasets.estimators.vitpose import DEFAULT_MODEL, FILES
+
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:
         return Found("missing", "transformers is not installed: pip install 'reidaug[pose]'")
-    paths = [try_to_load_from_cache(DEFAULT_MODEL, file) for file in POSE_FILES]
+    paths = [try_to_load_from_cache(DEFAULT_MODEL, file) for file in FILES]
     if not all(isinstance(path, str) for path in paths):
         return Found("missing", f"Hugging Face's cache, {DEFAULT_MODEL}")
     weights = Path(paths[-1])
@@ -146,19 +145,21 @@ def _look_for_pose_model() -> Found:
     return Found("whole" if whole else "damaged", str(weights.parent))
 
 
-def _fetch_pose_model() -> None:
+def _fetch_vitpose() -> None:
+    from reidaug.datasets.estimators.vitpose import DEFAULT_MODEL, FILES
+
     try:
         from huggingface_hub import snapshot_download
 
         snapshot_download(
-            DEFAULT_MODEL, allow_patterns=list(POSE_FILES), force_download=_look_for_pose_model().state == "damaged"
+            DEFAULT_MODEL, allow_patterns=list(FILES), force_download=_look_for_vitpose().state == "damaged"
         )
     except ImportError:
-        raise ComesWithPackageError("the pose model needs transformers: pip install 'reidaug[pose]'") from None
+        raise ComesWithPackageError("vitpose needs transformers: pip install 'reidaug[pose]'") from None
     except Exception as error:  # of the network; the hub has many kinds
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ReidAugError(
-            f"vitpose: cannot get {DEFAULT_MODEL} from huggingface.co ({first[:200]}); put {', '.join(POSE_FILES)} "
+            f"vitpose: cannot get {DEFAULT_MODEL} from huggingface.co ({first[:200]}); put {', '.join(FILES)} "
             "into a folder and give it as --model"
         ) from None
 

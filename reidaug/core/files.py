@@ -11,13 +11,14 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from reidaug.core.errors import HeldError, ReidAugError
+from reidaug.core.progress import Say
 
 fcntl: Any
 try:
@@ -195,6 +196,26 @@ def list_files(folder: Path) -> list[str]:
         raise ReidAugError(f"no folder {folder}") from None
 
 
+@contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """A new folder to fill, which takes its place when all is written, or else is removed.
+
+    Args:
+        out: where it will be; an empty folder there is replaced.
+    """
+    partial = out.absolute().with_name(f".{out.absolute().name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        sync()
+        if out.exists():
+            out.rmdir()
+        os.rename(partial, out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
 def link_or_copy_files(files: Mapping[str, Path], target: Path, copy: bool) -> None:
     """Writes a folder of links to files or of copies; it appears whole or not at all.
 
@@ -275,3 +296,15 @@ def _remove(folder: Path) -> None:
         folder.unlink()
     elif folder.exists():
         shutil.rmtree(folder)
+
+
+@contextmanager
+def locked_in_turn(path: Path, what: str, say: Say) -> Iterator[None]:
+    """As `locked`, but says who holds the lock, and waits."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(path, what))
+        except HeldError as error:
+            say(f"{error}: waiting for it")
+            stack.enter_context(locked(path, what, wait=True))
+        yield

@@ -84,6 +84,14 @@ OnePortion = Annotated[
 Checkpoint = Annotated[
     Path, Option("The generator: a file that `reidaug train` wrote, or `shipped` for the package's own.", flag="--ckpt")
 ]
+StudyCheckpoint = Annotated[
+    Path,
+    Option(
+        "The generator: a file that `reidaug train` wrote, `shipped` for the package's own, or `adapted` for those "
+        "that `reidaug adapt` trained.",
+        flag="--ckpt",
+    ),
+]
 Device = Annotated[
     str,
     Option("auto, cpu, cuda, cuda:N or mps. auto uses a GPU (cuda) if there is one.", metavar="DEVICE", panel=MACHINE),

@@ -36,6 +36,8 @@ class Image:
     pid: int  # person; -1 = junk, 0 = distractor
     camid: int  # camera
     name: str  # its Market-1501 file name, in .jpg, which plan, manifest, keypoint files and written sets use
+    box: tuple[int, int, int, int] | None = None  # left, top, width and height of the person; None = the whole picture
+    labels: tuple[str, str] | None = None  # person and camera as the source spells them; None = as numbered here
 
     @property
     def shows_known_person(self) -> bool:
@@ -62,6 +64,7 @@ class Layout:
     find_root: Callable[[Path], Path | None]  # the root at a path or in its usual parent folders, or None
     read_split: Callable[[Path, str], tuple[list[Image], list[Problem]]]  # of a root: images by name, and problems
     posed_images: "Callable[[Dataset], PosedImages] | None" = None  # None = by Market-1501's rule for test pairs
+    in_place: bool = True  # False = its images must be cut out first: `reidaug import`
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,23 @@ from PIL import Image
 from reidaug.core.errors import ReidAugError
 from reidaug.core.threads import in_threads
 
+_ORIENTATION = 274  # the tag of EXIF
+_TURNS = {  # what brings a picture of that orientation upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+ON_ITS_SIDE = (_TURNS[5], _TURNS[6], _TURNS[7], _TURNS[8])  # height and width change places
+
+
+def turn_of(image: Image.Image) -> Image.Transpose | None:
+    """What brings an opened image upright, as its EXIF says, which re-ID tools leave alone; None = nothing."""
+    return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+
 
 def read_image(path: Path) -> np.ndarray:
     """Decode an image, of any mode as the baseline reads it (`reid_baseline.modes.to_rgb`).
@@ -21,8 +38,8 @@ def read_image(path: Path) -> np.ndarray:
         ReidAugError: it is absent, truncated, not an image, or of a mode without a known white; the message names the
             file.
     """
-    with _opened(path) as image:
-        return np.asarray(image if image.mode == "RGB" else _to_rgb(image))
+    with opened(path) as image:
+        return np.asarray(image if image.mode == "RGB" else to_rgb(image))
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -31,12 +48,13 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         ReidAugError: it is absent or not an image; the message names the file.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         return image.height, image.width
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def opened(path: Path) -> Iterator[Image.Image]:
+    """A context with an image that is not decoded yet; what goes wrong in it is one line that names the file."""
     try:
         with Image.open(path) as image:
             yield image
@@ -48,10 +66,13 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         ) from None
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    from reid_baseline.modes import to_rgb  # loads torch, which RGB does not need
+def to_rgb(image: Image.Image) -> Image.Image:
+    """An opened image in 8-bit RGB, as the baseline reads it."""
+    if image.mode == "RGB":
+        return image.convert("RGB")  # decoded, also when it is of a file
+    from reid_baseline import modes  # loads torch, which RGB does not need
 
-    return to_rgb(image)
+    return modes.to_rgb(image)
 
 
 def read_images(paths: Sequence[Path], size: tuple[int, int] | None = None) -> np.ndarray:

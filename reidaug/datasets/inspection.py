@@ -9,7 +9,7 @@ from reidaug.core.errors import ReidAugError
 from reidaug.core.progress import Advance
 from reidaug.core.threads import in_threads
 from reidaug.datasets.dataset import DISTRACTOR_PID, JUNK_PID, SPLITS, Image, Problem, jpg_name, where
-from reidaug.datasets.images import read_image
+from reidaug.datasets.images import opened, read_image, turn_of
 from reidaug.datasets.keypoints import (
     COVERED,
     Annotations,
@@ -19,7 +19,7 @@ from reidaug.datasets.keypoints import (
     parse_annotations,
 )
 from reidaug.datasets.layouts import open_dataset
-from reidaug.datasets.market1501 import IMAGE_SIZE, poisoned_part
+from reidaug.datasets.market1501 import IMAGE_SIZE, LAST_CAMID, poisoned_part
 from reidaug.datasets.pairs import make_pairs, usable
 
 Size = tuple[int, int]  # (height, width) in pixels
@@ -47,6 +47,7 @@ class Inspection:
     root: Path  # the Market-1501 root
     splits: tuple[SplitSummary, ...]  # train, query, gallery
     problems: tuple[Problem, ...]  # in the order found
+    layout: str = "Market-1501"  # the kind of data set
 
     @property
     def errors(self) -> list[Problem]:
@@ -77,7 +78,7 @@ def inspect_dataset(path: Path, advance: Advance | None = None) -> Inspection:
         annotations, keypoint_problems = _keypoint_problems(data.root, file, members, size, refused)
         problems += keypoint_problems
         summaries |= {split: _summary(split, images[split], annotations) for split in covered}
-    return Inspection(data.root, tuple(summaries[split] for split in SPLITS), tuple(problems))
+    return Inspection(data.root, tuple(summaries[split] for split in SPLITS), tuple(problems), layout=data.layout.name)
 
 
 def _path_problems(root: Path) -> Iterator[Problem]:
@@ -93,6 +94,11 @@ def _range_problems(root: Path, images: Sequence[Image]) -> Iterator[Problem]:
             yield Problem("out-of-range", "note", where(root, image), message)
         if not 1 <= image.camid <= MAX_CAMID:
             message = f"camera {image.camid}: torchreid and fast-reid accept 1 to {MAX_CAMID}"
+            if image.camid > LAST_CAMID:
+                message = (
+                    f"camera {image.camid}: torchreid, fast-reid and TransReID read its first digit alone, as camera "
+                )
+                message += f"{str(image.camid)[0]}, without a word; `reidaug import` gives it another number"
             yield Problem("out-of-range", "note", where(root, image), message)
 
 
@@ -142,17 +148,28 @@ def _image_problems(
         return height, width
 
     sizes = in_threads(size_of, all_images, advance)
+    turned: list[Image] = []
     counts = Counter(size for size in sizes if not isinstance(size, str))
     usual = counts.most_common(1)[0][0] if counts else IMAGE_SIZE
     problems = []
     for image, size in zip(all_images, sizes, strict=True):
         if isinstance(size, str):
             problems.append(Problem("unreadable-image", "error", where(root, image), size))
-        elif size != usual:
-            message = f"{_pixels(size)}, expected {_pixels(usual)} like most others: bring all to one size"
+            continue
+        with opened(image.path) as file:
+            if turn_of(file) is not None:
+                turned.append(image)
+        if size != usual:
+            message = (
+                f"{_pixels(size)}, expected {_pixels(usual)} like most others: `reidaug import` brings all to one size"
+            )
             problems.append(Problem("wrong-size", "error", where(root, image), message))
+    if turned:
+        message = f"{len(turned):,} of {len(all_images):,} images are stored turned, as their EXIF says, and re-ID "
+        message += "tools read them so: `reidaug import` brings them upright"
+        problems.append(Problem("turned-image", "note", where(root, turned[0]), message))
     if usual[0] % 4 or usual[1] % 4:
-        message = f"images have {_pixels(usual)}: generators need sides divisible by 4, bring all to such a size"
+        message = f"images have {_pixels(usual)}: generators need sides divisible by 4 (`reidaug import --size`)"
         problems.append(Problem("odd-size", "error", str(root), message))
     if usual != IMAGE_SIZE:
         message = f"images have {_pixels(usual)}, Market-1501's {_pixels(IMAGE_SIZE)}: train a generator on this size"

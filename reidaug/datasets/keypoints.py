@@ -200,7 +200,11 @@ def find_annotations(root: Path, split: str) -> Path:
     for path in _candidates(root, split):
         if path.is_file():
             return path
-    raise ReidAugError(f"no {FILES[split]} in {root} or beside it; put the public keypoint file of the data set there")
+    place = root if root.is_dir() else root.parent
+    raise ReidAugError(
+        f"no {FILES[split]} in {root} or beside it; put the public keypoint file of the data set there, or estimate "
+        f"it: reidaug pose {root} --split {split} --out {place / FILES[split]}"
+    )
 
 
 def has_annotations(root: Path, split: str) -> bool:

@@ -3,16 +3,19 @@
 Zheng et al., ICCV 2015. `0002_c1s1_000451_03.jpg` is person 2, camera 1, sequence 1, frame 451, box 3.
 """
 
+import logging
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import list_files
-from reidaug.datasets.dataset import ENDINGS, Dataset, Image, Layout, Problem, is_image_file, jpg_name
+from reidaug.datasets.dataset import ENDINGS, JUNK_PID, Dataset, Image, Layout, Problem, is_image_file, jpg_name
 
 ROOT_NAME = "Market-1501-v15.09.15"
 SPLIT_FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
+LAST_CAMID = 9  # of a name that re-ID tools read: they look at one digit
 IMAGE_SIZE = (128, 64)  # height and width in pixels
 
 # No CSV separator, no blank, no folder, no broken Unicode: every file can hold a name that matches.
@@ -22,6 +25,8 @@ _NAME = re.compile(
 )
 # torchreid, fast-reid, TransReID and CLIP-ReID search the whole path for this, so a folder can be taken for a name.
 _READER = re.compile(r"([-\d]+)_c(\d)")
+_SHOT = re.compile(r"([^_]+_c\d++)(s\d++)?+(?:\D*(\d+))?")  # person and camera, sequence, frame
+_LOG = logging.getLogger("reidaug")
 _LARGEST = 2**63 - 1  # what arrays of numbers hold
 _FORM = "expected the form 0002_c1s1_000451_03.jpg"
 _SYSTEM_FILES = {"Thumbs.db", ".DS_Store", "desktop.ini"}
@@ -41,6 +46,29 @@ def parse_name(name: str) -> tuple[int, int]:
     if max(pid, camid) > _LARGEST:
         raise ReidAugError(f"image name {name!r} has a person or camera number above {_LARGEST}; give smaller ones")
     return pid, camid
+
+
+def frame_of(name: str) -> int:
+    """The frame number in an image name that parses; 0 where it has none."""
+    return int(_shot(name)[3] or 0)
+
+
+def format_name(pid: int, camid: int, sequence: int, frame: int) -> str:
+    """An image name, such as `0002_c1s1_000451_00.jpg`."""
+    person = str(pid) if pid == JUNK_PID else f"{pid:04d}"
+    return f"{person}_c{camid}s{sequence}_{frame:06d}_00.jpg"
+
+
+def name_at(name: str, frame: int) -> str:
+    """The name of another image of the same person, camera and sequence: `0002_c1s1_000451_03.jpg`, in box 0."""
+    shot = _shot(name)
+    return f"{shot[1]}{shot[2] or 's1'}_{frame:06d}_00.jpg"
+
+
+def _shot(name: str) -> re.Match[str]:
+    if match := _SHOT.match(name):
+        return match
+    raise ReidAugError(f"image name {name!r} does not parse; {_FORM}")
 
 
 def split_folder(root: Path, split: str) -> Path:
@@ -120,6 +148,17 @@ LAYOUT = Layout("Market-1501", f"a Market-1501 root with {'/, '.join(SPLIT_FOLDE
 def market_set(root: Path) -> Dataset:
     """A set written by this program, complete or not."""
     return Dataset(root, LAYOUT)
+
+
+def warn_of_cameras(images: Iterable[Image]) -> None:
+    """Logs a line where names are about to be written whose camera re-ID tools misread."""
+    if beyond := sorted({image.camid for image in images if image.camid > LAST_CAMID}):
+        _LOG.warning(
+            "camera %d in a file name: torchreid, fast-reid and TransReID read its first digit alone, as camera %s, "
+            "without a word; reidaug import gives it another number, reidaug export writes a layout that holds it",
+            beyond[0],
+            str(beyond[0])[0],
+        )
 
 
 def poisoned_part(path: Path) -> str | None:

@@ -1,7 +1,5 @@
 """`reidaug split`: query and gallery from one folder of people."""
 
-import os
-import shutil
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import check_out, link_or_copy_file, sync
+from reidaug.core.files import check_out, link_or_copy_file, whole_folder
 from reidaug.core.options import SameCamera
 from reidaug.core.progress import Advance
 from reidaug.core.threads import in_threads
@@ -23,7 +21,8 @@ from reidaug.datasets.keypoints import (
     read_annotations,
     write_annotations,
 )
-from reidaug.datasets.market1501 import check_output_path, find_root, read_people, split_folder
+from reidaug.datasets.layouts import open_dataset
+from reidaug.datasets.market1501 import check_output_path, find_root, read_people, split_folder, warn_of_cameras
 from reidaug.datasets.request import SplitRequest
 
 
@@ -37,31 +36,43 @@ def write_split(request: SplitRequest, advance: Advance | None = None) -> dict[s
         ReidAugError: no images, names that do not parse, nobody to test or to train on, or an output that exists.
     """
     out = request.out
-    check_output_path(out)
-    check_out(out, folder=True)
-    if out.exists() and any(out.iterdir()):
-        raise ReidAugError(f"{out} is there already: give another folder, or remove it")
-    root = find_root(request.data)
-    folder = request.data if root is None else split_folder(root, "train")
-    divided = divide(read_people(folder), request.test_portion, request.seed, request.same_camera)
+    check_new_root(out)
+    known, place = _people(request.data)
+    warn_of_cameras(known)
+    divided = divide(known, request.test_portion, request.seed, request.same_camera)
     images = dict(zip(SPLITS, divided, strict=True))
-    place = root or folder
     rows = read_annotations(find_annotations(place, "train")) if has_annotations(place, "train") else None
-    partial = out.absolute().with_name(f".{out.absolute().name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        _write(partial, images, rows, request.copy, advance)
-        if out.exists():
-            out.rmdir()
-        os.rename(partial, out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with whole_folder(out) as folder:
+        _write(folder, images, rows, request.copy, advance)
     people = {
         "train_people": len({image.pid for image in images["train"]}),
         "test_people": len({image.pid for image in images["query"]}),
     }
     counts = {f"{split}_images": len(images[split]) for split in SPLITS}
     return {"data": str(out), **people, **counts, "keypoints": rows is not None, "seed": request.seed}
+
+
+def check_new_root(out: Path) -> None:
+    """Refuse a folder that cannot become a Market-1501 root.
+
+    Raises:
+        ReidAugError: it has content or cannot be written, or re-ID tools would misread its path.
+    """
+    check_output_path(out)
+    check_out(out, folder=True)
+    if out.exists() and any(out.iterdir()):
+        raise ReidAugError(f"{out} is there already: give another folder, or remove it")
+
+
+def _people(path: Path) -> tuple[list[Image], Path]:
+    """The training images of a data set, or the images of a folder; and where their keypoints would be."""
+    if root := find_root(path):
+        return read_people(split_folder(root, "train")), root
+    try:
+        data = open_dataset(path)
+    except ReidAugError:
+        return read_people(path), path
+    return data.images("train"), data.root
 
 
 def divide(
@@ -131,4 +142,3 @@ def _write(
         for file, splits in COVERED.items():
             divided = rows.only(image.name for split in splits for image in images[split])
             write_annotations(root / FILES[file], divided.names, divided.keypoints)
-    sync()

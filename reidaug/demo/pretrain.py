@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reidaug.core.errors import HeldError, ReidAugError
-from reidaug.core.files import locked
+from reidaug.core.errors import ReidAugError
+from reidaug.core.files import locked, locked_in_turn
 from reidaug.core.progress import Progress, Say, duration
-from reidaug.datasets.dataset import Image
 from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import ROOT_NAME
 from reidaug.demo.mannequins import write_mannequins
@@ -63,15 +62,10 @@ def pretrain(request: EvaluationRequest, progress: Progress, say: Say) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ReidAugError(f"cannot write {path.parent}: {error.strerror}; set XDG_CACHE_HOME to a folder") from None
-    for wait in (False, True):
-        try:
-            with locked(lock, what, wait):
-                if not path.is_file():
-                    _train(path, setting, progress, say)
-                return path
-        except HeldError as error:
-            say(f"{error}: waiting for it")
-    raise AssertionError("a lock that is waited for is not refused")
+    with locked_in_turn(lock, what, say):
+        if not path.is_file():
+            _train(path, setting, progress, say)
+    return path
 
 
 def _train(path: Path, setting: Setting, progress: Progress, say: Say) -> None:
@@ -80,7 +74,7 @@ def _train(path: Path, setting: Setting, progress: Progress, say: Say) -> None:
     from reid_baseline import estimate_seconds, load_images, save_model, train_baseline
 
     check_weights(setting, [setting.start])
-    images = _rendered_people(progress)
+    images = open_dataset(rendered_people(progress)).images("train")
     pids, labels = np.unique([image.pid for image in images], return_inverse=True)
     recipe, unfinished = setting.recipe, path.with_suffix(".unfinished")
     seconds = estimate_seconds(
@@ -117,11 +111,11 @@ def _train(path: Path, setting: Setting, progress: Progress, say: Say) -> None:
     unfinished.unlink(missing_ok=True)
 
 
-def _rendered_people(progress: Progress) -> list[Image]:
-    """Their training images, rendered into the cache if they are not there."""
+def rendered_people(progress: Progress) -> Path:
+    """The rendered people of the shipped generator as a data set, rendered into the cache if they are not there."""
     root = cache_folder() / f"people-{PEOPLE.seed}-{PEOPLE.train_ids}x{PEOPLE.images}" / ROOT_NAME
     with locked(root.parent.with_suffix(".lock"), "the rendered people", wait=True):
         if not root.exists():
             with progress("rendering people") as advance:
                 write_mannequins(root, PEOPLE, advance)
-    return open_dataset(root).images("train")
+    return root

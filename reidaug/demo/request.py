@@ -1,9 +1,10 @@
 """What a user can request of rendered people."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
-from reidaug.core.options import Option, Seed
+from reidaug.core.options import Device, Option, Seed
 
 
 @dataclass(frozen=True)
@@ -26,3 +27,21 @@ class MannequinConfig:
     ] = False
     distractors: int | None = None  # gallery images of people without a query; None = a tenth of the test images
     junk: int | None = None  # gallery images that are ignored in scoring; None = a tenth of the test images
+
+
+@dataclass(frozen=True)
+class AdaptRequest:
+    """How to train a generator further on the kept images of a portion."""
+
+    start_from: Annotated[Path, Option("The generator to start from: `shipped`, or one of the preset mini.")] = Path(
+        "shipped"
+    )
+    iterations: Annotated[int, Option("Length, in steps of 16 pairs.", min=1)] = 500
+    vgg_weights: Annotated[
+        Path | None,
+        Option(
+            "VGG-19 weights for the perceptual loss: torchvision's, or vgg_normalised_conv2_1.pth. Default: those in "
+            "torch's cache; without any, no perceptual loss."
+        ),
+    ] = None
+    device: Device = "auto"

@@ -55,7 +55,13 @@ def evaluate_study(
     for portion in portions:
         follow(study, portion, data)
     reduced, full = [training_set for training_set in sets if training_set.name == PLAIN_SET], sets[-1]
-    sets += [make_control(study, name, training_set, full) for training_set in reduced for name in request.controls]
+    controls = [
+        make_control(study, name, training_set, like)
+        for training_set in reduced
+        for like in (full, *(other for other in sets if other.plan and other.portion == training_set.portion))
+        for name in request.controls
+    ]
+    sets += controls
     check_people(sets)
     test_fingerprint = data.fingerprint("query", "gallery")
     check_test_images(data, setting.same_camera)

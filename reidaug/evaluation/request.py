@@ -130,7 +130,11 @@ class SweepRequest:
     ] = PORTIONS
     checkpoints: Annotated[
         tuple[Path, ...],
-        Option("A generator, or `shipped`; may be repeated. Its file name becomes the name of the set.", flag="--ckpt"),
+        Option(
+            "A generator, `shipped`, or `adapted` (`reidaug adapt`, which is run where it has not been); may be "
+            "repeated. Its file name becomes the name of the set.",
+            flag="--ckpt",
+        ),
     ] = ()
     shrinking: Annotated[ShrinkConfig, LeaveOut("portion")] = _SHRINKING
     evaluation: Annotated[EvaluationRequest, LeaveOut("portion")] = EvaluationRequest(seeds=3)

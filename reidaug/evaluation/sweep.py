@@ -22,10 +22,18 @@ from reidaug.evaluation.evaluate import check_evaluation, evaluate_study
 from reidaug.evaluation.request import Recipe, SweepRequest
 from reidaug.evaluation.results import Result, current_results, read_results
 from reidaug.evaluation.setting import Setting, choose_setting
+from reidaug.study.controls import name_for
 from reidaug.study.folder import PLAIN_SET, Study
 from reidaug.study.shrink import shrink
-from reidaug.study.training_sets import FULL_SET, TrainingSet
-from reidaug.synthesis.painter import Painter, checkpoint_file
+from reidaug.study.training_sets import FULL_SET, TrainingSet, augmented_sets
+from reidaug.synthesis.painter import (
+    ADAPTED,
+    NotAdaptedError,
+    Painter,
+    checkpoint_file,
+    checkpoint_of,
+    shipped_checkpoint,
+)
 from reidaug.synthesis.request import SynthesisOptions
 from reidaug.synthesis.synthesize import check_name, find_conflict, generator_record, synthesize
 
@@ -34,7 +42,7 @@ Share = set[tuple[Unit, int]]  # training sets with seeds
 
 
 def generators_of(request: SweepRequest) -> dict[str, Path]:
-    """The checkpoints by the name of the set that each completes: its file name without the suffix.
+    """The checkpoints, as given, by the name of the set that each completes: its file name without the suffix.
 
     Raises:
         ReidAugError: two checkpoints of the same name, or a reserved name.
@@ -44,13 +52,22 @@ def generators_of(request: SweepRequest) -> dict[str, Path]:
         check_name(name, f"--ckpt {path}: the file's name becomes the name of the set; rename the file to")
         if names.count(name) > 1:
             raise ReidAugError(f"--ckpt {path}: {name!r} is the name of another set; rename the file")
-    return dict(zip(names, map(checkpoint_file, request.checkpoints), strict=True))
+    return dict(zip(names, request.checkpoints, strict=True))
 
 
-def units_of(request: SweepRequest) -> list[Unit]:
-    """All training sets, in the same order in every process."""
-    sets = ["none", *request.evaluation.controls, *generators_of(request)]
-    return [*((name, portion) for portion in request.portions for name in sets), ("full", 1.0)]
+def units_of(study: Study, request: SweepRequest) -> list[Unit]:
+    """All training sets, in the same order in every process.
+
+    Those that `augment` made of the portions are among them, with the controls of their size.
+    """
+    controls = request.evaluation.controls
+    units = []
+    for portion in request.portions:
+        augmented = augmented_sets(study, portion)
+        sets = ["none", *controls, *generators_of(request), *augmented]
+        sets += [name_for(control, name) for name in augmented for control in controls]
+        units += [(name, portion) for name in sets]
+    return [*units, (FULL_SET, 1.0)]
 
 
 def sweep(study: Study, data: Dataset, request: SweepRequest, progress: Progress, say: Say) -> list[Result]:
@@ -60,12 +77,13 @@ def sweep(study: Study, data: Dataset, request: SweepRequest, progress: Progress
     baseline, and generates the images that these need, or waits for the process that generates them.
 
     Raises:
+        NotAdaptedError: a portion, which has been shrunk now, needs `reidaug adapt`.
         ReidAugError, PoNAError, ReIDError: of the three steps.
     """
     rank, world = shard_from_environment(os.environ)
     if world > 1:
         check_locks(study.path)
-    units = units_of(request)
+    units = units_of(study, request)
     share: Share = set([(unit, seed) for seed in range(request.evaluation.seeds) for unit in units][rank::world])
     _check_generators(study, request)
     read_annotations_of(find_annotations(data.root, "train"), data.images("train"))
@@ -83,9 +101,10 @@ def sweep(study: Study, data: Dataset, request: SweepRequest, progress: Progress
     for name, checkpoint in generators_of(request).items():
         for portion in request.portions:
             if any(unit == (name, portion) for unit, _ in share):
+                file = checkpoint_of(checkpoint, study, portion)
                 with progress(f"generating {name}, p = {portion:.2f}") as advance:
                     options = SynthesisOptions(name=name, copy=request.copy, device=request.evaluation.device)
-                    say(_complete(study, portion, checkpoint, options, advance, say))
+                    say(_complete(study, portion, file, options, advance, say))
 
     def in_share(training_set: TrainingSet, seed: int) -> bool:
         return ((training_set.name, training_set.portion), seed) in share
@@ -121,13 +140,22 @@ def _check_generators(study: Study, request: SweepRequest) -> None:
         ReidAugError: a set that exists and was made with another generator.
         PoNAError: a checkpoint that cannot be used.
     """
-    for (name, checkpoint), given in zip(generators_of(request).items(), request.checkpoints, strict=True):
-        Painter(checkpoint, request.evaluation.device)  # raises if it cannot be used
-        record = generator_record(checkpoint, SynthesisOptions().precision)
+    for name, given in generators_of(request).items():
+        _painter(given, request)  # raises if it cannot be used
         for portion in request.portions:
+            try:
+                record = generator_record(checkpoint_of(given, study, portion), SynthesisOptions().precision)
+            except NotAdaptedError:
+                continue
             if conflict := find_conflict(study.set_root(portion, name).parent, record):
                 command = f"synthesize --force --name {name} --portion {portion:.2f} --ckpt {shlex.quote(str(given))}"
                 raise ReidAugError(f"{conflict}: rename {given}, which names the set, or run `reidaug {command}`")
+
+
+def _painter(checkpoint: Path, request: SweepRequest) -> Painter:
+    """A generator as given; before one is adapted, the one that it is made of, which is as fast."""
+    file = shipped_checkpoint() if str(checkpoint) == ADAPTED else checkpoint_file(checkpoint)
+    return Painter(file, request.evaluation.device)
 
 
 def _complete(
@@ -146,7 +174,7 @@ def _announce(
     study: Study, data: Dataset, request: SweepRequest, setting: Setting, share: Share, done: Share, say: Say
 ) -> None:
     """Says what will be done and about how long it takes; a set or baseline that is half done counts as not done."""
-    train, units, seeds = data.images("train"), units_of(request), request.evaluation.seeds
+    train, units, seeds = data.images("train"), units_of(study, request), request.evaluation.seeds
     total = len(units) * seeds
     to_generate, generated, seconds = _generating(study, data, request, {unit for unit, _ in share})
     sizes = [round(portion * len(train)) if name == PLAIN_SET else len(train) for (name, portion), _ in share - done]
@@ -177,7 +205,7 @@ def _generating(study: Study, data: Dataset, request: SweepRequest, sets: set[Un
         existing += complete
         if count := sum(counts.values()) - complete:
             to_generate += count
-            seconds += count * seconds_per_image(Painter(checkpoint, request.evaluation.device), data)
+            seconds += count * seconds_per_image(_painter(checkpoint, request), data)
     return to_generate, existing, seconds
 
 

@@ -16,6 +16,7 @@ SCORES = {  # heading of a score -> field of a result
     "rank-1": "rank1",
     "rank-5": "rank5",
 }
+COUNTS = ("real", "generated", "copies")  # of the images of a training set; copies are of real ones
 RERANKED_SCORES = {
     "mAP without": "mean_ap_trapezoid",
     "mAP trapezoid": "rerank_mean_ap_trapezoid",
@@ -80,11 +81,17 @@ def comparison_grid(comparisons: Iterable[Comparison]) -> Grid:
 def detail_grid(results: Iterable[Result]) -> Grid:
     """One line for each trained baseline, with both AP conventions and the sizes of its training set."""
     lines = [
-        [*_name(result), f"{result.images:,}", f"{result.synthetic:,}", seen_text(result), *_percents(result, SCORES)]
+        [
+            *_name(result),
+            *(f"{count:,}" for count in image_counts(result).values()),
+            seen_text(result),
+            *_percents(result, SCORES),
+        ]
         for result in sorted(results, key=row_order)
     ]
-    header = ["set", "p", "seed", "images", "synthetic", "seen", *SCORES]
-    return Grid("baselines", "each baseline", header, lines, lesser=["rank-5", "seen", "mINP", "synthetic", "images"])
+    header = ["set", "p", "seed", *COUNTS, "seen", *SCORES]
+    lesser = ["rank-5", "seen", "mINP", "copies", "generated", "real"]
+    return Grid("baselines", "each baseline", header, lines, lesser=lesser)
 
 
 def rerank_grid(results: Iterable[Result]) -> Grid:
@@ -92,6 +99,14 @@ def rerank_grid(results: Iterable[Result]) -> Grid:
     lines = [[*_name(result), *_percents(result, RERANKED_SCORES)] for result in sorted(results, key=row_order)]
     title = "with k-reciprocal re-ranking (Zhong et al., CVPR 2017; k1 = 20, k2 = 6, lambda = 0.3)"
     return Grid("reranked", title, ["set", "p", "seed", *RERANKED_SCORES], lines)
+
+
+def image_counts(result: Result) -> dict[str, int]:
+    """Images of the training set by `COUNTS`."""
+    known = result.provenance.copied if result.provenance else 0
+    copies = result.synthetic if is_control(result.set) else known
+    counts = (result.images - result.synthetic, result.synthetic - copies, copies)
+    return dict(zip(COUNTS, counts, strict=True))
 
 
 def seen_text(result: Result) -> str:

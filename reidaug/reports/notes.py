@@ -2,16 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 
+from reidaug.core.progress import duration
 from reidaug.evaluation.results import Result
 from reidaug.evaluation.start import RENDERED
 from reidaug.reports.grids import seen_text
 from reidaug.reports.statistics import mean_percent, spread_over_seeds, summarise
-from reidaug.study.controls import CONTROLS, MATCHED, RENDERED_FIRST
+from reidaug.study.controls import CONTROLS, MATCHED, RENDERED_FIRST, control_of, made_for
 from reidaug.study.folder import PLAIN_SET
 from reidaug.study.training_sets import FULL_SET
 
 CONVENTIONS = (
     "trapezoid: the AP of the official Market-1501 code and of the paper; plain: torchreid, fast-reid, scikit-learn"
+)
+
+COMPARED = (
+    "these generators were trained with this program, those of the paper's Table VI by their authors: compare rows "
+    "of one table only"
 )
 
 
@@ -20,13 +26,14 @@ def notes(results: Sequence[Result]) -> list[str]:
     lines = [
         CONVENTIONS,
         *_origins(results),
+        *_methods(results),
         *_other_people(results),
         *_copies(results),
         *_lost_people(results),
         *_unclear_gaps(results),
         *_no_gaps(results),
     ]
-    names = {result.set for result in results}
+    names = {control_of(result.set) for result in results}
     if PLAIN_SET in names and MATCHED not in names:
         lines.append(
             "equal epochs, not equal iterations: none takes fewer steps than the completed and full sets "
@@ -34,6 +41,8 @@ def notes(results: Sequence[Result]) -> list[str]:
         )
     if controls := [f"{name}: {control.description}" for name, control in CONTROLS.items() if name in names]:
         lines.append(f"controls, which cost nothing: {'; '.join(controls)}")
+    if sized := sorted({name for result in results if (name := made_for(result.set))}):
+        lines.append(f"controls for {', '.join(sized)} have as many images, or iterations, as that set, not as full")
     if without := max(result.queries_without_match for result in results):
         lines.append(f"{without} queries have no right gallery image and do not count")
     if any(result.same_camera for result in results):
@@ -67,19 +76,39 @@ def _origins(results: Sequence[Result]) -> list[str]:
                 f"{seen if origin.seen_missing else 'none of them'} "
                 f"(protocol {origin.protocol or 'unknown'}{_training(origin.generator)})"
             )
+        elif origin is not None and origin.generator.get("adopted"):
+            unknown.append(
+                f"{name}: images of another program; whether it was trained on the missing images is not known, and if "
+                "it was, its row says too much"
+            )
         elif seen_text(result) == "unknown":
             unknown.append(f"{name}: the generator's checkpoint does not say what it was trained on")
     return stated + unknown
 
 
 def _training(generator: Mapping[str, object]) -> str:
-    start = f", its training started from {generator['started_from']}" if generator.get("started_from") else ""
-    return start + (", selected by L1 on people of the test split" if generator.get("selected_on") else "")
+    words = [str(generator["method"])] if generator.get("method") else []
+    if generator.get("iteration"):
+        seconds = generator.get("seconds")
+        took = f" in {duration(seconds)}" if isinstance(seconds, int | float) else ""
+        length = f"{generator['iteration']:,} iterations of {generator.get('batch_size')}{took}"
+        words.append(f"preset {generator.get('preset')}, {length}")
+    if generator.get("started_from"):
+        words.append(f"its training started from {generator['started_from']}")
+    if generator.get("selected_on"):
+        words.append("selected by L1 on people of the test split")
+    return "".join(f", {word}" for word in words)
+
+
+def _methods(results: Sequence[Result]) -> list[str]:
+    """That generators of several methods are compared, and how the paper's comparison differs."""
+    methods = {result.provenance.generator.get("method") for result in results if result.provenance}
+    return [COMPARED] if len(methods - {None}) > 1 else []
 
 
 def _other_people(results: Sequence[Result]) -> list[str]:
     """The sets whose generator learnt from images that are not of the study, if no control learnt from any."""
-    if any(result.set == RENDERED_FIRST or result.weights.startswith(f"{RENDERED}:") for result in results):
+    if any(control_of(result.set) == RENDERED_FIRST or result.weights.startswith(f"{RENDERED}:") for result in results):
         return []
     counts = {
         result.label: count

@@ -59,7 +59,7 @@ def draw_ranks(study: Study, request: RanksRequest, out: Path) -> tuple[Result, 
     """
     check_out(out)
     result = choose_result(read_results(study.results_path), request, study)
-    ranked = rank_queries(_features_of(study, result), request, result.same_camera)
+    ranked = rank_queries(features_of(study, result), request, result.same_camera)
     rows = []
     for query in ranked:
         tiles = [frame(read_image(query.image.path), GREY)]
@@ -110,7 +110,7 @@ def _title(result: Result) -> str:
     return f"{result.set}, p = {result.portion:.2f}, seed {result.seed}, {' '.join(setting).strip()}"
 
 
-def _features_of(study: Study, result: Result) -> SavedFeatures:
+def features_of(study: Study, result: Result) -> SavedFeatures:
     """The features of a result, with the data set whose query and gallery images they were computed from."""
     portions = chosen_portions(study, None)
     candidates = [result.portion] if result.portion in portions else portions  # any for the full set: it has no folder

@@ -96,3 +96,38 @@ class RanksRequest:
     ] = ()
     worst: Annotated[int | None, Option("Number of queries with the lowest AP (default 10).", min=1, max=100)] = None
     best: Annotated[int | None, Option("Number of queries with the highest AP.", min=1, max=100)] = None
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """What the report of a study shows."""
+
+    images: Annotated[
+        int,
+        Option(
+            "How many generated images it shows, of all sets together; an eighth as many queries. The file stays below "
+            "5 MB.",
+            min=8,
+            max=200,
+        ),
+    ] = 48
+    no_photos: Annotated[
+        bool, Option("No image of the data in the file, and no generated one: for data that must not leave.")
+    ] = False
+    checkpoints: Annotated[
+        tuple[Path, ...],
+        Option(
+            "Where a generator of the study is now, for the log of its training beside it; may be repeated. Without "
+            "it: looked for in the working folder, in the study, and beside it.",
+            flag="--ckpt",
+        ),
+    ] = ()
+    reid: Annotated[
+        Path | None,
+        Option(
+            "For identity similarity: a network that `reidaug evaluate --save-models` saved. Without it: one of the "
+            "study, that of the full set first."
+        ),
+    ] = None
+    seed: Seed = 0
+    device: Device = "auto"

@@ -11,7 +11,7 @@ import numpy as np
 
 from reidaug.evaluation.query_scores import read_query_scores
 from reidaug.evaluation.results import Result
-from reidaug.study.controls import is_control
+from reidaug.study.controls import is_control, made_for, set_of
 from reidaug.study.folder import PLAIN_SET
 from reidaug.study.training_sets import FULL_SET
 
@@ -110,6 +110,9 @@ def compare(results: Sequence[Result], queries: Path) -> list[Comparison]:
             continue
         references = [PLAIN_SET] if (PLAIN_SET, portion) in sets else []
         controls = [label for label, p in sets if p == portion and is_control(label)]
+        controls = [label for label in controls if made_for(label) == set_of(name)] or [
+            label for label in controls if not made_for(label)
+        ]
         if controls and not is_control(name):
             references.append(max(controls, key=lambda label: mean_percent(sets[label, portion])))
         comparisons += [_compare(members, sets[label, portion], queries) for label in references]

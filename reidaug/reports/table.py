@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from reidaug.evaluation.results import TABLE_FIELDS, Result
-from reidaug.reports.grids import Grid, comparison_grid, detail_grid, rerank_grid, row_order, summary_grid
+from reidaug.reports.grids import Grid, comparison_grid, detail_grid, image_counts, rerank_grid, row_order, summary_grid
 from reidaug.reports.notes import notes
 from reidaug.reports.statistics import Comparison, Summary, compare, summarise
 
@@ -63,7 +63,7 @@ def group_results(results: Iterable[Result]) -> list[list[Result]]:
 def table_values(tables: Sequence[Table]) -> dict[str, list[dict[str, object]]]:
     """The tables for programs: rows; means over seeds; differences with intervals and verdicts."""
     return {
-        "rows": [result.values() for table in tables for result in table.results],
+        "rows": [result.values() | image_counts(result) for table in tables for result in table.results],
         "summary": [row for table in tables for row in table.with_setting(table.summaries)],
         "comparisons": [row for table in tables for row in table.with_setting(table.comparisons)],
     }

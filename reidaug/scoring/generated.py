@@ -125,9 +125,15 @@ def generated_pairs(manifest: Path) -> list[Pair]:
     """(condition, name) of the generated images of a training set.
 
     Raises:
-        ReidAugError: a broken manifest, or one without a generated image.
+        ReidAugError: a broken manifest, one without a generated image, or that of an augmented set.
     """
-    pairs = [(row.condition, row.name) for row in read_manifest(manifest) if row.action == "generate"]
+    rows = read_manifest(manifest)
+    if any(row.pose for row in rows):
+        raise ReidAugError(
+            f"{manifest} is that of an augmented set: no photograph shows its people in their new poses, so there is "
+            "nothing to compare them with; measure a set of `reidaug synthesize`, or the generator with --ckpt"
+        )
+    pairs = [(row.condition, row.name) for row in rows if row.action == "generate"]
     if not pairs:
         raise ReidAugError(f"{manifest} names no generated image")
     return pairs

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from reidaug.core.options import OUTPUT, Device, Option, Seed
+from reidaug.datasets.request import DEFAULT_MODEL
 
 _NETWORKS = "What some metrics need"
 
@@ -39,20 +40,20 @@ class ScoreRequest:
     poses: Annotated[
         Path | None,
         Option(
-            "For PCKh: keypoints estimated in the generated images (`reidaug pose`, COCO's JSON, OpenPose).",
+            "For PCKh: keypoints that were estimated in the generated images (COCO's JSON, OpenPose, ...).",
             panel=_NETWORKS,
         ),
     ] = None
     pose_model: Annotated[
-        str | None,
+        str,
         Option(
-            "For PCKh: a ViTPose that estimates them, as a folder or its name at huggingface.co.",
+            "For PCKh: what estimates them, as `reidaug pose --model`.",
             flag="--model",
             earlier=("--pose-model",),
-            metavar="FOLDER|NAME",
+            metavar="NAME|FOLDER",
             panel=_NETWORKS,
         ),
-    ] = None
+    ] = DEFAULT_MODEL
     out: Annotated[
         Path | None,
         Option("A folder for per-image.csv, worst.png and best.png.", short="-o", metavar="FOLDER", panel=OUTPUT),

@@ -17,6 +17,7 @@ from reidaug.core.errors import ReidAugError
 from reidaug.core.files import check_file, check_out, write_image
 from reidaug.core.fingerprint import file_digest, fingerprint
 from reidaug.core.progress import Advance
+from reidaug.datasets.estimators import check_model
 from reidaug.datasets.pairs import Pair, pair_name, read_pairs
 from reidaug.datasets.posed_images import PosedImages
 from reidaug.scoring import metrics
@@ -70,6 +71,8 @@ def score(source: PosedImages, request: ScoreRequest, advance: Advance) -> Score
     for path, option in ((request.reid, "--reid"), (request.poses, "--poses"), (request.pairs, "--pairs")):
         if path is not None:
             check_file(path, option)
+    if request.poses is None:
+        check_model(request.pose_model)
     generators = _generators(source, request)
     pairs = choose_pairs(source, request, generators[0].pairs)
     for generated in generators:

@@ -4,6 +4,7 @@ STUDY/study.toml                                    the user's: options of the c
 STUDY/results.jsonl                                 one row per evaluation
 STUDY/p0.40/plan.csv                                kept and missing images of portion 0.4
 STUDY/p0.40/none/Market-1501-v15.09.15/             the kept images as a data set
+STUDY/p0.40/generator/adapted.pt                    a generator trained further on the kept images
 STUDY/p0.40/<name>/Market-1501-v15.09.15/           a training set with the missing images filled in
 """
 
@@ -60,6 +61,10 @@ class Study:
     def shrink_path(self, portion: float) -> Path:
         """The record of the shrink that made a portion: its settings and its report."""
         return self.portion_dir(portion) / "shrink.json"
+
+    def adapted_path(self, portion: float) -> Path:
+        """The generator that `reidaug adapt` trains on the kept images of a portion."""
+        return self.portion_dir(portion) / "generator" / "adapted.pt"
 
     def set_root(self, portion: float, name: str) -> Path:
         """The Market-1501 root of a training set.

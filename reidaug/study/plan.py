@@ -1,4 +1,7 @@
-"""The tables of a study: `plan.csv` (the action for each original image), `manifest.csv` (the images of a set)."""
+"""The tables of a study: `plan.csv` (the action for each original image), `manifest.csv` (the images of a set).
+
+Their last column, `pose`, is written only where a row has one, which those of `augment` have.
+"""
 
 import csv
 from collections.abc import Iterable
@@ -10,7 +13,8 @@ from reidaug.core.errors import ReidAugError
 from reidaug.core.files import write_csv
 from reidaug.datasets.market1501 import parse_name
 
-ACTIONS = {"keep": False, "generate": True, "copy": True, "drop": False}  # whether a condition image is needed
+# Whether a condition image is needed. Of an image that another program made (adopt) none is known.
+ACTIONS = {"keep": False, "generate": True, "copy": True, "drop": False, "adopt": False}
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,12 @@ class PlanRow:
     kept: bool  # stays in the reduced set
     condition: str  # the kept image of this person to generate from; empty for kept and dropped images
     action: str  # keep, generate, copy (no usable pose), or drop (no image of the person is kept)
+    pose: str = ""  # the image whose pose is generated; empty = the missing image itself, which the row names
+
+    @property
+    def target(self) -> str:
+        """The image whose pose is generated."""
+        return self.pose or self.name
 
 
 @dataclass(frozen=True)
@@ -33,8 +43,9 @@ class ManifestRow:
     pid: int  # person
     camid: int  # camera
     synthetic: bool  # generated or copied
-    condition: str  # the image that it was made from; empty for kept images
-    action: str  # keep, generate or copy
+    condition: str  # the image that it was made from; empty for kept and adopted images
+    action: str  # keep, generate, copy or adopt
+    pose: str = ""  # the image whose pose it shows, in a set that `augment` made; else empty
 
 
 Row = TypeVar("Row", PlanRow, ManifestRow)
@@ -63,9 +74,17 @@ def write_plan(path: Path, rows: Iterable[PlanRow]) -> None:
 def manifest_rows(plan: Iterable[PlanRow]) -> list[ManifestRow]:
     """The manifest of a complete set, in the order of its plan."""
     return [
-        ManifestRow(row.name, row.pid, row.camid, not row.kept, row.condition, row.action)
+        ManifestRow(row.name, row.pid, row.camid, not row.kept, row.condition, row.action, row.pose)
         for row in plan
         if row.action != "drop"
+    ]
+
+
+def plan_of(manifest: Iterable[ManifestRow]) -> list[PlanRow]:
+    """The plan of a complete set, which names each of its images and how it is made."""
+    return [
+        PlanRow(row.name, row.pid, row.camid, not row.synthetic, row.condition, row.action, row.pose)
+        for row in manifest
     ]
 
 
@@ -84,9 +103,11 @@ def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
 
 
 def _write_rows(path: Path, kind: type[Row], rows: Iterable[Row]) -> None:
+    rows = list(rows)
+    columns = len(fields(kind)) - (not any(row.pose for row in rows))
     lines: list[list[object]] = [[field.name for field in fields(kind)]]
     lines += [[int(v) if isinstance(v, bool) else v for v in asdict(row).values()] for row in rows]
-    write_csv(path, lines)
+    write_csv(path, (line[:columns] for line in lines))
 
 
 def _read_rows(path: Path, kind: type[Row], hint: str) -> list[Row]:
@@ -96,20 +117,23 @@ def _read_rows(path: Path, kind: type[Row], hint: str) -> list[Row]:
         raise ReidAugError(f"no {path}; {hint}") from None
     except UnicodeDecodeError:
         raise ReidAugError(f"{path} is not a text file; {_FIX}") from None
-    header = [field.name for field in fields(kind)]
-    if not lines or lines[0] != ",".join(header):
+    *header, last = [field.name for field in fields(kind)]
+    if not lines or lines[0] not in (",".join(header), ",".join([*header, last])):
         raise ReidAugError(f"{path} line 1: expected the header '{','.join(header)}'; {_FIX}")
+    columns = len(lines[0].split(","))
     flag = {"0": False, "1": True}
     rows: list[Row] = []
     for number, row in enumerate(csv.reader(lines[1:]), start=2):
         try:
-            name, pid, camid, truth, condition, action = row
+            if len(row) != columns:
+                raise ValueError
+            name, pid, camid, truth, condition, action, *pose = row
             person, camera = parse_name(name)  # refuses a path such as ../x.jpg
-            if condition:
-                parse_name(condition)
+            for source in filter(None, (condition, *pose)):
+                parse_name(source)
             if (int(pid), int(camid)) != (person, camera) or (condition != "") != ACTIONS[action]:
                 raise ValueError
-            rows.append(kind(name, person, camera, flag[truth], condition, action))
+            rows.append(kind(name, person, camera, flag[truth], condition, action, *pose))
         except (ValueError, KeyError, ReidAugError):
             raise ReidAugError(f"{path} line {number} is broken: {','.join(row)[:80]!r}; {_FIX}") from None
     return rows

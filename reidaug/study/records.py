@@ -1,7 +1,7 @@
 """The records of how sets were made: `shrink.json` of a portion, `synthesis.json` of a completed set."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -32,7 +32,7 @@ class ShrinkRecord:
 
 @dataclass(frozen=True)
 class SynthesisRecord:
-    """How the images of a set were generated; the last two fields are set once it is complete."""
+    """How the images of a set were generated; `seen_missing` and `training` are set once it is complete."""
 
     checkpoint: str  # file name
     sha256: str  # of the file
@@ -40,6 +40,7 @@ class SynthesisRecord:
     jpeg: int  # quality
     seen_missing: int | None = None  # missing images that the generator was trained on; None = unknown
     training: Mapping[str, object] = field(default_factory=dict)  # of the generator, for the table
+    augmentation: Mapping[str, object] = field(default_factory=dict)  # of `augment`: its settings; else empty
 
     def conflict(self, other: "SynthesisRecord") -> str:
         """In words, how the settings of this record differ from those of another; empty if they are the same."""
@@ -47,9 +48,19 @@ class SynthesisRecord:
             ours, theirs = (f"{record.checkpoint} ({record.sha256[:12]})" for record in (self, other))
         elif (self.precision, self.jpeg) != (other.precision, other.jpeg):
             ours, theirs = (f"precision {record.precision}, JPEG quality {record.jpeg}" for record in (self, other))
+        elif self.augmentation != other.augmentation:
+            both = {**self.augmentation, **other.augmentation}
+            names = [name for name in both if self.augmentation.get(name) != other.augmentation.get(name)]
+            ours, theirs = (record._settings(names) for record in (self, other))
         else:
             return ""
         return f"made with {ours}, not with {theirs}"
+
+    def _settings(self, names: Sequence[str]) -> str:
+        """Some settings of `augment` in words, or that the set follows the plan of its portion."""
+        values = {name.replace("_", " "): self.augmentation.get(name) for name in names}
+        given = [f"{name} {value}" for name, value in values.items() if value is not None]
+        return ", ".join(given) or "the plan of the portion"
 
 
 def read_shrink_record(path: Path) -> ShrinkRecord:

@@ -14,7 +14,7 @@ from reidaug.core.errors import ReidAugError
 from reidaug.core.files import locked, sync
 from reidaug.datasets.dataset import Dataset
 from reidaug.datasets.keypoints import FILES, Annotations, find_annotations, read_annotations_of, write_annotations
-from reidaug.datasets.market1501 import check_output_path, market_set, split_folder
+from reidaug.datasets.market1501 import check_output_path, market_set, split_folder, warn_of_cameras
 from reidaug.study.folder import PLAIN_SET, Study
 from reidaug.study.plan import PlanRow, manifest_rows, read_plan, write_manifest, write_plan
 from reidaug.study.portions import portion_name
@@ -81,8 +81,7 @@ def shrink(
     root = study.set_root(config.portion, PLAIN_SET)
     check_output_path(root)
     images = data.images("train")
-    data.images("query")
-    data.images("gallery")
+    warn_of_cameras([*images, *data.images("query"), *data.images("gallery")])
     annotations = read_annotations_of(annotations_path or find_annotations(data.root, "train"), images)
     names = [image.name for image in images]
     if not annotations.names:

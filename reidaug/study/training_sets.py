@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reidaug.core.errors import ReidAugError
@@ -11,7 +10,7 @@ from reidaug.core.progress import Say
 from reidaug.datasets.dataset import Dataset, Image
 from reidaug.datasets.market1501 import market_set
 from reidaug.study.folder import PLAIN_SET, Study
-from reidaug.study.plan import ManifestRow, read_manifest
+from reidaug.study.plan import PlanRow, plan_of, read_manifest, read_plan
 from reidaug.study.records import read_synthesis_record
 
 if TYPE_CHECKING:
@@ -56,6 +55,7 @@ class TrainingSet:
     rendered_first: bool = False  # networks start from one that was trained on rendered people
     stamp: str = ""  # of the files, taken before their fingerprint
     provenance: Provenance | None = None  # None = nothing was generated
+    plan: tuple[PlanRow, ...] = ()  # of an augmented set, whose controls have its size; empty = that of the portion
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -118,19 +118,24 @@ def _completed_set(study: Study, portion: float, name: str) -> TrainingSet:
             f"{len(names ^ listed)} differ; make the set again"
         )
     rows = tuple(row for row, image in enumerate(training_set.images) if image.name in synthetic)
-    return replace(training_set, synthetic=rows, provenance=_provenance(root.parent, manifest))
-
-
-def _provenance(folder: Path, manifest: Sequence[ManifestRow]) -> Provenance | None:
-    path = folder / "synthesis.json"
+    training_set = replace(training_set, synthetic=rows)
+    path = root.parent / "synthesis.json"
     if not path.exists():
-        return None
+        return training_set
     record = read_synthesis_record(path)
     protocol = record.training.get("protocol")
-    return Provenance(
-        missing=sum(row.synthetic for row in manifest),
+    provenance = Provenance(
+        missing=sum(row.condition != "" for row in read_plan(study.plan_path(portion))),
         copied=sum(row.action == "copy" for row in manifest),
         seen_missing=record.seen_missing,
         protocol=protocol if isinstance(protocol, str) else None,
         generator={"sha256": record.sha256, **record.training},
     )
+    plan = plan_of(manifest) if record.augmentation else ()
+    return replace(training_set, provenance=provenance, plan=tuple(plan))
+
+
+def augmented_sets(study: Study, portion: float) -> list[str]:
+    """The names of a portion's complete sets that `augment` made."""
+    records = {name: study.set_root(portion, name).parent / "synthesis.json" for name in study.sets(portion)}
+    return [name for name, path in records.items() if path.exists() and read_synthesis_record(path).augmentation]

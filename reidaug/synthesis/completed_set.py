@@ -31,9 +31,10 @@ class CompletedSet:
     """A set to complete: its folder, and what it is made of."""
 
     root: Path  # the Market-1501 root to fill
+    home: Path  # the folder of its record and its locks
     data: Dataset  # the original data set
     plan: Sequence[PlanRow]  # without dropped images
-    annotations: Annotations  # keypoints of all images of the plan
+    annotations: Annotations  # keypoints of the original images
     options: SynthesisOptions
 
     @property
@@ -91,7 +92,7 @@ class CompletedSet:
                 images = painter.generate(
                     read_images([self.original[name].path for name in names], size),
                     self.annotations.select(names),
-                    self.annotations.select([row.name for row in batch]),
+                    self.annotations.select([row.target for row in batch]),
                     of,
                 )
                 list(writers.map(write, batch, images))
@@ -101,16 +102,17 @@ class CompletedSet:
         """Adds query, gallery, keypoint files, record and manifest once every image exists; returns whether."""
         if self.missing(self.plan):
             return False
-        with locked(self.root.parent / ".lock-finish", f"the manifest of {self.root.parent}", wait=True):
+        with locked(self.home / ".lock-finish", f"the manifest of {self.home}", wait=True):
             add_query_and_gallery(self.root, self.data, self.options.copy)
-            # The original keypoints in their order; a copied image has those of its condition image.
-            shown = {row.name: row.condition if row.action == "copy" else row.name for row in self.plan}
+            # The original keypoints in their order, then those of new images; a copy has those of its condition image.
+            shown = {row.name: row.condition if row.action == "copy" else row.target for row in self.plan}
             names = [name for name in self.annotations.names if name in shown]
+            names += [row.name for row in self.plan if row.pose]
             keypoints = self.annotations.select([shown[name] for name in names])
             write_annotations(self.root / FILES["train"], names, keypoints)
             with suppress(ReidAugError):  # optional: only the test pairs of generators need it
                 test = find_annotations(self.data.root, "test").read_bytes()
                 atomic_write(self.root / FILES["test"], test)
-            write_record(self.root.parent / "synthesis.json", record)
+            write_record(self.home / "synthesis.json", record)
             write_manifest(self.root / "manifest.csv", manifest_rows(self.plan))
         return True

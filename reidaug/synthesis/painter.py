@@ -11,9 +11,21 @@ from reidaug.core.errors import ReidAugError
 from reidaug.datasets.dataset import Image
 from reidaug.datasets.pairs import Pair, pair_name
 from reidaug.datasets.posed_images import PosedImages
-from reidaug.synthesis.provenance import count_known, count_others, count_seen
+from reidaug.study.folder import Study
+from reidaug.synthesis.provenance import count_known, count_seen
 
 SHIPPED = "shipped"
+ADAPTED = "adapted"
+
+
+class NotAdaptedError(ReidAugError):
+    """No generator has been adapted to the kept images of a portion yet."""
+
+    def __init__(self, study: Study, portion: float) -> None:
+        super().__init__(
+            f"{study.path} has no adapted generator for p = {portion:.2f}: run `reidaug adapt --portion {portion:.2f}`"
+        )
+        self.portion = portion
 
 
 def shipped_checkpoint() -> Path:
@@ -32,6 +44,20 @@ def checkpoint_file(path: Path) -> Path:
     if not path.exists():
         raise ReidAugError(f"{path} does not exist: give a file that `reidaug train` wrote, or shipped")
     return path
+
+
+def checkpoint_of(path: Path, study: Study, portion: float) -> Path:
+    """The file that a user means for a portion: `adapted` is the one that `reidaug adapt` trained for it.
+
+    Raises:
+        NotAdaptedError: it did not, or was interrupted.
+    """
+    if str(path) != ADAPTED:
+        return checkpoint_file(path)
+    adapted = study.adapted_path(portion)
+    if not adapted.is_file() or adapted.with_name(f"{adapted.name}.last").exists():  # the state of an unfinished run
+        raise NotAdaptedError(study, portion)
+    return adapted
 
 
 class Painter:
@@ -107,10 +133,6 @@ class Painter:
     def count_seen(self, images: Sequence[Image]) -> int | None:
         """How many of some images the generator was trained on; None = its checkpoint does not say."""
         return count_seen(images, self.training)
-
-    def count_others(self, images: Sequence[Image]) -> int | None:
-        """How many images the generator was trained on besides these; None = its checkpoint does not say."""
-        return count_others(images, self.training)
 
     def count_known(self, digests: Mapping[str, bytes], missing: Iterable[str]) -> tuple[int | None, int | None]:
         """How many missing images the generator was trained on, and how many besides all; see `count_known` there."""

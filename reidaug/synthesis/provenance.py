@@ -62,16 +62,10 @@ def count_seen(images: Sequence[Image], training: Mapping[str, object]) -> int |
     return sum(digest in seen for digest in _digests(images)) if seen else None
 
 
-def count_others(images: Sequence[Image], training: Mapping[str, object]) -> int | None:
-    """How many images a generator was trained on besides these; arguments and None as in `count_seen`."""
-    seen = _decode(trained_on(training).get("digests"))
-    return len(seen - set(_digests(images))) if seen else None
-
-
 def count_known(
     digests: Mapping[str, bytes], missing: Iterable[str], training: Mapping[str, object]
 ) -> tuple[int | None, int | None]:
-    """As `count_seen` of the missing images and `count_others` of all, without reading a file again.
+    """How many missing images a generator was trained on, as `count_seen`, and how many besides all: no file is read.
 
     Args:
         digests: the SHA-256 of all images, by name.

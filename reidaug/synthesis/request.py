@@ -1,4 +1,4 @@
-"""The options of the generator commands: train, synthesize, profile."""
+"""The options of the generator commands: train, synthesize, adopt, profile."""
 
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -11,6 +11,7 @@ from reidaug.core.options import (
     DEFAULT_STUDY,
     MACHINE,
     OUTPUT,
+    Argument,
     Copy,
     DataRoot,
     Device,
@@ -193,8 +194,13 @@ class SynthesisOptions:
         ),
     ] = "auto"
     copy: Copy = False
-    force: Annotated[bool, Option("Replace the set if it was made with another generator.", panel=OUTPUT)] = False
+    force: Annotated[
+        bool, Option("Replace the set if it was made otherwise, such as with another generator.", panel=OUTPUT)
+    ] = False
     device: Device = "auto"
+
+
+AUGMENTED = SynthesisOptions(name="augmented")  # those of `augment`
 
 
 @dataclass(frozen=True)
@@ -224,3 +230,18 @@ class ProfileRequest:
     ] = (1, 8)
     seconds: Annotated[float, Option("Least time per measurement.", min=0.0)] = 2.0
     device: Device = "auto"
+
+
+@dataclass(frozen=True)
+class AdoptRequest:
+    """Which images of another program become a set of the study."""
+
+    folder: Annotated[
+        Path,
+        Argument("The images: a folder, or a Market-1501 root, with a file for each missing image under its name."),
+    ]
+    name: Annotated[
+        str, Option("Name of the image set: its folder and its row in the table.", short="-n", metavar="NAME")
+    ]
+    copy: Copy = False
+    force: Annotated[bool, Option("Replace a set of this name that has other images.", panel=OUTPUT)] = False

@@ -15,7 +15,7 @@ from reidaug.cli.app import PANELS, app
 from reidaug.study.folder import Study
 from tests.cli.commands import error_of, runner
 
-COMMANDS = [command.__name__ for commands in PANELS.values() for command in commands]
+COMMANDS = [command.__name__.strip("_") for commands in PANELS.values() for command in commands]
 pytestmark = pytest.mark.usefixtures("own_folder")
 
 
@@ -115,6 +115,7 @@ def without_torch(*typed: str) -> list[tuple[int, list[str]]]:
 
 def test_what_needs_no_torch_is_checked_before_its_import(study: Study, tiny_root: Path) -> None:
     Path("file").touch()
+    Path("net.pt").touch()
     wrong = {
         "train --out file/a.pt": "file is a file, expected a folder for a.pt",
         "train --out a.pt --start-from none.pt": "none.pt does not exist",
@@ -126,12 +127,31 @@ def test_what_needs_no_torch_is_checked_before_its_import(study: Study, tiny_roo
         "score --ckpt none.pt": "none.pt does not exist",
         "score --ckpt shipped --out file/a": "file is a file, expected a folder",
         "score --ckpt shipped --reid none.pt": "none.pt does not exist",
+        "score --ckpt shipped --model nowhere": "no pose model nowhere",
+        f"pose {tiny_root} --out a.csv --model nowhere": "no pose model nowhere",
         "grid --ckpt none.pt": "none.pt does not exist",
         "grid --ckpt shipped --out file/a.png": "file is a file, expected a folder",
         "attention --ckpt none.pt": "none.pt does not exist",
         "attention --ckpt shipped --out file/a.png": "file is a file, expected a folder",
         "profile --ckpt none.pt": "none.pt does not exist",
         "ranks --out file/a.png": "file is a file, expected a folder",
+        "augment --ckpt none.pt --factor 2": "none.pt does not exist",
+        "augment --ckpt shipped --factor 2 --out file/a": "file is a file, expected a folder",
+        "adapt --out file/a.pt": "file is a file, expected a folder",
+        "adapt --start-from none.pt": "none.pt does not exist",
+        "adapt --out a.pt --vgg-weights none.pth": "none.pth does not exist",
+        "adapt --portion 0.3": "no portion 0.30",
+        "adopt none --name x": "no folder none",
+        f"import {tiny_root} file/a": "file is a file, expected a folder",
+        f"export {tiny_root} file/a --for torchreid": "file is a file, expected a folder",
+        "export net.pt file/a.pth --for torchvision": "file is a file, expected a folder",
+        f"pose {tiny_root} --out file/a.csv": "file is a file, expected a folder",
+        f"pose {tiny_root} --out a.csv --read none.csv": "none.csv",
+        f"pairs {tiny_root} --split train --out file/a.csv": "file is a file, expected a folder",
+        f"split {tiny_root} file/a": "file is a file, expected a folder",
+        "report --out file/a.html": "file is a file, expected a folder",
+        "report --ckpt none.pt": "none.pt does not exist",
+        "report --reid none.pt": "none.pt does not exist",
     }
     for typed, (code, lines) in zip(wrong, without_torch(*wrong), strict=True):
         assert code == 1 and wrong[typed] in lines[-1], (typed, lines)
@@ -140,7 +160,8 @@ def test_what_needs_no_torch_is_checked_before_its_import(study: Study, tiny_roo
 def test_a_line_says_what_is_done_before_torch_is_imported(study: Study) -> None:
     work = ["train --out a.pt", "synthesize --ckpt shipped", "evaluate", "sweep --ckpt shipped", "pretrain"]
     work += ["score --ckpt shipped", "grid --ckpt shipped", "attention --ckpt shipped", "profile --ckpt shipped"]
-    work += ["doctor", "fetch", "evaluate --device cuda"]
+    work += ["doctor", "fetch", "evaluate --device cuda", "augment --ckpt shipped --factor 2", "adapt", "report"]
+    work += ["adopt set -n x", "import in out", "export in out --for torchreid", "pose in -o a.csv"]
     for typed, (_, lines) in zip(work, without_torch(*work), strict=True):
         assert lines and not lines[0].startswith("error"), (typed, lines)
 

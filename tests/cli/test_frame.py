@@ -135,6 +135,7 @@ def test_full_disk_is_one_line_and_leaves_nothing(tiny_root: Path, monkeypatch: 
 WITH_DEVICE = {
     **{"demo": "", "synthesize": "--ckpt shipped", "evaluate": "", "sweep": "--ckpt shipped --portions 0.4"},
     **{"pretrain": "", "train": "--data data --out a.pt", "score": "--ckpt shipped", "grid": "--ckpt shipped"},
+    **{"adapt": "--data data --out a.pt", "augment": "--ckpt shipped --data data --out b"},
     **{"attention": "--ckpt shipped", "profile": "--ckpt shipped", "pose": "data --out a.csv"},
 }
 

@@ -108,7 +108,10 @@ def test_an_option_with_another_meaning_is_set_in_its_table_only() -> None:
 
 def test_what_several_commands_have_is_shared() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    options = {name: {o.opts[0][2:] for o in command.params} for name, command in commands.items()}
+    options = {
+        name: {o.opts[0][2:] for o in command.params if o.opts[0].startswith("--")}
+        for name, command in commands.items()
+    }
     counts = Counter(flag for flags in options.values() if "study" in flags for flag in flags - {"study"})
     assert {flag for flag, count in counts.items() if count > 1} == SHARED
     assert all(set(keys) <= options[name] for name, keys in APART.items())
@@ -117,3 +120,14 @@ def test_what_several_commands_have_is_shared() -> None:
 def test_a_byte_order_mark_is_no_part_of_the_settings(tiny_root: Path) -> None:
     write_settings("\ufeffseed = 1\n")
     assert values_of("shrink", "--portion", "0.4", "--data", str(tiny_root))["seed"] == 1
+
+
+def test_a_study_does_not_name_the_output_of_augment(tiny_root: Path, tmp_path: Path) -> None:
+    values_of("shrink", "--portion", "0.4", "--data", str(tiny_root))
+    write_settings('name = "mine"\nout = "pona.pt"\nseed = 3\n')
+    command = ["--ckpt", str(write_checkpoint(tmp_path / "tiny.pt", 0)), "--device", "cpu"]
+    assert values_of("synthesize", *command)["sets"][0]["name"] == "mine"
+    assert values_of("augment", *command, "--per-person", "3")["sets"][0]["name"] == "augmented"
+    assert json.loads(Path("study/p0.40/augmented/synthesis.json").read_text())["augmentation"]["seed"] == 3
+    write_settings('[augment]\nname = "more"\nper-person = 4\n')
+    assert values_of("augment", *command)["sets"][0]["name"] == "more"

@@ -81,3 +81,20 @@ def test_a_study_holds_no_path_from_the_root_of_the_disk_but_where_its_data_set_
     assert len(files) > 6 and holding == ["shrink.json"]
     assert Path("study/p0.40/shrink.json").read_text().count(str(own_folder)) == 1
     assert not any(path.is_symlink() and path.readlink().is_absolute() for path in Path("study").rglob("*"))
+
+
+def test_augment_prints_each_portion_and_a_whole_data_set(own_folder: Path, tiny_root: Path) -> None:
+    command = ["augment", "--ckpt", str(write_checkpoint(own_folder / "tiny.pt", 0)), "--device", "cpu"]
+    assert "no --out, and no study at study" in error_of(*command, "--factor", "2")
+    for portion in ("0.4", "0.2"):
+        values_of("shrink", "--portion", portion, "--data", str(tiny_root))
+    shown = runner.invoke(app, [*command, "--factor", "2"])
+    assert shown.exit_code == 0, shown.output
+    first, second, third, fourth = shown.stdout.splitlines()
+    assert first.startswith("p = 0.20  augmented: 6 people, 7 real images and ") and second.endswith("15.09.15")
+    assert third.startswith("p = 0.40  augmented: 6 people, 14 real images and ") and "p0.40/augmented" in fourth
+    whole = runner.invoke(app, [*command, "--per-person", "8", "--data", str(tiny_root), "--out", "out"])
+    assert whole.stdout.splitlines() == [
+        "6 people, 36 real images and 12 generated (12 by this run)",
+        f"  {own_folder / 'out'}",
+    ]

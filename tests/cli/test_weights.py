@@ -7,8 +7,9 @@ import huggingface_hub
 import pytest
 import torchvision
 
-from reidaug.cli.weights import POSE_FILES, ComesWithPackageError, Found, WeightFile, fetch_files, weight_files
+from reidaug.cli.weights import ComesWithPackageError, Found, WeightFile, fetch_files, weight_files
 from reidaug.core.errors import ReidAugError
+from reidaug.datasets.estimators.vitpose import FILES
 from tests.cli.commands import error_of, values_of
 
 pytestmark = pytest.mark.usefixtures("own_folder")
@@ -111,7 +112,7 @@ def test_the_pose_model_is_looked_for_in_the_hub_s_cache_and_fetched_by_the_hub(
     (file,) = [file for file in weight_files() if file.name == "vitpose"]
     assert file.look().state == "missing"
     ((_, found),) = fetch_files(["vitpose"], print)
-    assert found.state == "whole" and found.place == str(tmp_path) and set(cached) == set(POSE_FILES)
+    assert found.state == "whole" and found.place == str(tmp_path) and set(cached) == set(FILES)
     blob.write_bytes(b"cut")
     assert file.look().state == "damaged"
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *a, **k: (_ for _ in ()).throw(OSError("offline")))

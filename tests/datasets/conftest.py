@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reidaug.datasets.vitpose import PoseEstimator
+from reidaug.datasets.estimators.vitpose import ViTPose
 from tests.factories import save_pose_model
 
 
@@ -16,5 +16,5 @@ def pose_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def estimator(pose_model: Path) -> PoseEstimator:
-    return PoseEstimator.load(pose_model, "cpu")
+def estimator(pose_model: Path) -> ViTPose:
+    return ViTPose.load("cpu", pose_model)

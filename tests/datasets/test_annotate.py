@@ -2,7 +2,9 @@
 
 import json
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +15,17 @@ from PIL import Image
 from reidaug.cli.app import app
 from reidaug.core.files import locked
 from reidaug.datasets.annotate import find_images
+from reidaug.datasets.estimators.estimator import PoseEstimator
 from reidaug.datasets.keypoints import count_outside, read_annotations
 from reidaug.datasets.market1501 import split_folder
-from reidaug.datasets.vitpose import PoseEstimator
 from tests.cli import commands
 from tests.cli.commands import runner, values_of
 from tests.factories import double_keypoints
 
 
 @pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch, estimator: PoseEstimator) -> Iterator[list[int]]:
-    """Loads the tiny model from memory and notes how many images each call is given."""
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Notes how many images each call of an estimator is given."""
     counts: list[int] = []
     original = PoseEstimator.__call__
 
@@ -32,8 +34,7 @@ def seen(monkeypatch: pytest.MonkeyPatch, estimator: PoseEstimator) -> Iterator[
         return original(self, images, *settings)
 
     monkeypatch.setattr(PoseEstimator, "__call__", counted)
-    monkeypatch.setattr(PoseEstimator, "load", lambda *_: estimator)
-    yield counts
+    return counts
 
 
 def run(*arguments: object) -> dict[str, Any]:
@@ -92,6 +93,23 @@ def test_joints_outside_of_converted_poses_are_missing_and_other_sizes_refused(t
     csv = tiny_root / "market-annotation-train.csv"
     double_keypoints(csv)
     assert "of images of another size" in error_of(tiny_root, "--read", csv, "--out", tmp_path / "b.csv")
+
+
+def test_a_killed_process_goes_on_with_what_is_in_the_package_alone(tmp_path: Path, tiny_root: Path) -> None:
+    (tmp_path / "transformers.py").write_text("raise ImportError('not installed')")
+    out, part = tmp_path / "a.csv", tmp_path / ".a.csv.part"
+    command = [sys.executable, "-m", "reidaug", "pose", tiny_root, "--out", out, "--batch-size", "1", "--json"]
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.getcwd()}", "HF_HUB_OFFLINE": "1"}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and (not part.exists() or len(part.read_bytes().splitlines()) < 4):
+            time.sleep(0.005)
+        process.kill()
+    assert not out.exists()
+    result = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    values = json.loads(result.stdout)
+    assert values["images"] == 36 and 0 < values["estimated"] < 36 and "loading the pose model movenet" in result.stderr
+    run(tiny_root, "--out", tmp_path / "whole.csv", "--batch-size", 16)
+    assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
 @pytest.mark.parametrize("damage", [b"", b"0002_c1s1_000451_03.jpg: [1, 2", b"rubbish\n\xff\n"])

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reidaug.cli.app import app
 from reidaug.core.errors import ReidAugError
 from reidaug.datasets.inspection import inspect_dataset
 from reidaug.datasets.keypoints import find_annotations, read_annotations, write_annotations
 from reidaug.datasets.market1501 import split_folder
 from reidaug.datasets.pairs import usable
+from tests.cli.commands import runner
+from tests.datasets.makers import write_images
 from tests.factories import STANDING
 
 NAMES = {"train": "0001_c2s1_000007_00.jpg", "query": "0101_c3s1_000007_00.jpg"}
@@ -234,3 +237,34 @@ def test_published_keypoints_without_query_are_in_order(tiny_root: Path) -> None
 def test_no_data_set(tmp_path: Path) -> None:
     with pytest.raises(ReidAugError, match="expected a Market-1501 root"):
         inspect_dataset(tmp_path)
+
+
+def test_the_layout_is_named(tiny_root: Path, tmp_path: Path) -> None:
+    assert inspect_dataset(tiny_root).layout == "Market-1501"
+    write_images(tmp_path / "people", ["1/c1.jpg", "1/c2.jpg", "2/c1.jpg"])
+    inspection = inspect_dataset(tmp_path / "people")
+    assert inspection.layout == "people in folders" and inspection.splits[0].images == 3
+    result = runner.invoke(app, ["inspect", str(tmp_path / "people")])
+    assert "people in folders: " in result.stdout and "`reidaug split`" in " ".join(result.stdout.split())
+
+
+def test_missing_keypoints_come_with_the_command_that_makes_them(tiny_root: Path) -> None:
+    find_annotations(tiny_root, "train").unlink()
+    (problem,) = [problem for problem in inspect_dataset(tiny_root).errors if problem.kind == "no-keypoints"]
+    out = tiny_root / "market-annotation-train.csv"
+    assert f"reidaug pose {tiny_root} --split train --out {out}" in problem.message
+
+
+def test_turned_images_and_cameras_of_two_digits_are_named(tiny_root: Path) -> None:
+    path = split_folder(tiny_root, "train") / NAMES["train"]
+    exif = Image.Exif()
+    exif[274] = 6
+    with Image.open(path) as image:
+        image.save(path, "JPEG", exif=exif)
+    rename("query", "0101_c12s1_000007_00.jpg")(tiny_root)
+    problems = {problem.kind: problem for problem in inspect_dataset(tiny_root).problems}
+    assert (
+        "1 of 67 images are stored turned" in problems["turned-image"].message
+        and problems["turned-image"].level == "note"
+    )
+    assert "read its first digit alone, as camera 1" in problems["out-of-range"].message

@@ -64,7 +64,7 @@ def people(tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         source = tiny_root / f"market-annotation-{file}.csv"
         lines = [re.sub(r"_\d\d(\.jpg)(\.jpg)?:", r"_00\1:", line) for line in source.read_text().splitlines()]
         (folder / "people" / source.name).write_text("\n".join(lines) + "\n")
-    monkeypatch.setattr(layouts, "LAYOUTS", (*layouts.LAYOUTS, PEOPLE))
+    monkeypatch.setattr(layouts, "LAYOUTS", (PEOPLE, *layouts.LAYOUTS))  # before those that take any name
     return folder
 
 
@@ -97,3 +97,13 @@ def test_what_is_wrong_in_it_is_named(people: Path) -> None:
     (people / "people" / "query" / "101" / "x.jpg").touch()
     with pytest.raises(ReidAugError, match=r"people/query/101/x.jpg: expected cameraC-N.jpg"):
         open_dataset(people).images("query")
+
+
+def test_a_folder_near_a_root_names_the_root(tiny_root: Path, tmp_path: Path) -> None:
+    for path in (split_folder(tiny_root, "train"), tmp_path):
+        with pytest.raises(ReidAugError, match=f"; give {tiny_root}, which is Market-1501$"):
+            open_dataset(path)
+    far = tmp_path / "a" / "b" / "c"
+    far.mkdir(parents=True)
+    with pytest.raises(ReidAugError, match=r"people in folders \(docs/layouts.md\)$"):
+        open_dataset(far)

@@ -8,7 +8,15 @@ import pytest
 from reidaug.core.errors import ReidAugError
 from reidaug.datasets.dataset import SPLITS, images_fingerprint
 from reidaug.datasets.layouts import open_dataset
-from reidaug.datasets.market1501 import ROOT_NAME, check_output_path, find_root, parse_name, split_folder
+from reidaug.datasets.market1501 import (
+    ROOT_NAME,
+    check_output_path,
+    find_root,
+    frame_of,
+    name_at,
+    parse_name,
+    split_folder,
+)
 
 READER = re.compile(r"([-\d]+)_c(\d)")  # torchreid and fast-reid, on the whole path
 
@@ -145,3 +153,19 @@ def test_poison_is_seen_behind_links_and_in_the_working_folder(tmp_path: Path, m
     monkeypatch.chdir(poisoned)
     with pytest.raises(ReidAugError, match="05_c3"):
         check_output_path(Path("study"))
+
+
+@pytest.mark.parametrize(
+    ("name", "frame", "another"),
+    [
+        ("0002_c1s1_000451_03.jpg", 451, "0002_c1s1_000452_00.jpg"),
+        ("0002_c1s5_000451_03.jpg.jpg", 451, "0002_c1s5_000452_00.jpg"),
+        ("2_c12s3_1234567_00.jpg", 1234567, "2_c12s3_1234568_00.jpg"),
+        ("0005_c2_f0046182.jpg", 46182, "0005_c2s1_046183_00.jpg"),  # DukeMTMC's
+        ("0005_c12.jpg", 0, "0005_c12s1_000001_00.jpg"),
+        ("0005_c12s34.jpg", 0, "0005_c12s34_000001_00.jpg"),
+    ],
+)
+def test_another_image_of_a_person_by_a_camera(name: str, frame: int, another: str) -> None:
+    assert frame_of(name) == frame and name_at(name, frame + 1) == another
+    assert parse_name(another) == parse_name(name) and frame_of(another) == frame + 1

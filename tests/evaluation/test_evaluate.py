@@ -5,6 +5,7 @@ import re
 import shutil
 import sys
 from collections import Counter
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reid_baseline import RECIPES
 from reid_baseline.efficientnet import IMAGENET
 from reidaug.cli.app import app
 from reidaug.core import fingerprint
@@ -239,3 +241,27 @@ def test_a_set_of_one_person_is_named_before_any_training(study: Study, tiny_roo
     swept = runner.invoke(app, ["sweep", *SMALL, "--portions", "0.5"])
     assert swept.exit_code == 1 and "full, p = 1.00 has images of one person" in swept.stderr
     assert study.portions() == [0.4]
+
+
+def test_an_augmented_set_is_measured_beside_controls_of_its_size(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RECIPES, "quick", replace(RECIPES["quick"], batch_size=6))
+    checkpoint = str(write_checkpoint(tmp_path / "tiny.pt", seed=0))
+    assert values_of("augment", "--ckpt", checkpoint, "--factor", "2")["sets"][0]["complete"]
+    rows = {row["set"]: row for row in rows_of(evaluate("--epochs", "7", "--controls", "duplicate,none-matched"))}
+    plain = {"none", "full", "duplicate", "none-matched"}
+    assert rows.keys() == plain | {"augmented", "duplicate for augmented", "none-matched for augmented"}
+    assert [rows[name]["images"] for name in ("none", "augmented", "duplicate for augmented", "duplicate")] == [
+        *(14, 28, 28, 36)
+    ]
+    assert rows["augmented"]["synthetic"] == rows["duplicate for augmented"]["synthetic"] == 14
+    assert rows["augmented"]["missing"] == 22
+    epochs = [rows[name]["trained_epochs"] for name in ("none", "none-matched for augmented", "none-matched")]
+    assert epochs[0] < epochs[1] < epochs[2]
+    assert len({row["key"] for row in rows.values()}) == 7
+    shown = runner.invoke(app, ["table", "--format", "markdown"])
+    assert shown.exit_code == 0
+    line = next(line for line in shown.stdout.splitlines() if line.startswith("| augmented | 0.40 | 0 "))
+    assert line.startswith("| augmented | 0.40 | 0 | 14 | 14 | 0 | unknown |")
+    assert "| gap recovered by augmented |" in shown.stdout and "controls for augmented" in shown.stdout

@@ -221,3 +221,13 @@ def test_complete_sets_are_not_announced_as_work(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sweep_module, "evaluate_study", lambda *_, **__: [])
     result = sweep("--portions", "0.4,0.6", "--ckpt", "one.pt")
     assert "5 baselines to train, and 14 images to generate (22 exist" in result.stderr
+
+
+def test_augmented_sets_of_the_portions_are_among_its_sets() -> None:
+    arguments = ["--portions", "0.4", "--ckpt", "one.pt", "--controls", "source-copy"]
+    before = cells(sweep(*arguments))
+    augmenting = ["augment", "--ckpt", "two.pt", "--per-person", "3", "--name", "more", "--device", "cpu"]
+    assert runner.invoke(app, augmenting).exit_code == 0
+    again = sweep(*arguments)
+    assert cells(again) == before | {("more", 0.4), ("source-copy for more", 0.4)}
+    assert "6 baselines (4 exist already)" in again.stderr

@@ -57,6 +57,26 @@ def test_detail_prints_both_conventions() -> None:
     assert second["seen"] == "80 of 80"
 
 
+def test_a_baseline_has_its_real_and_generated_images_and_copies() -> None:
+    results = [
+        make_result("none", 0.4, images=40),
+        make_result("pona", 0.4, images=1000, synthetic=960, missing=960, copied=4),
+        make_result("duplicate for more", 0.4, images=90, synthetic=50),
+        make_result("more", 0.4, images=90, synthetic=50, missing=60),
+        make_result("full", 1.0, images=100),
+    ]
+    grid = detail_grid(results)
+    assert grid.header[3:6] == ["real", "generated", "copies"]
+    counts = {line[0]: line[3:6] for line in grid.lines}
+    assert counts == {
+        "none": ["40", "0", "0"],
+        "pona": ["40", "956", "4"],
+        "duplicate for more": ["40", "0", "50"],
+        "more": ["40", "50", "0"],
+        "full": ["100", "0", "0"],
+    }
+
+
 def test_re_ranked_scores_stand_beside_those_without() -> None:
     more = {"rerank_mean_ap": 0.8, "rerank_mean_ap_trapezoid": 0.79, "rerank_rank1": 0.9, "reranking": {"k1": 20}}
     grid = rerank_grid([make_result("full", 1.0, 0.7, **more)])

@@ -46,6 +46,18 @@ def test_people_whom_the_generator_alone_has_seen_are_named_unless_a_control_has
         assert "other people" not in "\n".join(notes([own]))
 
 
+def test_generators_of_several_methods_say_how_each_was_trained() -> None:
+    training = {"preset": "mini", "iteration": 6500, "batch_size": 16, "seconds": 2700.0}
+    rows = [
+        make_result(name, 0.2, synthetic=80, missing=80, seen_missing=0, generator={"method": method, **training})
+        for name, method in (("one", "PoNA"), ("two", "PATN"))
+    ]
+    text = "\n".join(notes(rows))
+    assert "two, p = 0.20: of 80 missing images" in text
+    assert "PATN, preset mini, 6,500 iterations of 16 in 45 min)" in text and "of one table only" in text
+    assert "of one table only" not in "\n".join(notes(rows[:1]))
+
+
 def test_unknown_origin_and_unequal_iterations_are_said() -> None:
     rows = [make_result("pona", 0.2, 0.5, synthetic=80), make_result("none", 0.2, 0.4)]
     text = "\n".join(notes(rows))
@@ -64,3 +76,11 @@ def test_versions_that_differ_are_named() -> None:
     rows = [make_result("none", 0.4, 0.5, seed, versions={"torch": f"2.{seed}", "reidaug": "1"}) for seed in (0, 1)]
     assert "several versions (reidaug 1, torch 2.0; reidaug 1, torch 2.1)" in "\n".join(notes(rows))
     assert "several versions" not in "\n".join(notes(rows[:1]))
+
+
+def test_controls_of_another_size_are_told_apart() -> None:
+    rows = [make_result(name, 0.4, 0.5) for name in ("none", "none-matched for more", "full")]
+    lines = "\n".join(notes(rows))
+    assert "controls for more have as many images, or iterations, as that set, not as full" in lines
+    assert "none-matched: the kept images" in lines and "equal epochs" not in lines
+    assert "controls for" not in "\n".join(notes([make_result("none"), make_result("flip")]))

@@ -146,3 +146,17 @@ def test_gap_s_deviation_is_propagated_from_those_of_its_three_means() -> None:
     none, pona, full = draws
     assert summary.gap_recovered == pytest.approx((0.54 - 0.42) / (0.71 - 0.42))
     assert summary.gap_recovered_deviation == pytest.approx(((pona - none) / (full - none)).std(), abs=0.01)
+
+
+def test_a_set_is_compared_with_the_controls_of_its_size(tmp_path: Path) -> None:
+    results = [
+        *seeds_of("none", 0.4, 0.1, 0.1),
+        *seeds_of("duplicate", 0.4, 0.4, 0.4),
+        *seeds_of("duplicate for more", 0.4, 0.2, 0.2),
+        *seeds_of("none-matched for more", 0.4, 0.3, 0.3),
+        *seeds_of("more", 0.4, 0.5, 0.5),
+        *seeds_of("pona", 0.4, 0.6, 0.6),
+    ]
+    against = {(pair.name, pair.reference) for pair in compare(results, tmp_path)}
+    assert {("more", "none"), ("more", "none-matched for more"), ("pona", "none"), ("pona", "duplicate")} <= against
+    assert {name for name, reference in against if reference != "none"} == {"more", "pona"}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reidaug.reports.grids import comparison_grid, detail_grid, rerank_grid, row_order, summary_grid
+from reidaug.reports.grids import comparison_grid, detail_grid, image_counts, rerank_grid, row_order, summary_grid
 from reidaug.reports.table import make_tables, table_values
 from tests.cli.commands import values_of
 from tests.factories import TABLE_VI, make_result
@@ -16,6 +16,12 @@ def test_re_ranked_scores_have_a_table_of_their_own() -> None:
     (table,), (plain,) = make_tables(rows, Path()), make_tables(TABLE_VI, Path())
     assert table.grids()[-1] == rerank_grid(rows[1:]) and table.grids(details=False)[1:] == [rerank_grid(rows[1:])]
     assert plain.grids() == [summary_grid(TABLE_VI), comparison_grid(plain.comparisons), detail_grid(TABLE_VI)]
+
+
+def test_rows_for_programs_count_real_and_generated_images() -> None:
+    rows = table_values(make_tables(TABLE_VI, Path()))["rows"]
+    counts = {row["set"]: (row["images"], row["real"], row["generated"], row["copies"]) for row in rows}
+    assert counts["pona"] == (100, 20, 80, 0) and counts["none"] == (100, 100, 0, 0)
 
 
 def test_tables_of_several_test_sets_name_theirs() -> None:
@@ -44,7 +50,7 @@ def test_values_for_programs_hold_means_and_gaps(tmp_path: Path) -> None:
     more = (("pona", 0.2, 0.6), ("none", 0.2, 0.4), ("full", 1.0, 0.7))
     rows = [*TABLE_VI, *(make_result(*row, seed=1) for row in more)]
     values = table_values(make_tables(rows, tmp_path))
-    assert values["rows"] == [row.values() for row in sorted(rows, key=row_order)]
+    assert values["rows"] == [row.values() | image_counts(row) for row in sorted(rows, key=row_order)]
     summaries = {(summary["name"], summary["portion"]): summary for summary in values["summary"]}
     pona = summaries["pona", 0.2]
     assert (pona["recipe"], pona["seeds"]) == ("paper", 2) and pona["mean"] == pytest.approx(59.4)

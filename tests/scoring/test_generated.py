@@ -89,6 +89,13 @@ def test_generated_pairs_of_a_set(tmp_path: Path) -> None:
         generated_pairs(tmp_path / "manifest.csv")
 
 
+def test_images_of_an_augmented_set_have_no_real_counterpart(tmp_path: Path) -> None:
+    pose = "0002_c3s1_002007_02.jpg"
+    write_manifest(tmp_path / "manifest.csv", [ManifestRow(PAIR[1], 1, 2, True, PAIR[0], "generate", pose)])
+    with pytest.raises(ReidAugError, match="augmented set: no photograph shows its people in their new poses"):
+        generated_pairs(tmp_path / "manifest.csv")
+
+
 def test_two_files_of_one_pair_are_refused(tmp_path: Path) -> None:
     picture(tmp_path / f"{A}___{B}.png", 0)
     picture(tmp_path / f"{A}___{B}_vis.png", 1)

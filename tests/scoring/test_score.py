@@ -18,6 +18,7 @@ from reidaug.core.errors import ReidAugError
 from reidaug.datasets.keypoints import write_annotations
 from reidaug.datasets.pairs import write_pairs
 from reidaug.datasets.posed_images import PosedImages
+from reidaug.demo.mannequins import MannequinConfig, write_mannequins
 from reidaug.scoring.metrics import pixel
 from reidaug.scoring.report import score_table
 from reidaug.scoring.request import ScoreRequest
@@ -132,6 +133,14 @@ def test_seen_images_are_counted(source: PosedImages, checkpoint: Path, tiny_roo
     write_pairs(tmp_path / "pairs.csv", names, np.array([[0, 1], [1, 2], [2, 1]]))
     assert run(source, checkpoints=(checkpoint,), pairs=tmp_path / "pairs.csv").seen == {"pona.pt": 1}
     assert run(source, checkpoints=(checkpoint,), count=3).seen == {"pona.pt": 0}
+
+
+def test_pckh_needs_nothing_else(tmp_path: Path) -> None:
+    data = write_mannequins(tmp_path / "people", MannequinConfig(train_ids=2, test_ids=4, images=6), lambda *_: None)
+    result = run(posed_images_of(data), checkpoints=(Path("shipped"),), count=8)
+    figures = {scores.name: scores.overall["pckh"] for scores in result.sets}
+    assert min(figures["real"], figures["demo-pona.pt"]) > 0.7 > 0.5 > max(figures["copy"], figures["mean"])
+    assert result.record["poses"] == "movenet" and not any(line.startswith("pckh") for line in result.missing)
 
 
 def test_pckh_of_keypoints_in_a_file(source: PosedImages, checkpoint: Path, tmp_path: Path) -> None:

@@ -1,14 +1,25 @@
 """Controls: what stands in for a missing image, and that nothing else changes."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
 
 from reidaug.core.errors import ReidAugError
-from reidaug.study.controls import CONTROLS, is_control, make_control, parse_controls, set_of
+from reidaug.datasets.dataset import Image
+from reidaug.study.controls import (
+    CONTROLS,
+    control_of,
+    is_control,
+    made_for,
+    make_control,
+    name_for,
+    parse_controls,
+    set_of,
+)
 from reidaug.study.folder import Study
-from reidaug.study.plan import read_plan
+from reidaug.study.plan import PlanRow, read_plan
 from reidaug.study.training_sets import TrainingSet, find_training_sets
 
 
@@ -64,6 +75,46 @@ def test_controls_are_other_experiments_and_the_same_ones_every_time(sets: tuple
     assert prints == {name: control(sets, name).fingerprint for name in CONTROLS}
     assert len({*prints.values(), full.fingerprint}) == 5
     assert prints["none-matched"] == reduced.fingerprint  # the same images; its recipe tells it apart
+
+
+@pytest.fixture
+def augmented(sets: tuple[Study, list[TrainingSet]]) -> TrainingSet:
+    """A set with two new images of each of two people."""
+    reduced = sets[1][0]
+    sources = list({image.pid: image for image in reduced.images}.values())[:2]
+    plan = [PlanRow(image.name, image.pid, image.camid, True, "", "keep") for image in reduced.images]
+    for image in sources * 2:
+        name = f"{image.pid:04d}_c{image.camid}s1_{900000 + len(plan)}_00.jpg"
+        plan.append(PlanRow(name, image.pid, image.camid, False, image.name, "generate", reduced.images[-1].name))
+    new = tuple(
+        Image(image.path, image.pid, image.camid, row.name) for image, row in zip(sources * 2, plan[-4:], strict=True)
+    )
+    rows = tuple(range(len(reduced.images), len(plan)))
+    return replace(reduced, name="more", images=reduced.images + new, synthetic=rows, plan=tuple(plan))
+
+
+def test_controls_of_an_augmented_set_have_its_size(
+    sets: tuple[Study, list[TrainingSet]], augmented: TrainingSet
+) -> None:
+    study, (reduced, _) = sets
+    made = {name: make_control(study, name, reduced, augmented) for name in CONTROLS}
+    assert {control.name for control in made.values()} == {f"{name} for more" for name in CONTROLS}
+    for name in ("none-matched", "rendered-first"):
+        assert made[name].images == reduced.images and made[name].steps_of == augmented.pids
+    kept = {image.path.name: image.pid for image in reduced.images}
+    for name in ("duplicate", "source-copy", "flip"):
+        assert made[name].pids == augmented.pids and made[name].synthetic == augmented.synthetic
+        assert [kept[image.path.name] for image in made[name].images] == list(augmented.pids)
+        assert made[name].reduced == reduced.fingerprint
+    shown = [image.path.name for image in made["source-copy"].images[-4:]]
+    assert shown == [row.condition for row in augmented.plan[-4:]]
+    assert made["duplicate"].fingerprint != control(sets, "duplicate").fingerprint
+
+
+def test_a_control_knows_the_set_that_it_is_made_for() -> None:
+    label = f"{name_for('flip', 'more')} (weight 0.5)"
+    assert is_control(label) and control_of(label) == "flip" and made_for(label) == "more"
+    assert made_for("flip (weight 0.5)") == made_for("pona") == "" and control_of("pona (weight 0.5)") == "pona"
 
 
 def test_names_of_controls() -> None:

@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 from reidaug.core.errors import ReidAugError
-from reidaug.study.plan import ManifestRow, PlanRow, manifest_rows, read_manifest, read_plan, write_manifest, write_plan
+from reidaug.study.plan import (
+    ManifestRow,
+    PlanRow,
+    manifest_rows,
+    plan_of,
+    read_manifest,
+    read_plan,
+    write_manifest,
+    write_plan,
+)
 
 A, B = "0002_c1s1_000451_03.jpg", "0002_c2s1_000451_03.jpg"
 PLAN = [
@@ -28,6 +37,25 @@ def test_plan_and_manifest_go_there_and_back(tmp_path: Path) -> None:
     write_manifest(tmp_path / "manifest.csv", rows)
     assert (tmp_path / "manifest.csv").read_text().splitlines()[0] == "name,pid,camid,synthetic,condition,action"
     assert read_manifest(tmp_path / "manifest.csv") == rows
+
+
+def test_a_pose_of_another_image_is_a_last_column_and_older_files_have_none(tmp_path: Path) -> None:
+    other = "0009_c1s1_000001_00.jpg"
+    plan = [PLAN[0], PlanRow(B, 2, 2, False, A, "generate", other)]
+    write_plan(tmp_path / "plan.csv", plan)
+    write_manifest(tmp_path / "manifest.csv", manifest_rows(plan))
+    for file, flag in (("plan.csv", "kept"), ("manifest.csv", "synthetic")):
+        lines = (tmp_path / file).read_text().splitlines()
+        assert lines[0] == f"name,pid,camid,{flag},condition,action,pose"
+        assert lines[1].endswith(",keep,") and lines[2].endswith(f",{A},generate,{other}")
+    assert read_plan(tmp_path / "plan.csv") == plan and [row.target for row in plan] == [A, other]
+    assert read_manifest(tmp_path / "manifest.csv") == manifest_rows(plan) and plan_of(manifest_rows(plan)) == plan
+    for wrong in ("../x.jpg", f"{other},"):
+        (tmp_path / "plan.csv").write_text(
+            "\n".join([lines[0].replace("synthetic", "kept"), f"{A},2,1,1,,keep,{wrong}"])
+        )
+        with pytest.raises(ReidAugError, match=r"plan\.csv line 2 is broken"):
+            read_plan(tmp_path / "plan.csv")
 
 
 @pytest.mark.parametrize(

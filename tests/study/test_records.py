@@ -47,6 +47,7 @@ def test_equal_shrinks_agree_in_their_settings() -> None:
         ({"seen_missing": 3, "training": {}, "checkpoint": "renamed.pt"}, ""),
         ({"sha256": "fedcba9876543210"}, r"pona.pt \(0123456789ab\), not with pona.pt \(fedcba987654\)"),
         ({"precision": "fp32"}, "precision bf16, .*not with precision fp32"),
+        ({"augmentation": {"seed": 3}}, "made with the plan of the portion, not with seed 3"),
         ({"jpeg": 90}, "JPEG quality 95, not with .*JPEG quality 90"),
     ],
 )

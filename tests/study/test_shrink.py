@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reidaug.cli.app import app
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import locked
 from reidaug.datasets.keypoints import find_annotations, read_annotations, write_annotations
@@ -21,6 +22,7 @@ from reidaug.study.folder import Study
 from reidaug.study.plan import PlanRow, read_manifest, read_plan
 from reidaug.study.request import ShrinkConfig
 from reidaug.study.shrink import shrink
+from tests.cli.commands import runner
 from tests.factories import SPOIL, write_picture
 
 
@@ -281,3 +283,19 @@ def test_other_tools_read_the_reduced_set(tiny_root: Path, tmp_path: Path) -> No
             assert -1 <= pid <= 1501 and 1 <= camid <= 6
             read[path.name] = (pid, camid)
         assert read == expected
+
+
+def test_cameras_that_other_tools_misread_are_said_where_they_are_written(tiny_root: Path, own_folder: Path) -> None:
+    name = "0101_c12s1_000001_00.jpg"
+    folder = split_folder(tiny_root, "query")
+    result = runner.invoke(app, ["shrink", "--portion", "0.6", "--data", str(tiny_root)])
+    assert result.exit_code == 0 and "first digit" not in result.stderr
+    next(folder.iterdir()).rename(folder / name)
+    for command in (
+        ["shrink", "--portion", "0.4", "--data", str(tiny_root)],
+        ["split", str(folder), "out", "--same-camera", "count"],
+    ):
+        result = runner.invoke(app, command)
+        assert result.exit_code == 0, result.output
+        line = " ".join(result.stderr.split())
+        assert line.count("camera 12 in a file name") == 1 and "as camera 1, without a word" in line

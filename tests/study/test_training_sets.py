@@ -1,6 +1,7 @@
 """The training sets of a study: what each holds, and where its synthetic images come from."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from reidaug.datasets.market1501 import split_folder
 from reidaug.study.folder import Study
 from reidaug.study.plan import manifest_rows, read_plan, write_manifest
 from reidaug.study.records import SynthesisRecord, write_record
-from reidaug.study.training_sets import Provenance, TrainingSet, find_training_sets
+from reidaug.study.training_sets import Provenance, TrainingSet, augmented_sets, find_training_sets
 
 
 def found(study: Study) -> tuple[dict[str, TrainingSet], list[str]]:
@@ -55,6 +56,24 @@ def test_a_completed_set_says_which_images_are_synthetic_and_by_whom(study: Stud
     image = mine.images[0].path
     image.write_bytes(image.read_bytes() + b"\0")
     assert mine.current_stamp() != mine.stamp and found(study)[0]["mine"].fingerprint != mine.fingerprint
+
+
+def test_an_augmented_set_has_a_plan_of_its_own_and_the_missing_images_of_the_portion(study: Study) -> None:
+    root, kept = study.set_root(0.4, "more"), [row for row in read_plan(study.plan_path(0.4)) if row.kept]
+    assert not augmented_sets(study, 0.4)
+    shutil.copytree(split_folder(study.set_root(0.4, "none"), "train"), split_folder(root, "train"))
+    new = replace(kept[0], name="0001_c1s1_999999_00.jpg", camid=1, kept=False, condition=kept[0].name)
+    plan = [*kept, replace(new, action="generate", pose=kept[-1].name)]
+    shutil.copyfile(split_folder(root, "train") / kept[0].name, split_folder(root, "train") / new.name)
+    record = SynthesisRecord("a.pt", "abc", "fp32", 95, seen_missing=3, augmentation={"per_person": 3})
+    write_record(root.parent / "synthesis.json", record)
+    write_manifest(root / "manifest.csv", manifest_rows(plan))
+    sets, said = found(study)
+    more = sets["more"]
+    assert not said and more.plan == tuple(plan) and not sets["none"].plan and not sets["full"].plan
+    assert [more.images[row].name for row in more.synthetic] == [new.name]
+    assert more.provenance and (more.provenance.missing, more.provenance.seen_missing) == (22, 3)
+    assert augmented_sets(study, 0.4) == ["more"]
 
 
 def test_a_set_that_is_not_complete_is_left_out_and_one_unlike_its_manifest_is_refused(

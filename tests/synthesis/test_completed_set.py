@@ -40,7 +40,8 @@ def begun(study: Study) -> CompletedSet:
     """A set without any image."""
     data = study.data_of(PORTION)
     plan, annotations = read_plan(study.plan_path(PORTION)), study.unchanged_annotations(PORTION, data)
-    completed = CompletedSet(study.set_root(PORTION, "mine"), data, plan, annotations, SynthesisOptions(batch_size=4))
+    root = study.set_root(PORTION, "mine")
+    completed = CompletedSet(root, root.parent, data, plan, annotations, SynthesisOptions(batch_size=4))
     completed.folder.mkdir(parents=True)
     return completed
 

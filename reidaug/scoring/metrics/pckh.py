@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
+from reidaug.core.fingerprint import fingerprint
+from reidaug.datasets.estimators import PoseEstimator, load_estimator
+from reidaug.datasets.estimators.estimator import THRESHOLD
 from reidaug.datasets.pairs import Pair
 from reidaug.datasets.pose_files import read_keypoints
-from reidaug.datasets.vitpose import THRESHOLD, PoseEstimator
 from reidaug.scoring.generated import GeneratedImages
-from reidaug.scoring.metrics.metric import Batch, Column, Job, Meter, Metric, NotComputed, Values
+from reidaug.scoring.metrics.metric import Batch, Column, Job, Meter, Metric, Values
 
 Estimate = Callable[[Batch], np.ndarray | None]  # (n, 18, 2) keypoints in the images; None = not estimated
 
@@ -67,13 +69,23 @@ def file_estimate(path: Path, generated: GeneratedImages, pairs: Sequence[Pair])
     return estimate
 
 
+def image_estimate(estimator: PoseEstimator) -> Estimate:
+    """Keypoints that are estimated in each image, once where it comes up again: true images do, in many pairs."""
+    known: dict[str, np.ndarray] = {}
+
+    def estimate(batch: Batch) -> np.ndarray:
+        keys = [fingerprint(image.tobytes()) for image in batch.images]
+        new = {key: image for key, image in zip(keys, batch.images, strict=True) if key not in known}
+        known.update(zip(new, estimator(list(new.values())), strict=True))
+        return np.stack([known[key] for key in keys])
+
+    return estimate
+
+
 def _set_up(job: Job) -> Meter:
     if job.request.poses is not None:
         return pckh_meter(file_estimate(job.request.poses, job.generated, job.pairs))
-    if job.request.pose_model is not None:
-        estimator = PoseEstimator.load(job.request.pose_model, job.request.device)
-        return pckh_meter(lambda batch: estimator(batch.images))
-    raise NotComputed("give a ViTPose (--model), or keypoints estimated in the generated images (--poses)")
+    return pckh_meter(image_estimate(load_estimator(job.request.pose_model, job.request.device)))
 
 
 METRIC = Metric((Column("pckh", "PCKh ↑", 1, factor=100),), ("joints_right", "joints_visible"), _set_up)

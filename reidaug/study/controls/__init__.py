@@ -23,14 +23,32 @@ MATCHED = "none-matched"  # the one that takes as many steps as the full set
 RENDERED_FIRST = "rendered-first"  # the one that knows what the shipped generator knows
 
 
+_FOR = " for "  # between the control and the augmented set that it is made for: "duplicate for augmented"
+
+
 def set_of(label: str) -> str:
     """The name of a set, without the treatment of its synthetic images that a table adds in brackets."""
     return label.split(" (")[0]
 
 
+def control_of(label: str) -> str:
+    """The control that a set of this name or label is, or its own name; "duplicate" of "duplicate for augmented"."""
+    return set_of(label).split(_FOR)[0]
+
+
+def made_for(label: str) -> str:
+    """The augmented set whose size a control has; empty for those of the size of the full set."""
+    return set_of(label).partition(_FOR)[2]
+
+
+def name_for(control: str, augmented: str) -> str:
+    """The name of a control of the size of an augmented set."""
+    return f"{control}{_FOR}{augmented}"
+
+
 def is_control(label: str) -> bool:
     """Whether a set of this name or label is a control."""
-    return set_of(label) in CONTROLS
+    return control_of(label) in CONTROLS
 
 
 def parse_controls(text: str | None) -> tuple[str, ...]:
@@ -55,7 +73,9 @@ def make_control(study: Study, name: str, reduced: TrainingSet, full: TrainingSe
     Args:
         name: one of `CONTROLS`.
         reduced: the set ``none`` of the portion.
-        full: the full set.
+        full: the full set, or an augmented set of the portion: the control then has its size.
     """
+    if full.plan:
+        return replace(CONTROLS[name].make(full.plan, reduced, full), name=name_for(name, full.name))
     plan = [row for row in read_plan(study.plan_path(reduced.portion)) if row.action != "drop"]
     return replace(CONTROLS[name].make(plan, reduced, full), name=name)

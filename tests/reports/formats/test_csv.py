@@ -19,6 +19,9 @@ def test_csv_reads_back() -> None:
     ]
     treated = make_result("pona", 0.2, 0.5, care={"synthetic_weight": 0.5}, versions={"torch": "2", "reidaug": "1"})
     line = next(csv.DictReader(io.StringIO(write(make_tables([treated], Path())))))
+    pona = next(line for line in read if line["set"] == "pona")
+    first = {name: pona[name] for name in ("set", "images", "real", "generated", "copies")}
+    assert first == {"set": "pona", "images": "100", "real": "20", "generated": "80", "copies": "0"}
     assert json.loads(line["care"]) == {"synthetic_weight": 0.5} and line["versions"] == "reidaug 1, torch 2"
 
 

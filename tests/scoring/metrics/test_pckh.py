@@ -1,5 +1,6 @@
 """PCKh of a set: joints counted over all images, from an estimator or another program's file."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,11 @@ import pytest
 from PIL import Image
 
 from reidaug.core.errors import ReidAugError
+from reidaug.datasets.estimators.estimator import PoseEstimator
 from reidaug.datasets.keypoints import write_annotations
 from reidaug.scoring.generated import ImageFiles
 from reidaug.scoring.metrics.metric import Batch
-from reidaug.scoring.metrics.pckh import file_estimate, pckh_meter
+from reidaug.scoring.metrics.pckh import file_estimate, image_estimate, pckh_meter
 from tests.factories import STANDING, names_of
 
 NAMES = names_of(1, range(3))
@@ -52,6 +54,24 @@ def test_where_nothing_says_where_the_joints_are_there_is_no_figure() -> None:
     meter = pckh_meter(lambda batch: None)
     values = meter.measure(batch_of(POSES))
     assert values == {} and meter.sum_up(values, values) == {}
+
+
+def test_an_image_that_comes_up_again_is_estimated_once() -> None:
+    class Counting(PoseEstimator):
+        seen = 0
+
+        def find(self, images: Sequence[np.ndarray] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            self.seen += len(images)
+            points = np.array([image[0, 0, :2] for image in images], dtype=np.float32)
+            return np.repeat(points[:, None], 17, axis=1), np.ones((len(images), 17))
+
+    estimator = Counting()
+    estimate = image_estimate(estimator)
+    for numbers in ([1, 2, 1], [2, 3], [3]):
+        images = np.stack([np.full((128, 64, 3), number, np.uint8) for number in numbers])
+        joints = estimate(Batch(images, images, POSES, PAIRS, True))
+        assert joints[:, 4, 0].tolist() == numbers
+    assert estimator.seen == 3
 
 
 def test_a_file_speaks_of_the_generated_images_alone(generated: ImageFiles, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ Xu et al., "ViTPose: Simple Vision Transformer Baselines for Human Pose Estimati
 transformers: an affine crop of 1.25 times the box, and heatmaps read with DARK (Zhang et al., CVPR 2020).
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,37 +14,35 @@ import numpy as np
 
 from reidaug.core.device import pick_device
 from reidaug.core.errors import ReidAugError
-from reidaug.core.fingerprint import DIGITS
-from reidaug.datasets.pose_files import from_coco, keep_inside
-from reidaug.datasets.request import DEFAULT_MODEL, PoseRequest
+from reidaug.datasets.estimators.estimator import PoseEstimator
 
 if TYPE_CHECKING:
     import torch
 
-THRESHOLD = PoseRequest.threshold  # least confidence, of about 1, with which a joint counts as seen
+DEFAULT_MODEL = "usyd-community/vitpose-base-simple"
 COCO_JOINTS = 17
-_FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
+FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
 _EXPECTED = (
-    f"expected a folder with {', '.join(_FILES)}, such as those of https://huggingface.co/{DEFAULT_MODEL}, "
+    f"expected movenet, or a folder with {', '.join(FILES)}, such as those of https://huggingface.co/{DEFAULT_MODEL}, "
     "or the name of such a model there (--model)"
 )
 
 
 @dataclass(frozen=True, eq=False)
-class PoseEstimator:
-    """A ViTPose network ready for use; ``PoseEstimator.load()`` makes one."""
+class ViTPose(PoseEstimator):
+    """A ViTPose network ready for use; ``ViTPose.load()`` makes one."""
 
     network: Any  # transformers.VitPoseForPoseEstimation, float32, in evaluation mode, on `device`
     processor: Any  # transformers.VitPoseImageProcessor
     device: "torch.device"
 
     @classmethod
-    def load(cls, model: str | Path = DEFAULT_MODEL, device: "str | torch.device" = "auto") -> "PoseEstimator":
+    def load(cls, device: "str | torch.device" = "auto", model: str | Path = DEFAULT_MODEL) -> "ViTPose":
         """Read a ViTPose model; weights are read from safetensors only, so no code in the files is run.
 
         Args:
-            model: a folder, or its name at huggingface.co; a model that was fetched before needs no network.
             device: auto, cpu, cuda, cuda:N, mps, or a `torch.device`.
+            model: a folder, or its name at huggingface.co; a model that was fetched before needs no network.
 
         Raises:
             ReidAugError: transformers is not installed, no such model or device, or not a ViTPose of 17 joints.
@@ -59,7 +56,7 @@ class PoseEstimator:
             ) from None
 
         device = pick_device(device)
-        _check_folder(str(model))
+        check_folder(str(model))
         with _quiet():
             options = {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
             network, info = _read(VitPoseForPoseEstimation, model, **options)
@@ -73,37 +70,10 @@ class PoseEstimator:
             )
         return cls(network.float().eval().to(device), processor, device)
 
-    def __call__(
-        self, images: Sequence[np.ndarray] | np.ndarray, threshold: float = THRESHOLD, batch_size: int = 32
-    ) -> np.ndarray:
-        """Estimate the joints of one person per image.
-
-        Args:
-            images: (N, H, W, 3) uint8 RGB, or N images (H, W, 3) of any sizes.
-            threshold: confidence below which a joint counts as missing; heatmaps peak at about 1.
-            batch_size: images at a time; affects only rounding.
-
-        Returns:
-            (N, 18, 2) float32, (x, y) in pixels to two decimals, NaN = missing: too uncertain, or outside the image.
-
-        Raises:
-            ReidAugError: the network gives numbers that are not finite.
-        """
-        parts = [self._estimate(images[i : i + batch_size], threshold) for i in range(0, len(images), batch_size)]
-        return np.concatenate([np.empty((0, 18, 2), dtype=np.float32), *parts])
-
-    def fingerprint(self) -> str:
-        """16 hexadecimal digits that depend on the weights alone."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.network.state_dict().items()):
-            digest.update(name.encode() + b"\0" + tensor.cpu().numpy().tobytes())
-        return digest.hexdigest()[:DIGITS]
-
-    def _estimate(self, images: Sequence[np.ndarray] | np.ndarray, threshold: float) -> np.ndarray:
+    def find(self, images: Sequence[np.ndarray] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         import torch
 
-        sizes = np.array([(image.shape[1], image.shape[0]) for image in images], dtype=np.float32)[:, None]
-        boxes = [[[0.0, 0.0, *size]] for size in sizes[:, 0].tolist()]  # x, y, width, height
+        boxes = [[[0.0, 0.0, float(image.shape[1]), float(image.shape[0])]] for image in images]  # x, y, width, height
         inputs = self.processor(
             list(map(np.array, images)), boxes=boxes, return_tensors="pt", input_data_format="channels_last"
         )
@@ -112,18 +82,13 @@ class PoseEstimator:
             arguments["dataset_index"] = torch.zeros(len(boxes), dtype=torch.int64, device=self.device)
         with torch.inference_mode():
             outputs = self.network(**arguments)
-        if not torch.isfinite(outputs.heatmaps).all():
-            raise ReidAugError(
-                "the pose model gives numbers that are not finite: its weights are broken, fetch it again"
-            )
         people = [person for (person,) in self.processor.post_process_pose_estimation(outputs, boxes=boxes)]
         points = np.stack([person["keypoints"].numpy() for person in people]).astype(np.float32)
         scores = np.stack([person["scores"].numpy() for person in people])
-        points[scores < threshold] = np.nan
-        return np.round(from_coco(keep_inside(points, sizes - 1)), 2)
+        return points, scores
 
 
-def _check_folder(model: str) -> None:
+def check_folder(model: str) -> None:
     """Says which files of a local model are missing, before transformers looks for it at huggingface.co."""
     folder = Path(model)
     if not folder.exists():
@@ -131,7 +96,7 @@ def _check_folder(model: str) -> None:
             raise ReidAugError(f"no pose model {model}; {_EXPECTED}")
         return
     sharded = (folder / "model.safetensors.index.json").is_file()
-    missing = [name for name in _FILES[: 2 if sharded else 3] if not (folder / name).is_file()]
+    missing = [name for name in FILES[: 2 if sharded else 3] if not (folder / name).is_file()]
     if missing:
         pickles = sorted(path.name for form in ("*.bin", "*.pt", "*.pth") for path in folder.glob(form))
         pickled = f" ({pickles[0]} is a pickle, which could run code, and is not read)" if pickles else ""

@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 
 from reidaug.core.errors import ReidAugError
+from reidaug.datasets.estimators.vitpose import DEFAULT_MODEL, ViTPose
 from reidaug.datasets.images import read_images
 from reidaug.datasets.keypoints import read_annotations
 from reidaug.datasets.market1501 import split_folder
-from reidaug.datasets.request import DEFAULT_MODEL
-from reidaug.datasets.vitpose import PoseEstimator
 from tests.factories import save_pose_model
 
 
@@ -36,7 +35,7 @@ class BrightnessNetwork:
 
 
 @pytest.mark.parametrize("size", [(128, 64), (256, 176), (100, 100)])
-def test_a_bright_spot_is_found_where_it_is(size: tuple[int, int], estimator: PoseEstimator) -> None:
+def test_a_bright_spot_is_found_where_it_is(size: tuple[int, int], estimator: ViTPose) -> None:
     """Independent of every formula: the spot goes through box, crop, normalisation and back."""
     height, width = size
     positions = [(0.5, 0.5), (0.1, 0.2), (0.9, 0.85), (0.3, 0.95), (0.75, 0.06)]
@@ -45,12 +44,12 @@ def test_a_bright_spot_is_found_where_it_is(size: tuple[int, int], estimator: Po
     sigma = 0.03 * max(size)
     images = np.stack([np.exp(-((xs - x) ** 2 + (ys - y) ** 2) / (2 * sigma**2)) for x, y in spots])
     images = np.repeat((images * 255).astype(np.uint8)[..., None], 3, axis=3)
-    joints = PoseEstimator(BrightnessNetwork(), estimator.processor, "cpu")(images)
+    joints = ViTPose(BrightnessNetwork(), estimator.processor, "cpu")(images)
     assert joints.shape == (5, 18, 2) and joints.dtype == np.float32
     assert np.abs(joints - spots[:, None]).max() < 0.6
 
 
-def test_threshold_and_border(estimator: PoseEstimator) -> None:
+def test_threshold_and_border(estimator: ViTPose) -> None:
     images = np.random.RandomState(0).randint(0, 256, (6, 128, 64, 3)).astype(np.uint8)
     every, none = estimator(images, threshold=-1e9), estimator(images, threshold=1e9)
     assert np.isnan(none).all()
@@ -59,7 +58,7 @@ def test_threshold_and_border(estimator: PoseEstimator) -> None:
     assert estimator(images[:0]).shape == (0, 18, 2)
 
 
-def test_batch_size_changes_nothing(estimator: PoseEstimator) -> None:
+def test_batch_size_changes_nothing(estimator: ViTPose) -> None:
     random = np.random.RandomState(1)
     images = [random.randint(0, 256, (*size, 3)).astype(np.uint8) for size in [(128, 64), (90, 70), (64, 128)] * 3]
     together = estimator(images, -1e9)
@@ -67,30 +66,30 @@ def test_batch_size_changes_nothing(estimator: PoseEstimator) -> None:
         np.testing.assert_allclose(estimator(images, -1e9, batch_size), together, atol=0.02)
 
 
-def test_the_fingerprint_is_that_of_the_weights(estimator: PoseEstimator, tmp_path: Path) -> None:
-    same, other = (PoseEstimator.load(save_pose_model(tmp_path / str(seed), seed=seed), "cpu") for seed in (0, 1))
+def test_the_fingerprint_is_that_of_the_weights(estimator: ViTPose, tmp_path: Path) -> None:
+    same, other = (ViTPose.load("cpu", save_pose_model(tmp_path / str(seed), seed=seed)) for seed in (0, 1))
     assert same.fingerprint() == estimator.fingerprint() != other.fingerprint()
 
 
 def test_mixture_of_experts(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     images = np.random.RandomState(0).randint(0, 256, (2, 128, 64, 3)).astype(np.uint8)
-    assert PoseEstimator.load(save_pose_model(tmp_path, experts=3), "cpu")(images).shape == (2, 18, 2)
+    assert ViTPose.load("cpu", save_pose_model(tmp_path, experts=3))(images).shape == (2, 18, 2)
 
 
-def test_weights_that_are_not_finite(estimator: PoseEstimator) -> None:
+def test_weights_that_are_not_finite(estimator: ViTPose) -> None:
     class Broken(BrightnessNetwork):
         def __call__(self, pixel_values: Any) -> SimpleNamespace:
             return SimpleNamespace(heatmaps=super().__call__(pixel_values).heatmaps * float("nan"))
 
     with pytest.raises(ReidAugError, match="not finite"):
-        PoseEstimator(Broken(), estimator.processor, "cpu")(np.zeros((1, 128, 64, 3), np.uint8))
+        ViTPose(Broken(), estimator.processor, "cpu")(np.zeros((1, 128, 64, 3), np.uint8))
 
 
 def refusal(model: str | Path = DEFAULT_MODEL) -> str:
     """The message, of one line, with which a model is refused."""
     with pytest.raises(ReidAugError) as caught:
-        PoseEstimator.load(model, "cpu")
+        ViTPose.load("cpu", model)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -139,7 +138,7 @@ def test_accuracy_on_rendered_people(tmp_path: Path) -> None:
 
     root = write_mannequins(tmp_path / "people", MannequinConfig(train_ids=8, test_ids=2, images=8), lambda *_: None)
     truth = read_annotations(root / "market-annotation-train.csv")
-    estimated = PoseEstimator.load(weights)(read_images([split_folder(root, "train") / name for name in truth.names]))
+    estimated = ViTPose.load("auto", weights)(read_images([split_folder(root, "train") / name for name in truth.names]))
     head = truth.keypoints[:, [0, 1, 14, 15, 16, 17]]
     measured = np.isfinite(head).all(axis=2).sum(axis=1) >= 2
     span = (np.nanmax(head[measured], axis=1) - np.nanmin(head[measured], axis=1))[:, None]
