@@ -183,7 +183,8 @@ def _interrupts() -> Iterator[threading.Event]:
     if threading.current_thread() is not threading.main_thread():
         yield event
         return
-    previous = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+    previous = {number: signal.getsignal(number) for name in names if (number := getattr(signal, name, None))}
     previous = {signum: handler for signum, handler in previous.items() if handler != signal.SIG_IGN}
 
     def note(signum: int, frame: FrameType | None) -> None:

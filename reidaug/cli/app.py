@@ -1,6 +1,7 @@
 """The command line: all commands, in the order of `reidaug --help`."""
 
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 
@@ -10,12 +11,12 @@ from reidaug.cli.generator import profile, score, train
 from reidaug.cli.pictures import attention, grid
 from reidaug.cli.report import report
 from reidaug.cli.results import plot, ranks, table
-from reidaug.cli.start import demo, doctor
+from reidaug.cli.start import demo, doctor, fetch
 from reidaug.cli.study import adapt, adopt, augment, evaluate, pretrain, shrink, sweep, synthesize
 from reidaug.core.machine import keep_freed_memory
 
 PANELS = {
-    "Start": (demo, doctor),
+    "Start": (demo, doctor, fetch),
     "The main job": (augment, shrink, adapt, synthesize, adopt, evaluate, sweep, pretrain),
     "Results": (table, plot, ranks, report),
     "Generator": (train, score, grid, attention, profile),
@@ -25,7 +26,7 @@ PANELS = {
 app = typer.Typer(
     name="reidaug",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help=(
@@ -38,6 +39,12 @@ app = typer.Typer(
         "`reidaug augment` takes nothing away: it adds generated images to all that a data set has."
     ),
 )
+
+
+def newest(command: Any, name: str) -> str:
+    """The name that an option of a command has now."""
+    earlier: dict[str, str] = command.earlier
+    return earlier.get(name, name)
 
 
 def show_version(wanted: bool) -> None:
@@ -57,4 +64,6 @@ def root(
 
 for panel, commands in PANELS.items():
     for command in commands:
-        app.command(command.__name__.strip("_"), rich_help_panel=panel)(command)  # `import_` is `import`
+        settings = {"token_normalize_func": partial(newest, command)}
+        name = command.__name__.strip("_")  # `import_` is `import`
+        app.command(name, rich_help_panel=panel, context_settings=settings)(command)

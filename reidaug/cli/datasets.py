@@ -37,6 +37,7 @@ def inspect(*, data: Annotated[Path, Argument("The data set.")], json: Json = Fa
 
     Exit code 1 if there is a problem that would stop the work or make its results wrong.
     """
+    say(f"reading {data}")
     from reidaug.cli.render import inspection_table, inspection_values
     from reidaug.datasets.inspection import inspect_dataset
 
@@ -59,6 +60,7 @@ def import_(*, request: ImportRequest, json: Json = False) -> None:
     Images are turned as their EXIF says, brought to RGB and to one size; those that fit keep their bytes. sources.csv
     in OUT names the file of each image, cameras.csv each camera that has another number now.
     """
+    say(f"reading {request.source}")
     from reidaug.datasets.import_set import import_set
 
     with progress("writing images") as advance:
@@ -77,6 +79,7 @@ def export(*, request: ExportRequest, json: Json = False) -> None:
 
     A kept network becomes a state dict of its backbone, for torchreid and torchvision.
     """
+    say(f"reading {request.set}")
     if request.set.is_file() and request.set.suffix in (".pt", ".pth"):
         from reidaug.evaluation.kept_network import export_network
 
@@ -108,7 +111,7 @@ def pairs(
     *,
     data: Annotated[Path, Argument("The Market-1501 root, or a folder with its keypoint CSVs.")],
     split: Annotated[Split, Option("Which keypoint file.")],
-    out: Annotated[Path, Option("The CSV to write: columns from,to.")],
+    out: Annotated[Path, Option("The CSV to write: columns from,to.", short="-o")],
     count: Annotated[int | None, Option("Number of pairs to draw. Without it: all.", min=1)] = None,
     seed: Seed = 0,
     json: Json = False,
@@ -134,6 +137,7 @@ def pose(*, request: PoseRequest, json: Json = False) -> None:
     Nothing is downloaded unless --model asks for a ViTPose, which needs `pip install 'reidaug[pose]'`. With --read, the
     poses of another estimator are converted to such a CSV instead.
     """
+    say(f"reading {request.data}")
     from reidaug.datasets.annotate import annotate
 
     with progress("estimating poses", shown=request.read is None) as advance:

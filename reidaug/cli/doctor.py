@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from reidaug.cli.weights import weight_files
+
 OLDEST_PYTHON = (3, 11)
 LEAST_MEMORY = 3.0  # GiB; enough for a synthesis of the size of Market-1501
 LEAST_DISK = 1.0  # GiB; a completed set of Market-1501 takes about 50 MB
@@ -31,6 +33,8 @@ def examine(folder: Path = Path()) -> list[Check]:
     checks = [_python(), _torch(), *_distributions()]
     if checks[1].ok:
         checks[2:2] = [_torchvision(), _gpu(), _bfloat16(), _average_precision()]
+        if checks[2].ok:
+            checks += _weights()
     return [*checks, _memory(), _disk(folder)]
 
 
@@ -76,6 +80,10 @@ def _gpu() -> Check:
     if Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi"):
         fix = "update the driver, or install the CUDA build of torch, see pytorch.org/get-started"
         return Check("GPU", True, "there is an NVIDIA driver, but torch sees no GPU: the CPU is used", fix)
+    if torch.backends.mps.is_available():
+        return Check(
+            "GPU", True, "mps, used with --device mps alone, where reidaug was never run: else the CPU is used"
+        )
     return Check("GPU", True, "none: the CPU is used, and `evaluate` uses the recipe quick")
 
 
@@ -85,7 +93,8 @@ def _bfloat16() -> Check:
 
     from reid_baseline.device import choose_precision
 
-    cores = f"{len(os.sched_getaffinity(0))} of {os.cpu_count()} cores"
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()  # Linux has it
+    cores = f"{usable} of {os.cpu_count()} cores"
     if choose_precision(torch.device("cpu")) == "fp32":
         return Check("CPU", True, f"{cores}, without bfloat16 instructions: float32 is used")
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.8 and later
@@ -135,6 +144,17 @@ def _distributions() -> list[Check]:
             if extra:
                 check = Check(name, True, "not installed, optional", f"pip install 'reidaug[{extra[1]}]'")
         checks.append(check)
+    return checks
+
+
+def _weights() -> list[Check]:
+    """The published weights that some commands need; none is needed by all."""
+    checks = []
+    for file in weight_files():
+        found = file.look()
+        fix = "" if found.state == "whole" else f"reidaug fetch -n {file.name}"
+        detail = f"{found.state}, {found.place}; for {file.needed}"
+        checks.append(Check(f"weights {file.name}", found.state != "damaged", detail, fix))
     return checks
 
 

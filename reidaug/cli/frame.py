@@ -18,12 +18,15 @@ from reidaug.cli.console import draw, notices, print_json, say
 from reidaug.cli.options import DEBUG, group_of
 from reidaug.core.device import pick_device
 from reidaug.core.errors import ReidAugError, one_line
+from reidaug.core.options import ABLATIONS, DATA, MACHINE, OUTPUT
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from reidaug.evaluation.results import Result
     from reidaug.study.folder import Study
+
+PANELS_AT_THE_END = {panel: place for place, panel in enumerate((DATA, MACHINE, OUTPUT, ABLATIONS), start=1)}
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
@@ -33,12 +36,14 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     """
     group = group_of(function)
     parameters = [*group.parameters(), *DEBUG.parameters()]
+    parameters.sort(key=lambda parameter: PANELS_AT_THE_END.get(parameter.default.rich_help_panel, 0))
 
     @functools.wraps(function)
     def wrapped(**typed: Any) -> None:
         try:
             with notices(), stopped_by_signals():
                 if typed.get("device") not in (None, "auto", "cpu"):
+                    say(f"looking for the device {typed['device']}")
                     pick_device(typed["device"])  # before anything is written
                 group.value(typed)
         except KeyboardInterrupt:
@@ -55,6 +60,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             say(f"error: {one_line(error)}")
             raise typer.Exit(1) from None
 
+    wrapped.earlier = group.earlier()  # type: ignore[attr-defined]
     wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return wrapped
@@ -68,9 +74,8 @@ def stopped_by_signals() -> Iterator[None]:
         raise KeyboardInterrupt
 
     main = threading.current_thread() is threading.main_thread()  # only there are signals handled
-    taken = [
-        signum for signum in (signal.SIGTERM, signal.SIGHUP) if main and signal.getsignal(signum) == signal.SIG_DFL
-    ]
+    known = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows has the first
+    taken = [signum for signum in known if main and signal.getsignal(signum) == signal.SIG_DFL]
     for signum in taken:
         signal.signal(signum, stop)
     try:

@@ -1,11 +1,13 @@
 """Commands for generators: train, score and profile one."""
 
+import os
 from typing import Annotated
 
 from reidaug.cli.console import progress, say
 from reidaug.cli.frame import command, report, show
 from reidaug.cli.options import Json
 from reidaug.core.options import DEFAULT_STUDY, DataRoot, Option, StudyFolder
+from reidaug.core.shares import is_first
 from reidaug.scoring.request import ScoreRequest
 from reidaug.synthesis.request import WATCH, ProfileRequest, TrainRequest
 
@@ -33,15 +35,18 @@ def train(
     with one task per GPU, where each task sees all GPUs of its machine. The batch size stays the same and is divided
     among the GPUs; each process holds all images in memory.
     """
-    from reidaug.reports.monitor import Monitor
-    from reidaug.synthesis.train import is_first_process, train_generator
+    if is_first(os.environ):
+        say("loading torch")
+    from reidaug.reports.monitor import Monitor, training_lines
+    from reidaug.synthesis.train import check_files, is_first_process, train_generator
 
+    check_files(request)
     first = is_first_process()
     with progress("training the generator", shown=first) as advance:
         watch = Monitor(request.out, say, advance, tensorboard) if first else None
         summary = train_generator(request, say=say, watch=watch)
     if summary is not None:
-        report(summary, json)
+        report(training_lines(summary), json, summary)
 
 
 @command
@@ -57,6 +62,7 @@ def score(
     For a metric whose network is missing, the command says which file goes where, and prints the others. IS, FID and
     LPIPS need `pip install 'reidaug[metrics]'`.
     """
+    say("loading the generators and the data set")
     from reidaug.scoring.report import score_table, score_values, write_details
     from reidaug.scoring.score import score
     from reidaug.study.folder import Study, look_for_images
@@ -81,6 +87,7 @@ def profile(*, request: ProfileRequest, json: Json = False) -> None:
 
     Times start from images and keypoints on the device: they include rendering the heatmaps, but not reading images.
     """
+    say("loading torch")
     from reidaug.cli.render import profile_tables, profile_values
     from reidaug.synthesis.profile import profile_generators
 

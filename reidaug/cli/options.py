@@ -4,22 +4,29 @@ import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, is_dataclass, replace
 from keyword import iskeyword
+from pathlib import Path
 from types import GenericAlias
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
+from reidaug.cli.console import say
 from reidaug.cli.settings import load_settings
-from reidaug.core.options import Argument, LeaveOut, Option
+from reidaug.core.options import OUTPUT, Argument, LeaveOut, Option
 
+USUAL_ARCHS = ("resnet50", "resnet18")  # of `reid_baseline.BACKBONES`, whose import takes seconds
 _EMPTY: Any = inspect.Parameter.empty
 _LITERAL: Any = Literal
 
-Json = Annotated[bool, Option("Print one JSON object on stdout and nothing else.")]
+Json = Annotated[bool, Option("Print one JSON object on stdout and nothing else.", panel=OUTPUT)]
+METAVARS = {Path: "FILE", int: "N", float: "X", str: "TEXT", bool: ""}  # a switch takes no value
 
 
 def _check_arch(arch: str) -> str:
-    """Usage error for an unknown network; imports `reid_baseline` only now, as --help must be fast."""
+    """Usage error for an unknown network; only one that is not of the usual ones costs an import of torch."""
+    if arch in USUAL_ARCHS:
+        return arch
+    say("loading torch")
     from reid_baseline import ReIDError
     from reid_baseline.backbones import find_backbone
 
@@ -68,18 +75,21 @@ class Typed:
         elif option.choices:
             kind = _LITERAL[tuple(option.choices)]
         default = ... if default is _EMPTY else default
-        limits: dict[str, Any] = {"min": option.min, "max": option.max, "help": option.help}
+        shown: dict[str, Any] = {"min": option.min, "max": option.max, "help": option.help}
         if isinstance(option, Argument):
-            info = typer.Argument(default, callback=CALLBACKS.get(self.flag), **limits)
+            callback = CALLBACKS.get(self.flag)
+            info = typer.Argument(default, metavar=option.metavar or None, callback=callback, **shown)
         else:
             info = typer.Option(
                 default,
                 f"{self.flag}/--no-{self.flag[2:]}" if kind == bool | None else self.flag,
+                *filter(None, [option.short]),
+                metavar=option.metavar or _metavar(kind),
                 envvar=option.environment,
                 rich_help_panel=option.panel,
                 callback=CALLBACKS.get(self.flag),
                 is_eager=self.flag in EAGER,
-                **limits,
+                **shown,
             )
         yield inspect.Parameter(self.key, inspect.Parameter.KEYWORD_ONLY, default=info, annotation=kind)
 
@@ -104,6 +114,16 @@ class Group:
     def parameters(self) -> Iterator[inspect.Parameter]:
         for member in self.members.values():
             yield from member.parameters()
+
+    def earlier(self) -> dict[str, str]:
+        """Flags that options once had, with those of today; both without leading dashes."""
+        names: dict[str, str] = {}
+        for member in self.members.values():
+            if isinstance(member, Group):
+                names |= member.earlier()
+            else:
+                names |= {flag[2:]: member.flag[2:] for flag in member.option.earlier}
+        return names
 
     def value(self, typed: dict[str, Any]) -> Any:
         """The request, or what the function returns."""
@@ -144,9 +164,17 @@ def _member(name: str, hint: Any, default: Any) -> Typed | Group | None:
     return None
 
 
+def _metavar(kind: Any) -> str | None:
+    """What --help shows as the value of an option; None = its choices."""
+    kinds = [part for part in get_args(kind) if part is not type(None)] or [kind]
+    if get_origin(kinds[0]) is list:
+        kinds = list(get_args(kinds[0]))
+    return METAVARS.get(kinds[0])
+
+
 def _as_typed(default: Any) -> str | None:
     """The text that parses to a default; None for an empty one."""
     return None if default in (None, ()) else ",".join(map(str, default if isinstance(default, tuple) else [default]))
 
 
-DEBUG = Typed("debug", bool, False, Option("Show the whole trace of an error."))
+DEBUG = Typed("debug", bool, False, Option("Show the whole trace of an error.", panel=OUTPUT))

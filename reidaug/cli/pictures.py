@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+from reidaug.cli.console import say
 from reidaug.cli.frame import command, report
 from reidaug.cli.options import Json
 from reidaug.core.options import DEFAULT_STUDY, DataRoot, Option, StudyFolder
@@ -13,7 +14,7 @@ from reidaug.reports.request import AttentionRequest, GridRequest
 def grid(
     *,
     request: GridRequest,
-    out: Annotated[Path, Option("The PNG to write.")] = Path("grid.png"),
+    out: Annotated[Path, Option("The PNG to write.", short="-o")] = Path("grid.png"),
     data: DataRoot = None,
     study: StudyFolder = DEFAULT_STUDY,
     json: Json = False,
@@ -24,6 +25,7 @@ def grid(
     (from all people if there are none); only images that show both shoulders and both hips are used. --json prints the
     names, so that the picture can be drawn again. --data may also be a DeepFashion folder.
     """
+    say("loading the generators and the data set")
     from reidaug.reports.samples import draw_grid
     from reidaug.study.folder import Study, look_for_images
 
@@ -36,7 +38,7 @@ def grid(
 def attention(
     *,
     request: AttentionRequest,
-    out: Annotated[Path, Option("The PNG to write.")] = Path("attention.png"),
+    out: Annotated[Path, Option("The PNG to write.", short="-o")] = Path("attention.png"),
     data: DataRoot = None,
     study: StudyFolder = DEFAULT_STUDY,
     json: Json = False,
@@ -51,6 +53,7 @@ def attention(
     From the second block on, a map shows positions of an image code that earlier blocks have already moved, so they
     are not exactly positions of the condition image.
     """
+    say("loading the generator and the data set")
     from reidaug.reports.attention import draw_attention
     from reidaug.study.folder import Study, look_for_images
 

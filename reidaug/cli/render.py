@@ -22,10 +22,13 @@ def inspection_table(inspection: Inspection) -> RenderableType:
         counts = (split.images, split.identities, split.junk, split.distractors, split.annotated, split.poses)
         cameras = "  ".join(f"{camera}: {count:,}" for camera, count in sorted(split.images_of_camera.items()))
         rows.append([split.split, *(f"{count:,}" for count in counts), cameras])
-    return Group(
-        DrawnTable(f"{inspection.layout}: {inspection.root}", header, rows, left=["cameras"]),
-        *_problem_lines(inspection),
-    )
+    return Group(_inspected(inspection, header, rows), *_problem_lines(inspection))
+
+
+def _inspected(inspection: Inspection, header: Sequence[str], rows: list[list[str]]) -> DrawnTable:
+    lesser = ["distractors", "junk", "cameras", "with keypoints"]
+    title = f"{inspection.layout}: {inspection.root}"
+    return DrawnTable(title, header, rows, left=["cameras"], folded=["cameras"], lesser=lesser)
 
 
 def _problem_lines(inspection: Inspection) -> list[Words]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+from reidaug.cli.console import say
 from reidaug.cli.frame import command
 from reidaug.cli.frame import report as print_values
 from reidaug.cli.options import Json
@@ -14,7 +15,7 @@ from reidaug.reports.request import ReportRequest
 def report(
     *,
     folder: Annotated[Path | None, Argument("The study folder, in place of --study.")] = None,
-    out: Annotated[Path, Option("The HTML file to write.")] = Path("report.html"),
+    out: Annotated[Path, Option("The HTML file to write.", short="-o")] = Path("report.html"),
     data: DataRoot = None,
     study: StudyFolder = DEFAULT_STUDY,
     request: ReportRequest,
@@ -26,6 +27,7 @@ def report(
     over the kept portion, the training of the generator, and the settings behind all of it. What the study lacks is
     said, with the command that makes it.
     """
+    say(f"reading {folder or study}")
     from reidaug.reports.html import write_report
     from reidaug.study.folder import Study
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+from reidaug.cli.console import say
 from reidaug.cli.frame import command, report, results_of, show_table
 from reidaug.cli.options import Json
 from reidaug.core.options import DEFAULT_STUDY, DataRoot, Option, StudyFolder
@@ -27,10 +28,11 @@ def table(
 def plot(
     *,
     study: StudyFolder = DEFAULT_STUDY,
-    out: Annotated[Path, Option("The picture; written as PNG and as SVG.")] = Path("map.png"),
+    out: Annotated[Path, Option("The picture; written as PNG and as SVG.", short="-o")] = Path("map.png"),
     json: Json = False,
 ) -> None:
-    """Draw mAP over the kept portion, from the results of the study; bands are one standard deviation over seeds."""
+    """Draw mAP over the kept portion, from the results of the study; bars are one standard deviation over seeds."""
+    say("loading matplotlib")
     from reidaug.reports.plot import plot_results
 
     files = plot_results(results_of(study), out)
@@ -40,7 +42,7 @@ def plot(
 @command
 def ranks(
     *,
-    out: Annotated[Path, Option("The PNG to write.")] = Path("ranks.png"),
+    out: Annotated[Path, Option("The PNG to write.", short="-o")] = Path("ranks.png"),
     data: DataRoot = None,
     study: StudyFolder = DEFAULT_STUDY,
     request: RanksRequest,
@@ -48,9 +50,11 @@ def ranks(
 ) -> None:
     """Draw what a trained baseline retrieves: a query in each row, and its first ten gallery images.
 
-    A green frame is the query's person, a red one another person; junk images and those of the person by the query's
-    camera are left out, as in the scores. Needs the features that `reidaug evaluate --save-models` writes.
+    A green frame with a tick is the query's person, a red one with a cross another person; junk images and those of the
+    person by the query's camera are left out, as in the scores. Needs the features that `reidaug evaluate
+    --save-models` writes.
     """
+    say("reading the features")
     from reidaug.reports.ranks import draw_ranks
     from reidaug.study.folder import Study
 

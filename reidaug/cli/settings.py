@@ -14,10 +14,10 @@ SHARED = {  # options with the same meaning in all commands that have them
     *("data", "portion", "seed", "device", "batch-size", "precision", "ckpt", "pairs", "count"),
     *("keep", "source", "recipe", "arch", "weights", "epochs", "seeds", "controls", "save-models", "rerank"),
     *("smooth-synthetic", "real-per-synthetic", "synthetic-weight", "out", "copy", "force", "json", "debug"),
-    *("same-camera", "name", "iterations", "start-from", "vgg-weights"),
+    *("same-camera", "name", "condition", "target", "iterations", "start-from", "vgg-weights"),
 }
 APART = {  # options that mean something else in a command: there, only its own table sets them
-    "ranks": ("set", "portion", "seed"),  # of the result to draw
+    "ranks": ("name", "portion", "seed"),  # of the result to draw
     "adapt": ("iterations", "start-from", "out", "portion"),  # of a short training; with out, of no study
     "augment": ("name", "out", "portion"),  # with out, it works on no study
     "adopt": ("name",),  # of another program's images
@@ -79,14 +79,19 @@ def _read(path: Path) -> dict[str, object]:
 
 def _options(command: Any) -> dict[str, Any]:
     """The options of a command by their flags without leading dashes; an argument is none."""
-    options = ((flag, option) for option in command.params for flag in option.opts)
-    return {flag.lstrip("-"): option for flag, option in options if flag.startswith("-")}
+    options = {flag[2:]: option for option in command.params for flag in option.opts if flag.startswith("--")}
+    return options | {before: options[now] for before, now in command.callback.earlier.items()}
 
 
-def _reached(key: str, options: dict[str, dict[str, object]]) -> list[str]:
+def _reached(key: str, options: dict[str, dict[str, Any]]) -> list[str]:
     """The commands whose option a key at the top sets."""
     commands = [name for name in options if key in options[name]]
-    return [name for name in commands if (key in SHARED or len(commands) == 1) and key not in APART.get(name, ())]
+    alone = len(commands) == 1
+    return [
+        name
+        for name in commands
+        if (key in SHARED or alone) and options[name][key].opts[0][2:] not in APART.get(name, ())
+    ]
 
 
 def _checked(context: typer.Context, option: Any, where: str, value: Any) -> Any:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from reidaug.cli.console import progress, say
-from reidaug.cli.frame import command, show, show_table
+from reidaug.cli.frame import command, report, show, show_table
 from reidaug.cli.options import Json
 from reidaug.core.errors import ReidAugError
 from reidaug.core.options import Device, Option
@@ -14,7 +14,9 @@ from reidaug.core.progress import duration
 @command
 def demo(
     *,
-    out: Annotated[Path, Option("Where the demo writes everything.")] = Path("reidaug-demo"),
+    out: Annotated[Path, Option("Where the demo writes everything.", short="-o", metavar="FOLDER")] = Path(
+        "reidaug-demo"
+    ),
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -24,6 +26,7 @@ def demo(
     the completed and the full set, prints the table, and writes demo.png: condition, target pose, generated and real
     image. Run it again after an interruption, and it continues.
     """
+    say(f"the demo begins: everything goes to {out}")
     from reidaug.demo.run import run_demo
 
     result = run_demo(out, device=device, progress=progress, say=say)
@@ -39,6 +42,7 @@ def demo(
 @command
 def doctor(*, json: Json = False) -> None:
     """Show what is installed, which devices there are, what is missing and how to fix it."""
+    say("looking at this machine")
     from reidaug.cli.doctor import examine
     from reidaug.cli.render import doctor_table, doctor_values
 
@@ -46,3 +50,29 @@ def doctor(*, json: Json = False) -> None:
     show(doctor_table(checks), doctor_values(checks), json)
     if broken := [check.name for check in checks if not check.ok]:
         raise ReidAugError(f"{', '.join(broken)} must be fixed")
+
+
+@command
+def fetch(
+    *,
+    names: Annotated[
+        tuple[str, ...],
+        Option(
+            "Which, as `reidaug doctor` names them; may be repeated. Without it: all.",
+            flag="--name",
+            short="-n",
+            metavar="NAME",
+        ),
+    ] = (),
+    json: Json = False,
+) -> None:
+    """Fetch the published weights that some commands need, as `reidaug doctor` lists them: about 1 GB in all.
+
+    They go where torchvision, torch-fidelity and transformers look for them, by torch's and Hugging Face's downloaders,
+    which check the digests. What is there and whole is left alone.
+    """
+    say("looking for weights")
+    from reidaug.cli.weights import fetch_files
+
+    files = [{"name": file.name, "state": there.state, "place": there.place} for file, there in fetch_files(names, say)]
+    report({file["name"]: f"{file['state']}, {file['place']}" for file in files}, json, {"files": files})

@@ -10,6 +10,7 @@ from reidaug.cli.options import Json
 from reidaug.core.errors import ReidAugError
 from reidaug.core.options import (
     DEFAULT_STUDY,
+    OUTPUT,
     Copy,
     DataRoot,
     LeaveOut,
@@ -18,6 +19,7 @@ from reidaug.core.options import (
     StudyCheckpoint,
     StudyFolder,
 )
+from reidaug.core.progress import Say
 from reidaug.demo.request import AdaptRequest
 from reidaug.evaluation.request import EvaluationRequest, SweepRequest
 from reidaug.study.request import AugmentConfig, ShrinkConfig
@@ -35,7 +37,7 @@ def shrink(
     data: DataRoot = None,
     study: StudyFolder = DEFAULT_STUDY,
     copy: Copy = False,
-    force: Annotated[bool, Option("Replace this portion and all of its image sets.")] = False,
+    force: Annotated[bool, Option("Replace this portion and all of its image sets.", panel=OUTPUT)] = False,
     json: Json = False,
 ) -> None:
     """Keep a portion of the training images and plan the missing ones.
@@ -44,6 +46,7 @@ def shrink(
     STUDY/p0.40/none/, the reduced set as a complete Market-1501 root. With the same seed, a smaller portion is a subset
     of a larger one.
     """
+    say("reading images and keypoints of the data set")
     from reidaug.study.folder import Study, resolve_data
     from reidaug.study.shrink import shrink, shrink_summary
 
@@ -67,6 +70,7 @@ def synthesize(
     name, query and gallery, the keypoint CSVs and manifest.csv. Under torchrun or as a SLURM array, each process does
     its share.
     """
+    say("loading the generator and the images of the study")
     from reidaug.study.folder import Study, chosen_portions
     from reidaug.synthesis.painter import checkpoint_of
     from reidaug.synthesis.synthesize import synthesize
@@ -91,7 +95,9 @@ def augment(
         Path | None,
         Option(
             "The new Market-1501 root: the whole data set and its new images. Without it: those of the study are "
-            "augmented."
+            "augmented.",
+            short="-o",
+            metavar="FOLDER",
         ),
     ] = None,
     data: DataRoot = None,
@@ -120,6 +126,7 @@ def augment(
     Run it again after an interruption, and it continues. Under torchrun or as a SLURM array, each process does its
     share. The same seed gives the same images.
     """
+    say("loading the generator and the images")
     from reidaug.study.folder import Study, chosen_portions, resolve_data
     from reidaug.synthesis.augment import augment_data, augment_portion
     from reidaug.synthesis.painter import checkpoint_file, checkpoint_of
@@ -159,6 +166,7 @@ def adopt(
 
     What the program was trained on is not known here: the table says so.
     """
+    say(f"reading {request.folder}")
     from reidaug.study.folder import Study, chosen_portions
     from reidaug.synthesis.adopt import adopt
 
@@ -185,6 +193,7 @@ def pretrain(
     beforehand. The network is kept in ~/.cache/reidaug, or in XDG_CACHE_HOME, one for each --recipe, --arch and
     --weights. With resnet18 it takes about 12 minutes on 2 cores with bfloat16.
     """
+    say("loading torch")
     from reidaug.demo.pretrain import pretrain
 
     path = pretrain(request, progress, say)
@@ -197,7 +206,9 @@ def adapt(
     request: AdaptRequest,
     out: Annotated[
         Path | None,
-        Option("Train on all training images, and write this checkpoint. Without it: on those of the study."),
+        Option(
+            "Train on all training images, and write this checkpoint. Without it: on those of the study.", short="-o"
+        ),
     ] = None,
     data: DataRoot = None,
     study: StudyFolder = DEFAULT_STUDY,
@@ -216,6 +227,7 @@ def adapt(
     `reidaug pretrain --recipe quick --arch resnet18`, which judges whether a person stays recognisable. Run it again
     after an interruption, and it continues.
     """
+    say("loading torch")
     from reidaug.demo.adapt import adapt, adapt_portion
     from reidaug.study.folder import Study, chosen_portions
     from reidaug.synthesis.request import TrainRequest
@@ -229,16 +241,26 @@ def adapt(
     report({"checkpoints": files, "use": "reidaug synthesize --ckpt adapted --name adapted"}, json)
 
 
-def trained(request: EvaluationRequest, study: "Study", work: "Callable[[], list[Result]]") -> "list[Result]":
-    """Does some work, after training what it needs: the network of rendered people, the generators of portions."""
+def trained(request: EvaluationRequest, study: "Study", work: "Callable[[Say], list[Result]]") -> "list[Result]":
+    """Does some work, which is given a `say`, after training what it needs if there is none yet.
+
+    That is the network of rendered people, and the generators of portions. No line is said twice.
+    """
     from reidaug.demo.adapt import adapt_portion
     from reidaug.demo.pretrain import pretrain
     from reidaug.evaluation.start import NotPretrainedError
     from reidaug.synthesis.painter import NotAdaptedError
 
+    said: set[str] = set()
+
+    def say_first(line: str) -> None:
+        if line not in said:
+            said.add(line)
+            say(line)
+
     while True:
         try:
-            return work()
+            return work(say_first)
         except NotPretrainedError:
             pretrain(request, progress, say)
         except NotAdaptedError as error:
@@ -255,11 +277,12 @@ def evaluate(
     STUDY/results.jsonl with their data and configuration, so a second run does only what is missing. Default recipe:
     paper with ImageNet weights on a GPU, else quick.
     """
+    say("reading the training sets of the study")
     from reidaug.evaluation.evaluate import evaluate_study
     from reidaug.study.folder import Study
 
     home = Study(study, data)
-    rows = trained(request, home, lambda: evaluate_study(home, request, progress=progress, say=say))
+    rows = trained(request, home, lambda say: evaluate_study(home, request, progress=progress, say=say))
     show_table(rows, "json" if json else "rich", Study(study))
 
 
@@ -272,10 +295,11 @@ def sweep(
     Before it starts, it says what it will do and about how long it takes; a second run does only what is missing. Under
     torchrun or as a SLURM array on one study, each process does its share of the baselines.
     """
+    say("loading the generators and the data set")
     from reidaug.evaluation.sweep import sweep
     from reidaug.study.folder import Study, resolve_data
 
     root = resolve_data(data, Study(study))
     home = Study(study, data)
-    rows = trained(request.evaluation, home, lambda: sweep(home, root, request, progress, say))
+    rows = trained(request.evaluation, home, lambda say: sweep(home, root, request, progress, say))
     show_table(rows, "json" if json else "rich", Study(study))

@@ -2,7 +2,6 @@
 
 import csv
 import errno
-import fcntl
 import io
 import logging
 import os
@@ -21,6 +20,12 @@ from PIL import Image
 from reidaug.core.errors import HeldError, ReidAugError
 from reidaug.core.progress import Say
 
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 # what file systems answer that lack something: some NFS mounts, exFAT, network drives, file systems of containers
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
 NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
@@ -28,12 +33,13 @@ _LOG = logging.getLogger("reidaug")
 
 
 def atomic_write(path: Path, data: bytes | str) -> None:
-    """Writes bytes, or text as UTF-8, to a file in an existing folder: whole or not at all.
+    """Writes bytes, or text as UTF-8, to a file: whole or not at all. Its folder is made.
 
     A byte of a path that is no text is written as ``\\udcff``.
     """
     content = data.encode(errors="backslashreplace") if isinstance(data, str) else data
     temporary = path.parent / f".{secrets.token_hex(8)}.partial"  # short: `path` may have the longest name
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with open(temporary, "xb") as file:
             file.write(content)
@@ -55,7 +61,7 @@ def write_csv(path: Path, rows: Iterable[Iterable[object]]) -> None:
 
 
 def write_image(path: Path, image: Image.Image, kind: str, **options: Any) -> None:
-    """Writes an image to a file in an existing folder: whole or not at all.
+    """Writes an image to a file, as `atomic_write` does.
 
     Args:
         path: the file.
@@ -69,19 +75,30 @@ def write_image(path: Path, image: Image.Image, kind: str, **options: Any) -> No
 
 
 def check_out(path: Path, folder: bool = False) -> None:
-    """Raises ReidAugError if a file (or a folder) cannot be written to this path: before the work, not after it."""
-    parent = path.absolute().parent
-    if not parent.is_dir():
-        raise ReidAugError(f"no folder {parent} for {path.name}: create it first")
+    """Raises ReidAugError if a file (or a folder) cannot be written to this path: before the work, not after it.
+
+    Folders above that are missing are made with the output.
+    """
+    above = [path.absolute(), *path.absolute().parents]
+    nearest = next(candidate for candidate in above if candidate.is_dir())
+    block = above[max(above.index(nearest) - 1, 0)]  # what is to be made in it
+    if block != above[0] and block.exists():
+        raise ReidAugError(f"{block} is a file, expected a folder for {path.name}")
     if folder and path.exists() and not path.is_dir():
         raise ReidAugError(f"{path} is a file, expected a folder to write to")
     if not folder and path.is_dir():
         raise ReidAugError(f"{path} is a folder, expected a file to write")
     try:
-        with tempfile.TemporaryFile(dir=path if path.is_dir() else parent):
+        with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as error:
         raise ReidAugError(f"{path} cannot be written: {error.strerror}; choose a folder that is writable") from None
+
+
+def check_file(path: Path, option: str) -> None:
+    """Raises ReidAugError if a file that an option names is not there; an import of torch would come first else."""
+    if not path.exists():
+        raise ReidAugError(f"{option} {path} does not exist: give a file that is there")
 
 
 @contextmanager
@@ -103,8 +120,7 @@ def locked(path: Path, what: str, wait: bool = False, shared: bool = False) -> I
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         try:
-            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-            lock_file(handle, path, kind | (0 if wait else fcntl.LOCK_NB))
+            lock_file(handle, path, shared, wait)
         except BlockingIOError:
             holder = os.read(handle, 200).decode(errors="replace").strip() or "another process"
             raise HeldError(f"{what} is being made by {holder}; wait for that process, or stop it") from None
@@ -112,25 +128,30 @@ def locked(path: Path, what: str, wait: bool = False, shared: bool = False) -> I
             os.ftruncate(handle, 0)
             os.write(handle, f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%F %T')}".encode())
         yield
-        lock_file(handle, path, fcntl.LOCK_UN)  # closing alone is not enough: a forked child would keep the lock
+        _flock(handle, path, "LOCK_UN")  # closing alone is not enough: a forked child would keep the lock
     finally:
         os.close(handle)
 
 
-def lock_file(handle: int, path: Path, kind: int) -> None:
-    """Does `fcntl.flock`; where the file system has no locks, it logs so instead.
+def lock_file(handle: int, path: Path, shared: bool = False, wait: bool = True) -> None:
+    """Locks an open file; where the file system or the operating system has no locks, it logs so instead.
 
     Args:
         handle: the open file.
         path: its path, for messages.
-        kind: of `fcntl.flock`.
+        shared: several processes can hold the lock.
+        wait: wait for another process that holds it.
 
     Raises:
         BlockingIOError: another process holds the lock.
         OSError: any other failure; it names the file.
     """
+    _flock(handle, path, "LOCK_SH" if shared else "LOCK_EX", wait)
+
+
+def _flock(handle: int, path: Path, kind: str, wait: bool = True) -> None:
     try:
-        fcntl.flock(handle, kind)
+        _system_lock(handle, kind, wait)
     except BlockingIOError:
         raise
     except OSError as error:
@@ -143,12 +164,18 @@ def lock_file(handle: int, path: Path, kind: int) -> None:
         )
 
 
+def _system_lock(handle: int, kind: str, wait: bool = True) -> None:
+    if fcntl is None:
+        raise OSError(errno.ENOSYS, "this operating system has no flock")
+    fcntl.flock(handle, getattr(fcntl, kind) | (0 if wait else fcntl.LOCK_NB))
+
+
 def check_locks(folder: Path) -> None:
     """Raises ReidAugError if files in a folder cannot be locked: several processes would write over each other."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            _system_lock(file.fileno(), "LOCK_EX")
         except OSError as error:
             raise ReidAugError(
                 f"files in {folder} cannot be locked ({error.strerror}), so several processes cannot share the work: "
@@ -179,9 +206,9 @@ def whole_folder(out: Path) -> Iterator[Path]:
     partial = out.absolute().with_name(f".{out.absolute().name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        partial.mkdir()
+        partial.mkdir(parents=True)
         yield partial
-        os.sync()
+        sync()
         if out.exists():
             out.rmdir()
         os.rename(partial, out)
@@ -190,8 +217,9 @@ def whole_folder(out: Path) -> Iterator[Path]:
 
 
 def link_or_copy_files(files: Mapping[str, Path], target: Path, copy: bool) -> None:
-    """Writes a folder of links to files (by their absolute paths) or of copies; it appears whole or not at all.
+    """Writes a folder of links to files or of copies; it appears whole or not at all.
 
+    Links are as `link` makes them.
     Files of one folder that keep their names become one link to that folder, or a copy of all files in it. Where links
     are not possible it copies, and logs so.
 
@@ -209,12 +237,25 @@ def link_or_copy_files(files: Mapping[str, Path], target: Path, copy: bool) -> N
         _link_or_copy(files, target, copy=True)
 
 
+def link_or_copy_file(path: Path, source: Path, copy: bool) -> None:
+    """Makes a link to a file as `link` does, or a copy; where links are not possible a copy, and logs so."""
+    try:
+        if not copy:
+            link(path, source)
+            return
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        _LOG.warning("links are not possible at %s (%s): copying the files instead", path.parent, error.strerror)
+    shutil.copyfile(source, path)
+
+
 def _link_or_copy(files: Mapping[str, Path], target: Path, copy: bool) -> None:
     folders = {path.parent for path in files.values()}
     one_folder = len(folders) == 1 and all(name == path.name for name, path in files.items())
     if one_folder and not copy:
         _remove(target)
-        target.symlink_to(folders.pop().resolve(), target_is_directory=True)
+        link(target, folders.pop())
         return
     if one_folder:
         files = {entry.name: Path(entry.path) for entry in os.scandir(folders.pop()) if entry.is_file()}
@@ -225,10 +266,28 @@ def _link_or_copy(files: Mapping[str, Path], target: Path, copy: bool) -> None:
         if copy:
             shutil.copyfile(path, partial / name)
         else:
-            (partial / name).symlink_to(path.resolve())
-    os.sync()
+            link(partial / name, path)
+    sync()
     _remove(target)
     os.rename(partial, target)
+
+
+def sync() -> None:
+    """Waits until all that was written is on the disk, where the operating system can tell."""
+    if hasattr(os, "sync"):
+        os.sync()
+
+
+def link(path: Path, source: Path) -> None:
+    """Makes a symbolic link, relative where both are below one folder of the disk, so that they can be moved together.
+
+    Args:
+        path: the link, in an existing folder.
+        source: the file or folder that it leads to.
+    """
+    source, start = source.resolve(), path.parent.resolve()
+    together = len(Path(os.path.commonpath([source, start])).parts) > 1 if source.drive == start.drive else False
+    path.symlink_to(os.path.relpath(source, start) if together else source, target_is_directory=source.is_dir())
 
 
 def _remove(folder: Path) -> None:

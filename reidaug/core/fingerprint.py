@@ -29,9 +29,22 @@ def file_digest(path: Path) -> bytes:
 
 def files_fingerprint(files: Mapping[str, Path]) -> str:
     """The fingerprint of names and contents; folders and the order of the files do not matter."""
+    return digests_fingerprint(file_digests(files))
+
+
+def file_digests(files: Mapping[str, Path]) -> dict[str, bytes]:
+    """The whole SHA-256 of each file, by its name.
+
+    Raises:
+        ReidAugError: a file cannot be read.
+    """
     names = sorted(files)
-    digests = in_threads(lambda name: file_digest(files[name]), names)
-    return fingerprint(b"".join(name.encode() + b"\0" + digest for name, digest in zip(names, digests, strict=True)))
+    return dict(zip(names, in_threads(lambda name: file_digest(files[name]), names), strict=True))
+
+
+def digests_fingerprint(digests: Mapping[str, bytes]) -> str:
+    """The fingerprint of names and contents, from the digests of `file_digests`."""
+    return fingerprint(b"".join(name.encode() + b"\0" + digests[name] for name in sorted(digests)))
 
 
 def stamp_files(paths: Iterable[Path]) -> str:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+DATA, MACHINE, OUTPUT = "Data and study", "Machine", "Output"  # panels of options that many commands have
+ABLATIONS = "Ablations of the paper (Tables III-V)"  # the last panel
 LAST_SEED = 2**32 - 1  # the largest that numpy takes
 DEFAULT_STUDY = Path("study")
 
@@ -25,6 +27,9 @@ class Option:
 
     help: str  # the sentence that a user reads
     flag: str = ""  # such as "--ckpt"; empty = the field's name with dashes
+    short: str = ""  # such as "-o"
+    earlier: tuple[str, ...] = ()  # flags that it once had: still taken, no longer shown
+    metavar: str = ""  # the value in --help; empty = FILE, N, X or TEXT by its type
     min: float | None = None
     max: float | None = None
     choices: Iterable[str] = ()  # for a str whose values are the keys of a table; else the type is a Literal
@@ -54,6 +59,8 @@ StudyFolder = Annotated[
         "The study folder: plans, image sets and results. Its study.toml may set options: seed = 1 for all commands, "
         "below [evaluate] for that one only.",
         flag="--study",
+        metavar="FOLDER",
+        panel=DATA,
         environment="REIDAUG_STUDY",
     ),
 ]
@@ -63,11 +70,16 @@ DataRoot = Annotated[
         "The data set, such as a Market-1501 root; if it has moved since a study was made of it, where it is now. "
         "Without it: that of the study's portions, else ./Market-1501-v15.09.15.",
         flag="--data",
+        metavar="FOLDER",
+        panel=DATA,
         environment="REIDAUG_DATA",
     ),
 ]
 OnePortion = Annotated[
-    str | None, Option("One portion of the study, such as 0.4. Without it: all of them.", flag="--portion")
+    str | None,
+    Option(
+        "One portion of the study, such as 0.4. Without it: all of them.", flag="--portion", short="-p", metavar="P"
+    ),
 ]
 Checkpoint = Annotated[
     Path, Option("The generator: a file that `reidaug train` wrote, or `shipped` for the package's own.", flag="--ckpt")
@@ -80,7 +92,10 @@ StudyCheckpoint = Annotated[
         flag="--ckpt",
     ),
 ]
-Device = Annotated[str, Option("auto, cpu, cuda, cuda:N or mps. auto uses a GPU (cuda) if there is one.")]
+Device = Annotated[
+    str,
+    Option("auto, cpu, cuda, cuda:N or mps. auto uses a GPU (cuda) if there is one.", metavar="DEVICE", panel=MACHINE),
+]
 SameCamera = Literal["ignore", "count"]  # gallery images of a query's person by its own camera
 Seed = Annotated[int, Option("Seed of the random draws.", min=0, max=LAST_SEED)]
-Copy = Annotated[bool, Option("Copy query and gallery instead of linking them.")]
+Copy = Annotated[bool, Option("Copy query and gallery instead of linking them.", panel=OUTPUT)]

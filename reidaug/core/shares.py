@@ -8,6 +8,11 @@ from reidaug.core.errors import ReidAugError
 _LOG = logging.getLogger("reidaug")
 
 
+def is_first(environment: Mapping[str, str]) -> bool:
+    """Whether this is the only process, or the first that torchrun or srun has started; imports no torch."""
+    return environment.get("RANK", environment.get("SLURM_PROCID", "0")) == "0"
+
+
 def shard_from_environment(environment: Mapping[str, str]) -> tuple[int, int]:
     """This process's rank and the number of processes, from torchrun or SLURM.
 

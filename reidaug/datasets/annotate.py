@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import atomic_write, locked
+from reidaug.core.files import atomic_write, check_out, locked
 from reidaug.core.fingerprint import fingerprint
 from reidaug.core.progress import Advance, Say
 from reidaug.core.threads import in_threads
+from reidaug.datasets import estimators
 from reidaug.datasets.dataset import is_image_file
 from reidaug.datasets.images import image_size, read_image
 from reidaug.datasets.keypoints import (
@@ -50,9 +51,10 @@ def annotate(request: PoseRequest, advance: Advance, say: Say) -> dict[str, obje
             interrupted run with other settings, or a file to read that is broken or of other images.
     """
     images = find_images(request.data, request.split)
-    if request.out.is_dir():
-        raise ReidAugError(f"{request.out} is a folder; expected the CSV to write, such as annotation.csv")
-    if request.read is not None:
+    check_out(request.out)
+    if request.read is None:
+        estimators.check_model(request.model)
+    else:
         return _convert(request, request.read, images, say)
     return _estimate(request, images, advance, say)
 
@@ -98,8 +100,6 @@ def _estimate(request: PoseRequest, images: dict[str, Path], advance: Advance, s
         if _is_complete(request, list(images), done):
             say(f"{request.out} has a row for each image already: nothing was done; --force estimates them again")
             return _summary(request.out, estimated=0)
-        from reidaug.datasets import estimators  # here: to read another estimator's file needs no torch
-
         fetched = " (from huggingface.co, unless it was fetched before)" if estimators.from_hub(request.model) else ""
         say(f"loading the pose model {request.model}{fetched}")
         estimator = estimators.load_estimator(request.model, request.device)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.fingerprint import files_fingerprint, fingerprint
+from reidaug.core.fingerprint import digests_fingerprint, file_digests, files_fingerprint, fingerprint
 
 if TYPE_CHECKING:
     from reidaug.datasets.posed_images import PosedImages
@@ -74,6 +74,7 @@ class Dataset:
     root: Path
     layout: Layout
     _splits: dict[str, tuple[list[Image], list[Problem]]] = field(default_factory=dict, repr=False)
+    _digests: dict[str, dict[str, bytes]] = field(default_factory=dict, repr=False)
     _fingerprints: dict[str, str] = field(default_factory=dict, repr=False)
 
     def images(self, split: str) -> list[Image]:
@@ -113,8 +114,14 @@ class Dataset:
             ReidAugError: as `images`, or an image that cannot be read.
         """
         if split not in self._fingerprints:
-            self._fingerprints[split] = images_fingerprint(self.images(split))
+            self._fingerprints[split] = digests_fingerprint(self.digests(split))
         return self._fingerprints[split]
+
+    def digests(self, split: str) -> dict[str, bytes]:
+        """The SHA-256 of each image of a split, by name; errors as `split_fingerprint`."""
+        if split not in self._digests:
+            self._digests[split] = file_digests({image.name: image.path for image in self.images(split)})
+        return self._digests[split]
 
     def fingerprint(self, *splits: str) -> str:
         """Of some splits together; it identifies a training set and a test set in results."""

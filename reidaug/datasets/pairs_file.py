@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
+from reidaug.core.files import check_out
 from reidaug.datasets.keypoints import FILES, find_annotations, read_annotations, read_annotations_of
 from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import parse_name
@@ -25,6 +26,7 @@ def pairs_file(data: Path, split: str, out: Path, count: int | None = None, seed
         ReidAugError: no or a broken keypoint file, one that cannot belong to the images, no pairs, or fewer than
             `count`.
     """
+    check_out(out)
     try:
         dataset = open_dataset(data)
     except ReidAugError:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.options import Argument, Device, Option, SameCamera, Seed
+from reidaug.core.options import MACHINE, OUTPUT, Argument, Device, Option, SameCamera, Seed
 
 DEFAULT_MODEL = "movenet"
 Split = Literal["train", "test"]  # of the keypoint files; test: gallery and query
@@ -41,7 +41,7 @@ class SplitRequest:
         SameCamera,
         Option("count: camera numbers mean nothing, people with two images can be tested; see `reidaug evaluate`."),
     ] = "ignore"
-    copy: Annotated[bool, Option("Copy the images instead of linking them.")] = False
+    copy: Annotated[bool, Option("Copy the images instead of linking them.", panel=OUTPUT)] = False
 
 
 @dataclass(frozen=True)
@@ -56,19 +56,21 @@ class ImportRequest:
     size: Annotated[
         tuple[int, int] | None,
         Option(
-            "HEIGHTxWIDTH in pixels of all images, such as 128x64, both divisible by 4. Without it: the size that all "
-            "have, else 128x64.",
+            "Height and width in pixels of all images, such as 128x64, both divisible by 4. Without it: the size that "
+            "all have, else 128x64.",
+            metavar="HxW",
             parse=parse_size,
         ),
     ] = None
     layout: Annotated[
-        str | None, Option("The kind of data set, if it is not the one that `reidaug inspect` names.")
+        str | None, Option("The kind of data set, if it is not the one that `reidaug inspect` names.", metavar="NAME")
     ] = None
     cameras: Annotated[
         str,
         Option(
             "renumber: count cameras from 1 if any is above 9, as re-ID tools read one digit. keep: leave those "
-            "numbers, which reidaug alone reads. Or a CSV with the columns camera,camid; cameras may share a number."
+            "numbers, which reidaug alone reads. Or a CSV with the columns camera,camid; cameras may share a number.",
+            metavar="renumber|keep|FILE",
         ),
     ] = "renumber"
 
@@ -78,7 +80,7 @@ class PoseRequest:
     """Which keypoint CSV to write, and with which estimator."""
 
     data: Annotated[Path, Argument("A data set, or a folder of images.")]
-    out: Annotated[Path, Option("The keypoint CSV to write.")]
+    out: Annotated[Path, Option("The keypoint CSV to write.", short="-o")]
     split: Annotated[Split | None, Option("Of a data set: train (the default), or test: gallery and query.")] = None
     read: Annotated[
         Path | None,
@@ -91,10 +93,11 @@ class PoseRequest:
         str,
         Option(
             "movenet, which is in the package; vitpose, fetched once from huggingface.co; or another ViTPose: a "
-            "folder, or its name there."
+            "folder, or its name there.",
+            metavar="NAME|FOLDER",
         ),
     ] = DEFAULT_MODEL
     threshold: Annotated[float, Option("Confidence below which a joint counts as missing.", min=0.0, max=1.0)] = 0.3
-    batch_size: Annotated[int, Option("Images at a time.", min=1)] = 32
+    batch_size: Annotated[int, Option("Images at a time.", min=1, panel=MACHINE)] = 32
     force: Annotated[bool, Option("Replace the CSV, and what an interrupted run with other settings left.")] = False
     device: Device = "auto"

@@ -1,6 +1,5 @@
 """`reidaug split`: query and gallery from one folder of people."""
 
-import shutil
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import check_out, whole_folder
+from reidaug.core.files import check_out, link_or_copy_file, whole_folder
 from reidaug.core.options import SameCamera
 from reidaug.core.progress import Advance
 from reidaug.core.threads import in_threads
@@ -136,10 +135,7 @@ def _write(
 
     def write(pair: tuple[Path, Path]) -> None:
         source, target = pair
-        if copy:
-            shutil.copyfile(source, target)
-        else:
-            target.symlink_to(source.resolve())
+        link_or_copy_file(target, source, copy)
 
     in_threads(write, files, advance)
     if rows is not None:

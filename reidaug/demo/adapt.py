@@ -9,9 +9,9 @@ from reidaug.demo.pretrain import pretrain, rendered_people
 from reidaug.demo.request import AdaptRequest
 from reidaug.evaluation.request import EvaluationRequest
 from reidaug.reports.monitor import Monitor
-from reidaug.study.folder import Study
+from reidaug.study.folder import Study, resolve_data
 from reidaug.synthesis.request import TrainChanges, TrainRequest
-from reidaug.synthesis.train import train_generator
+from reidaug.synthesis.train import check_files, train_generator
 
 # docs/experiments.md has the runs that these were chosen by.
 LEARNING_RATE, IDENTITY_WEIGHT = 1e-4, 2.0
@@ -43,16 +43,21 @@ def adapt(training: TrainRequest, request: AdaptRequest, progress: Progress, say
         ReidAugError: as `pretrain` and `train_generator`.
         PoNAError: a generator of another size than that of mini, or a training with other settings is there already.
     """
+    training = replace(training, start_from=request.start_from, vgg_weights=request.vgg_weights)
+    check_files(training)
+    home = Study(training.study, training.data)
+    if training.portion is None:
+        resolve_data(training.data, home)
+    else:
+        home.data_of(float(training.portion))
     judge = EvaluationRequest(recipe="quick", arch="resnet18", weights="none", device=request.device)
     training = replace(
         training,
         mix=rendered_people(progress),
         preset="mini",
-        start_from=request.start_from,
         changes=TrainChanges(
             iterations=request.iterations, learning_rate=LEARNING_RATE, identity_weight=IDENTITY_WEIGHT
         ),
-        vgg_weights=request.vgg_weights,
         identity=pretrain(judge, progress, say),
         device=request.device,
     )

@@ -15,10 +15,11 @@ from reidaug.evaluation.results import Result, read_results
 from reidaug.evaluation.runner import Runner
 from reidaug.evaluation.runs import Run, make_run
 from reidaug.evaluation.setting import Setting, choose_setting
-from reidaug.evaluation.start import Start
+from reidaug.evaluation.start import Start, check_weights_file
 from reidaug.evaluation.store import ResultStore
 from reidaug.study.controls import make_control
 from reidaug.study.folder import PLAIN_SET, Study, chosen_portions
+from reidaug.study.shrink import follow
 from reidaug.study.training_sets import TrainingSet, find_training_sets, full_set
 
 
@@ -45,10 +46,14 @@ def evaluate_study(
             are done).
         ReIDError: weights that cannot be loaded or images that cannot be used.
     """
+    if request.weights is not None:
+        check_weights_file(request.weights)
     portions = request.portions or chosen_portions(study, request.portion)
     data = study.data_of(portions[0])  # find_training_sets checks that its images are unchanged
     setting = choose_setting(request, say)
     sets = find_training_sets(study, portions, data, say)
+    for portion in portions:
+        follow(study, portion, data)
     reduced, full = [training_set for training_set in sets if training_set.name == PLAIN_SET], sets[-1]
     controls = [
         make_control(study, name, training_set, like)

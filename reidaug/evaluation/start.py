@@ -45,10 +45,15 @@ def find_start(weights: str, recipe: "Recipe", arch: str) -> Start:
         return rendered_start(Start(usual, usual), recipe, arch)
     if weights in PLAIN:
         return Start(weights, weights)
+    check_weights_file(weights)
     path = Path(weights)
-    if not path.is_file():
-        raise ReidAugError(f"--weights {weights}: no such file; give a file, imagenet, rendered or none")
     return Start(weights, f"{path.name}:{_digits(path)}")
+
+
+def check_weights_file(weights: str) -> None:
+    """Raises ReidAugError if `--weights` names a file that is not there."""
+    if weights not in (*PLAIN, RENDERED) and not Path(weights).is_file():
+        raise ReidAugError(f"--weights {weights}: no such file; give a file, imagenet, rendered or none")
 
 
 def usual_weights(recipe: "Recipe") -> str:

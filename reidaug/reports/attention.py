@@ -46,16 +46,16 @@ def draw_attention(source: PosedImages, request: AttentionRequest, out: Path) ->
         ReidAugError: nowhere to write, a point that cannot be read, or what `choose_pairs` raises.
         PoNAError: a file that is no checkpoint, a point outside the image, or points without cross attention.
     """
+    check_out(out)
+    checkpoint = checkpoint_file(request.checkpoint)
     import torch
 
     import pona
     from pona.visualise import look_inside, require_pona
 
-    check_out(out)
     points: list[Point] = [(_parse_point(point), "") for point in request.points]
     persons, poses = ((name,) if name else () for name in (request.condition, request.target))
     (condition,), (target,) = choose_pairs(source, persons, poses, 1, request.seed)
-    checkpoint = checkpoint_file(request.checkpoint)
     generator = require_pona(pona.load_checkpoint(checkpoint).generator)
     images, target_keypoints = source.images([condition]), source.keypoints([target])
     size = (images.shape[1], images.shape[2])

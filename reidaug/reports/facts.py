@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reidaug.evaluation.results import Result
-from reidaug.reports.grids import set_order
+from reidaug.reports.grids import row_order
 from reidaug.reports.notes import versions_text
 from reidaug.study.folder import Study
 from reidaug.study.records import SynthesisRecord
@@ -40,7 +40,7 @@ def gather_facts(
         records: of its generated sets, by portion and name.
     """
     grids: list[Listing] = []
-    ordered = sorted(results, key=lambda result: (result.portion, set_order(result.label), result.seed))
+    ordered = sorted(results, key=row_order)
     if shrinks := study.shrink_records():
         header = ["p", "keep", "source", "seed", "kept", "missing", "people", "images", "keypoints", "data set"]
         lines = []

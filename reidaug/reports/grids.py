@@ -29,9 +29,12 @@ RERANKED_SCORES = {
 class Grid:
     """Lines of text below a header."""
 
+    key: str  # its name in labels
     title: str
     header: list[str]
     lines: list[list[str]]
+    folded: Sequence[str] = ()  # columns of words, whose cells may take several lines
+    lesser: Sequence[str] = ()  # columns that a narrow terminal leaves out, those that matter least first
 
 
 def setting_name(result: Result) -> str:
@@ -54,16 +57,12 @@ def summary_grid(results: Sequence[Result]) -> Grid:
     lines = [[name, *(_mean(cells.get((name, p)), seeds) for p in portions), full] for name in names]
     if not names:
         lines.append([FULL_SET, full])
-    if (FULL_SET, 1.0) in cells:
-        lines += [
-            [f"gap recovered by {name}", *(_gap(cells.get((name, p)), seeds) for p in portions), ""]
-            for name in names
-            if name != PLAIN_SET
-        ]
+    gaps = [[f"gap recovered by {name}", *(_gap(cells.get((name, p)), seeds) for p in portions), ""] for name in names]
+    lines += [line for line in gaps if set(line[1:-1]) != {"-"}]  # a note says why others are not there
     title = f"mAP in % (trapezoid AP), {setting_name(results[0])}, "
     title += f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "1 seed"
     title += ", or over n" if any(summary.seeds < seeds for summary in cells.values()) else ""
-    return Grid(title, ["augmentation", *(f"p = {p:.2f}" for p in portions), "p = 1.00"], lines)
+    return Grid("summary", title, ["augmentation", *(f"p = {p:.2f}" for p in portions), "p = 1.00"], lines)
 
 
 def comparison_grid(comparisons: Iterable[Comparison]) -> Grid:
@@ -76,7 +75,7 @@ def comparison_grid(comparisons: Iterable[Comparison]) -> Grid:
         lines.append([*names, f"{pair.gain:+.1f}", spread, interval, pair.verdict])
     header = ["set", "p", "against", "points", f"{LEVEL} % over seeds", f"{LEVEL} % over queries", "verdict"]
     title = "differences in mAP (trapezoid AP), with 95 % intervals (seeds: Welch; queries: bootstrap)"
-    return Grid(title, header, lines)
+    return Grid("differences", title, header, lines, folded=["verdict"])
 
 
 def detail_grid(results: Iterable[Result]) -> Grid:
@@ -88,16 +87,18 @@ def detail_grid(results: Iterable[Result]) -> Grid:
             seen_text(result),
             *_percents(result, SCORES),
         ]
-        for result in sorted(results, key=_order)
+        for result in sorted(results, key=row_order)
     ]
-    return Grid("each baseline", ["set", "p", "seed", *COUNTS, "seen", *SCORES], lines)
+    header = ["set", "p", "seed", *COUNTS, "seen", *SCORES]
+    lesser = ["rank-5", "seen", "mINP", "copies", "generated", "real"]
+    return Grid("baselines", "each baseline", header, lines, lesser=lesser)
 
 
 def rerank_grid(results: Iterable[Result]) -> Grid:
     """One line for each baseline with re-ranked scores, in per cent."""
-    lines = [[*_name(result), *_percents(result, RERANKED_SCORES)] for result in sorted(results, key=_order)]
+    lines = [[*_name(result), *_percents(result, RERANKED_SCORES)] for result in sorted(results, key=row_order)]
     title = "with k-reciprocal re-ranking (Zhong et al., CVPR 2017; k1 = 20, k2 = 6, lambda = 0.3)"
-    return Grid(title, ["set", "p", "seed", *RERANKED_SCORES], lines)
+    return Grid("reranked", title, ["set", "p", "seed", *RERANKED_SCORES], lines)
 
 
 def image_counts(result: Result) -> dict[str, int]:
@@ -126,7 +127,8 @@ def _percents(result: Result, scores: dict[str, str]) -> list[str]:
     return [f"{100 * getattr(result, field):.1f}" for field in scores.values()]
 
 
-def _order(result: Result) -> tuple[float, tuple[int, str], int]:
+def row_order(result: Result) -> tuple[float, tuple[int, str], int]:
+    """Sort key of the rows of every table and plot, in every format."""
     return result.portion, set_order(result.label), result.seed
 
 

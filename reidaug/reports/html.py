@@ -2,11 +2,11 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import atomic_write, check_out
+from reidaug.core.files import atomic_write, check_file, check_out
 from reidaug.core.fingerprint import file_digest
 from reidaug.evaluation.identity import load_identity
 from reidaug.evaluation.results import Result, current_results, read_results
@@ -84,6 +84,9 @@ def write_report(study: Study, request: ReportRequest, out: Path) -> Report:
         ReidAugError: nowhere to write, no study, or results, manifests, records or a named network that cannot be read.
     """
     check_out(out)
+    request = replace(request, checkpoints=tuple(map(checkpoint_file, request.checkpoints)))
+    if request.reid is not None:
+        check_file(request.reid, "--reid")
     results = current_results(read_results(study.results_path))
     if not results and not study.portions():
         raise ReidAugError(f"no study at {study.path}: run `reidaug shrink --portion 0.4` first, or name its folder")
@@ -216,7 +219,7 @@ def _add_trainings(
     report: Report, study: Study, records: Mapping[tuple[float, str], SynthesisRecord], request: ReportRequest
 ) -> None:
     generators = {record.sha256: record.checkpoint for record in records.values()}
-    given = {_digest(path): path for path in map(checkpoint_file, request.checkpoints) if path.is_file()}
+    given = {_digest(path): path for path in request.checkpoints}
     for digest, path in given.items():
         if digest not in generators:
             report.lacks("training", f"{path} generated none of the sets of this study.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -46,7 +46,7 @@ class Monitor:
 
     def __call__(self, now: "TrainProgress") -> None:
         """Shows one report."""
-        losses = "  ".join(f"{name} {value:.3f}" for name, value in now.losses.items())
+        losses = "  ".join(_loss(name, value) for name, value in now.losses.items())
         speed = f"{now.images_per_second:.1f} images/s, {duration(now.seconds_left)} left"
         self._advance(now.iteration, now.iterations, f"{losses}  {speed}")
         if now.validation is not None:
@@ -83,18 +83,36 @@ def sample_rows(samples: "Samples") -> list[list[np.ndarray]]:
 def validation_line(iteration: int, scores: Mapping[str, float | None]) -> str:
     """L1, SSIM and mask-SSIM on unseen people, next to two trivial baselines: the condition and the mean image."""
     parts = []
-    for name, label, scale, digits in (
-        ("l1", "L1 %", 100, 2),
-        ("ssim", "SSIM", 1, 3),
-        ("mask_ssim", "mask-SSIM", 1, 3),
+    for name, label, scale, digits, unit in (
+        ("l1", "L1", 100, 2, " %"),
+        ("ssim", "SSIM", 1, 3, ""),
+        ("mask_ssim", "mask-SSIM", 1, 3, ""),
     ):
         if scores[name] is None:
             parts.append(f"{label}: none, as no target shows a joint")
             continue
         values = [scores[name + suffix] or 0.0 for suffix in ("", "_copy", "_mean")]
-        score, copy, mean = (f"{scale * value:.{digits}f}" for value in values)
+        score, copy, mean = (f"{scale * value:.{digits}f}{unit}" for value in values)
         parts.append(f"{label} {score} (copy {copy}, mean image {mean})")
     return f"iteration {iteration:,}, unseen people: {', '.join(parts)}"
+
+
+def training_lines(summary: Mapping[str, object]) -> dict[str, object]:
+    """The summary of a training as short texts; L1 is in per cent of full scale everywhere."""
+    lines = dict(summary)
+    best, validation, seconds = (lines.pop(name, None) for name in ("best", "validation", "seconds"))
+    if isinstance(validation, Mapping):
+        lines["last"] = validation_line(cast(int, summary["iteration"]), validation)
+    if isinstance(best, Mapping):
+        lines["best"] = f"iteration {best['iteration']:,}: L1 {100 * best['l1']:.2f} %"
+    if isinstance(seconds, int | float):
+        lines["time"] = duration(seconds)
+    return {name: value for name, value in lines.items() if value is not None}
+
+
+def _loss(name: str, value: float) -> str:
+    """A loss; L1, of images from -1 to 1, in per cent of full scale, as on unseen people."""
+    return f"L1 {50 * value:.2f} %" if name == "l1" else f"{name} {value:.3f}"
 
 
 def _summary_writer() -> "type[SummaryWriter]":

@@ -6,7 +6,7 @@ from reidaug.core.progress import duration
 from reidaug.evaluation.results import Result
 from reidaug.evaluation.start import RENDERED
 from reidaug.reports.grids import seen_text
-from reidaug.reports.statistics import mean_percent, spread_over_seeds
+from reidaug.reports.statistics import mean_percent, spread_over_seeds, summarise
 from reidaug.study.controls import CONTROLS, MATCHED, RENDERED_FIRST, control_of, made_for
 from reidaug.study.folder import PLAIN_SET
 from reidaug.study.training_sets import FULL_SET
@@ -31,6 +31,7 @@ def notes(results: Sequence[Result]) -> list[str]:
         *_copies(results),
         *_lost_people(results),
         *_unclear_gaps(results),
+        *_no_gaps(results),
     ]
     names = {control_of(result.set) for result in results}
     if PLAIN_SET in names and MATCHED not in names:
@@ -158,6 +159,20 @@ def _unclear_gaps(results: Sequence[Result]) -> list[str]:
                 "gap recovered means nothing there"
             )
     return lines
+
+
+def _no_gaps(results: Sequence[Result]) -> list[str]:
+    """Why sets have no row of a gap recovered."""
+    summaries = [summary for summary in summarise(results) if summary.name not in (PLAIN_SET, FULL_SET)]
+    known = {summary.name for summary in summaries if summary.gap_recovered is not None}
+    names = dict.fromkeys(summary.name for summary in summaries if summary.name not in known)
+    if not names:
+        return []
+    missing = [name for name in (PLAIN_SET, FULL_SET) if name not in {result.set for result in results}]
+    reason = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not in this table"
+    if not missing:
+        reason = "full is not above none at these portions, or by less than it can be told"
+    return [f"no gap recovered by {', '.join(names)}: {reason}"]
 
 
 def _machine(result: Result) -> str:

@@ -62,11 +62,11 @@ def draw_ranks(study: Study, request: RanksRequest, out: Path) -> tuple[Result, 
     ranked = rank_queries(features_of(study, result), request, result.same_camera)
     rows = []
     for query in ranked:
-        images = [(query.image, GREY)]
-        images += [(image, GREEN if right else RED) for image, right in zip(query.matches, query.right, strict=True)]
-        tiles = [frame(read_image(image.path), colour) for image, colour in images]
+        tiles = [frame(read_image(query.image.path), GREY)]
+        for image, right in zip(query.matches, query.right, strict=True):
+            tiles.append(frame(read_image(image.path), *((GREEN, "tick") if right else (RED, "cross"))))
         rows.append(TileRow(tiles, _heading(query, result)))
-    title = f"{_title(result)}; green: the query's person, red: another; AP in %, trapezoid"
+    title = f"{_title(result)}; green with a tick: the query's person, red with a cross: another; AP in %, trapezoid"
     save_tiles(out, rows, title=title, apart=True)
     return result, ranked
 
@@ -90,12 +90,12 @@ def choose_result(results: Sequence[Result], request: RanksRequest, study: Study
     fitting = [result for result in current if all(getattr(result, name) == value for name, value in given.items())]
     if len(fitting) == 1:
         return fitting[0]
-    asked = " ".join(f"--{name} {value}" for name, value in given.items())
+    asked = " ".join(f"--{'name' if name == 'set' else name} {value}" for name, value in given.items())
     if not fitting:
         raise ReidAugError(f"no result fits {asked}; there are {_list(current)}")
     raise ReidAugError(
-        f"{len(fitting)} results fit{' ' + asked if asked else ''}: {_list(fitting)}; choose one with --set, --portion,"
-        " --seed or --key"
+        f"{len(fitting)} results fit{' ' + asked if asked else ''}: {_list(fitting)}; choose one with --name, "
+        "--portion, --seed or --key"
     )
 
 

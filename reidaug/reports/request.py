@@ -25,10 +25,22 @@ class GridRequest:
         ),
     ] = "poses"
     persons: Annotated[
-        tuple[str, ...], Option("File name of a condition image; may be repeated.", flag="--person")
+        tuple[str, ...],
+        Option(
+            "File name of a condition image; may be repeated.",
+            flag="--condition",
+            earlier=("--person",),
+            metavar="NAME",
+        ),
     ] = ()  # () = drawn
     poses: Annotated[
-        tuple[str, ...], Option("File name of an image whose pose is the target; may be repeated.", flag="--pose")
+        tuple[str, ...],
+        Option(
+            "File name of an image whose pose is the target; may be repeated.",
+            flag="--target",
+            earlier=("--pose",),
+            metavar="NAME",
+        ),
     ] = ()  # () = drawn
     count: Annotated[int, Option("The most poses, persons or pairs to draw if none is named.", min=1, max=100)] = 8
     seed: Seed = 0
@@ -40,13 +52,18 @@ class AttentionRequest:
     """Which generator to look into, with which pair and at which points."""
 
     checkpoint: Checkpoint
-    condition: Annotated[str | None, Option("File name of the condition image. Without it: drawn.")] = None
-    target: Annotated[str | None, Option("File name of an image whose pose is the target. Without it: drawn.")] = None
+    condition: Annotated[str | None, Option("File name of the condition image. Without it: drawn.", metavar="NAME")] = (
+        None
+    )
+    target: Annotated[
+        str | None, Option("File name of an image whose pose is the target. Without it: drawn.", metavar="NAME")
+    ] = None
     points: Annotated[
         tuple[str, ...],
         Option(
             "X,Y in pixels of the target image; may be repeated. Without it: nose, a wrist, a hip and an ankle.",
             flag="--point",
+            metavar="X,Y",
         ),
     ] = ()
     seed: Seed = 0
@@ -58,12 +75,25 @@ class RanksRequest:
     """Which result to draw, and which of its queries; None = any result, and the worst queries."""
 
     set_name: Annotated[
-        str | None, Option("Training set of the result: none, full, pona or another of the table.", flag="--set")
+        str | None,
+        Option(
+            "Training set of the result: none, full, pona or another of the table.",
+            flag="--name",
+            short="-n",
+            earlier=("--set",),
+            metavar="NAME",
+        ),
     ] = None
-    portion: Annotated[str | None, Option("Portion of the result, such as 0.4; 1 for the full set.")] = None
+    portion: Annotated[
+        str | None, Option("Portion of the result, such as 0.4; 1 for the full set.", short="-p", metavar="P")
+    ] = None
     seed: Annotated[int | None, Option("Seed of the result.", min=0)] = None
-    key: Annotated[str | None, Option("Key of the result, if set, portion and seed are not enough.")] = None
-    queries: Annotated[tuple[str, ...], Option("File name of a query; may be repeated.", flag="--query")] = ()
+    key: Annotated[
+        str | None, Option("Key of the result, if name, portion and seed are not enough.", metavar="KEY")
+    ] = None
+    queries: Annotated[
+        tuple[str, ...], Option("File name of a query; may be repeated.", flag="--query", metavar="NAME")
+    ] = ()
     worst: Annotated[int | None, Option("Number of queries with the lowest AP (default 10).", min=1, max=100)] = None
     best: Annotated[int | None, Option("Number of queries with the highest AP.", min=1, max=100)] = None
 

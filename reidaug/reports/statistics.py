@@ -50,11 +50,11 @@ class Comparison:
 
 
 def by_set(results: Iterable[Result]) -> dict[tuple[str, float], list[Result]]:
-    """Results by label and portion; all are ordered by seed."""
+    """Results by label and portion, in their order; those of a set are ordered by seed."""
     sets: dict[tuple[str, float], list[Result]] = {}
-    for result in sorted(results, key=lambda result: result.seed):
+    for result in results:
         sets.setdefault((result.label, result.portion), []).append(result)
-    return sets
+    return {key: sorted(members, key=lambda result: result.seed) for key, members in sets.items()}
 
 
 def mean_percent(results: Iterable[Result]) -> float:

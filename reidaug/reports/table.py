@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from reidaug.evaluation.results import TABLE_FIELDS, Result
-from reidaug.reports.grids import Grid, comparison_grid, detail_grid, image_counts, rerank_grid, summary_grid
+from reidaug.reports.grids import Grid, comparison_grid, detail_grid, image_counts, rerank_grid, row_order, summary_grid
 from reidaug.reports.notes import notes
 from reidaug.reports.statistics import Comparison, Summary, compare, summarise
 
@@ -43,7 +43,7 @@ def make_tables(results: Iterable[Result], queries: Path) -> list[Table]:
         results: one table is made for each group of `group_results`.
         queries: the folder of the scores by query.
     """
-    groups = group_results(results)
+    groups = [sorted(group, key=row_order) for group in group_results(results)]
     several = len({group[0].test_fingerprint for group in groups}) > 1
     tables = []
     for group in groups:

@@ -15,6 +15,11 @@ GAP = 6  # pixels between tiles
 HEADING = 18  # pixels, height of a heading line
 TILE = (128, 64)  # height and width in pixels of an image in a ranked row
 FRAME = 4  # pixels, width of the frame around it
+MARK = 17  # pixels, the square of a mark in a corner of it
+MARKS = {  # lines of points, in shares of the square
+    "tick": (((0.15, 0.55), (0.4, 0.8), (0.85, 0.2)),),
+    "cross": (((0.2, 0.2), (0.8, 0.8)), ((0.2, 0.8), (0.8, 0.2))),
+}
 WIDEST = 1240  # pixels, the width that a picture should not exceed
 GREEN, RED, GREY = (0, 150, 0), (220, 0, 0), (110, 110, 110)
 HEADINGS = ("condition", "target pose", "generated", "real")
@@ -152,9 +157,22 @@ def save_comparison(path: Path, rows: Sequence[Sequence[np.ndarray]]) -> None:
     save_tiles(path, [TileRow(row) for row in rows], HEADINGS, groups=2, scale=2)
 
 
-def frame(image: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
-    """An (H, W, 3) uint8 RGB image at the size `TILE`, in a frame of an RGB colour."""
+def frame(image: np.ndarray, colour: tuple[int, int, int], mark: str = "") -> np.ndarray:
+    """An (H, W, 3) uint8 RGB image at the size `TILE`, in a frame of an RGB colour.
+
+    Args:
+        image: any size.
+        colour: of the frame.
+        mark: "tick" or "cross", drawn in the upper left corner for eyes and printers without colours; empty = none.
+    """
     framed = np.empty((TILE[0] + 2 * FRAME, TILE[1] + 2 * FRAME, 3), dtype=np.uint8)
     framed[:] = colour
     framed[FRAME:-FRAME, FRAME:-FRAME] = np.asarray(Image.fromarray(image).resize(TILE[::-1], Image.Resampling.BICUBIC))
-    return framed
+    if not mark:
+        return framed
+    picture = Image.fromarray(framed)
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle([0, 0, MARK, MARK], fill=colour)
+    for line in MARKS[mark]:
+        draw.line([(x * MARK, y * MARK) for x, y in line], fill="white", width=2)
+    return np.asarray(picture)

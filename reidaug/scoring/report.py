@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from reidaug.core.files import write_csv
 from reidaug.core.progress import duration
 from reidaug.datasets.posed_images import PosedImages
-from reidaug.reports.drawing import DrawnTable, Words
+from reidaug.reports.drawing import HARD, DrawnTable, Words
 from reidaug.reports.tiles import TileRow, pose_image, save_tiles
 from reidaug.scoring.generated import GeneratedImages
 from reidaug.scoring.metrics import columns
@@ -37,7 +37,7 @@ def score_table(score: Score) -> RenderableType:
     """One row per set, without empty columns; below, what was not computed and why."""
     title = f"{len(score.pairs):,} pairs of {score.record['data']}"
     shown = [column for column in columns() if any(column.name in scores.overall for scores in score.sets)]
-    header = ["images", *(column.heading for column in shown)]
+    header = ["images", *(column.heading.replace(" ↑", f"{HARD}↑").replace(" ↓", f"{HARD}↓") for column in shown)]
     rows = [[scores.name, *(_cell(scores.overall, column) for column in shown)] for scores in score.sets]
     notes = [f"{generated.label}: {_history(generated, score)}" for generated in score.generators]
     if len(score.generators) > 1:

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from reidaug.core.options import Device, Option, Seed
+from reidaug.core.options import OUTPUT, Device, Option, Seed
 from reidaug.datasets.request import DEFAULT_MODEL
+
+_NETWORKS = "What some metrics need"
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,8 @@ class ScoreRequest:
         Path | None,
         Option(
             "Instead of a generator: a folder of images that any model generated, named CONDITION___TARGET.png, or a "
-            "set that `reidaug synthesize` completed."
+            "set that `reidaug synthesize` completed.",
+            metavar="FOLDER",
         ),
     ] = None
     pairs: Annotated[
@@ -31,14 +34,33 @@ class ScoreRequest:
     ] = None
     count: Annotated[int | None, Option("Draw this many of the pairs. Without it: all.", min=1)] = None
     reid: Annotated[
-        Path | None, Option("For identity similarity: a network that `reidaug evaluate --save-models` saved.")
+        Path | None,
+        Option("For identity similarity: a network that `reidaug evaluate --save-models` saved.", panel=_NETWORKS),
     ] = None
     poses: Annotated[
         Path | None,
-        Option("For PCKh: keypoints that were estimated in the generated images (COCO's JSON, OpenPose, ...)."),
+        Option(
+            "For PCKh: keypoints that were estimated in the generated images (COCO's JSON, OpenPose, ...).",
+            panel=_NETWORKS,
+        ),
     ] = None
-    pose_model: Annotated[str, Option("For PCKh: what estimates them, as `reidaug pose --model`.")] = DEFAULT_MODEL
-    out: Annotated[Path | None, Option("A folder for per-image.csv, worst.png and best.png.")] = None
-    save_images: Annotated[Path | None, Option("A folder for the measured images, as CONDITION___TARGET.png.")] = None
+    pose_model: Annotated[
+        str,
+        Option(
+            "For PCKh: what estimates them, as `reidaug pose --model`.",
+            flag="--model",
+            earlier=("--pose-model",),
+            metavar="NAME|FOLDER",
+            panel=_NETWORKS,
+        ),
+    ] = DEFAULT_MODEL
+    out: Annotated[
+        Path | None,
+        Option("A folder for per-image.csv, worst.png and best.png.", short="-o", metavar="FOLDER", panel=OUTPUT),
+    ] = None
+    save_images: Annotated[
+        Path | None,
+        Option("A folder for the measured images, as CONDITION___TARGET.png.", metavar="FOLDER", panel=OUTPUT),
+    ] = None
     seed: Seed = 0
     device: Device = "auto"

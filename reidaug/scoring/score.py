@@ -14,9 +14,10 @@ from PIL import Image
 from reidaug import __version__
 from reidaug.core.device import pick_device
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import check_out, write_image
+from reidaug.core.files import check_file, check_out, write_image
 from reidaug.core.fingerprint import file_digest, fingerprint
 from reidaug.core.progress import Advance
+from reidaug.datasets.estimators import check_model
 from reidaug.datasets.pairs import Pair, pair_name, read_pairs
 from reidaug.datasets.posed_images import PosedImages
 from reidaug.scoring import metrics
@@ -65,9 +66,14 @@ def score(source: PosedImages, request: ScoreRequest, advance: Advance) -> Score
         ReIDError: a re-ID network that cannot be used.
     """
     request = replace(request, checkpoints=tuple(map(checkpoint_file, request.checkpoints)))
-    generators = _generators(source, request)
     for folder in filter(None, (request.out, request.save_images)):
         check_out(folder, folder=True)
+    for path, option in ((request.reid, "--reid"), (request.poses, "--poses"), (request.pairs, "--pairs")):
+        if path is not None:
+            check_file(path, option)
+    if request.poses is None:
+        check_model(request.pose_model)
+    generators = _generators(source, request)
     pairs = choose_pairs(source, request, generators[0].pairs)
     for generated in generators:
         generated.check(pairs)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import atomic_write, whole_folder
+from reidaug.core.files import atomic_write, check_out, whole_folder
 from reidaug.datasets.dataset import SPLITS, Dataset
 from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import check_output_path
@@ -42,6 +42,7 @@ def export_set(request: ExportRequest) -> dict[str, object]:
     place, source = folder.parent.resolve() / folder.name, data.root.resolve()
     if place.is_relative_to(source) or source.is_relative_to(place):
         raise ReidAugError(f"{folder} and the set {data.root} lie in each other: give another folder")
+    check_out(out, folder=True)
     out.mkdir(parents=True, exist_ok=True)
     with _replaced(folder, request.tool) as new:
         export.lay_out(images, new)

@@ -8,6 +8,7 @@ STUDY/p0.40/generator/adapted.pt                    a generator trained further 
 STUDY/p0.40/<name>/Market-1501-v15.09.15/           a training set with the missing images filled in
 """
 
+import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -111,13 +112,29 @@ class Study:
         if self.data is not None:
             return open_dataset(self.data.absolute())
         same = [record, *(other for other in self.shrink_records().values() if other.images == record.images)]
-        place = next((Path(each.data) for each in same if Path(each.data).exists()), None)
-        if place is None:
+        data = next((data for other in same if (data := self._find(other)) is not None), None)
+        if data is None:
             raise ReidAugError(
                 f"{record.data}, the data set of {self.path}, is gone: give --data FOLDER, or set REIDAUG_DATA, to say "
                 "where it is now"
             )
-        return open_dataset(place)
+        return data
+
+    def _find(self, record: ShrinkRecord) -> Dataset | None:
+        """The data set of a record where it was, or where it would have moved with the study; None = at neither place.
+
+        Where there is something at both places, as in the copy of a whole project, the one with the right images near
+        the study.
+        """
+        recorded = Path(record.data)
+        beside = Path(os.path.normpath(self.path.resolve() / record.beside)) if record.beside else recorded
+        places = [place for place in (beside, recorded) if place.exists()]
+        if len(places) == 2 and not beside.samefile(recorded):
+            with suppress(ReidAugError):  # it is no data set, or has other images
+                data = open_dataset(beside)
+                if data.split_fingerprint("train") == record.images:
+                    return data
+        return open_dataset(places[-1]) if places else None
 
     def check_unchanged(self, portion: float, data: Dataset) -> None:
         """Raises ReidAugError if a portion was not made from the training images that a data set has now.
@@ -125,15 +142,17 @@ class Study:
         The images are known by their names and bytes: the data set may have moved.
         """
         record = read_shrink_record(self.shrink_path(portion))
-        if data.split_fingerprint("train") != record.images:
+        now = data.split_fingerprint("train")
+        if now != record.images:
+            prints = f"(fingerprint {now}, not {record.images})"
             if Path(record.data) != data.root:
                 raise ReidAugError(
-                    f"p = {portion:.2f} is of {record.data}, and {data.root} has other training images: give "
+                    f"p = {portion:.2f} is of {record.data}, and {data.root} has other training images {prints}: give "
                     "--portion, or with --data the folder that has these images now"
                 )
             raise ReidAugError(
-                f"the training images of {data.root} have changed since p = {portion:.2f} was made from them: restore "
-                "them, or run `reidaug shrink --force`"
+                f"the training images of {data.root} have changed since p = {portion:.2f} was made from them {prints}: "
+                "restore them, or run `reidaug shrink --force`"
             )
 
     def unchanged_annotations(self, portion: float, data: Dataset) -> Annotations:

@@ -17,16 +17,17 @@ class ShrinkRecord:
     keep: str  # per-identity or uniform
     source: str  # nearest or random
     seed: int
-    data: str  # path of the data set, which is known by its images: it may move
+    data: str  # absolute path of the data set, which is known by its images: it may move
     images: str  # fingerprint of its training images
     keypoints: str  # fingerprint of the keypoints of these images
     copy: bool  # query and gallery are copies
     made: str = ""  # date and time
     report: Mapping[str, object] = field(default_factory=dict)  # of `reidaug shrink`
+    beside: str = ""  # path of the data set from the study folder, for both moved together; empty = on another drive
 
     def settings(self) -> dict[str, object]:
         """The values in which two equal shrinks agree."""
-        return {name: value for name, value in asdict(self).items() if name not in ("data", "made", "report")}
+        return {name: value for name, value in asdict(self).items() if name not in ("data", "beside", "made", "report")}
 
 
 @dataclass(frozen=True)

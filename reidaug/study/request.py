@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.options import LAST_SEED, Argument, Option, Seed
+from reidaug.core.options import LAST_SEED, OUTPUT, Argument, Option, Seed
 from reidaug.study.portions import parse_portion, portion_name
 
 Keep = Literal["per-identity", "uniform"]
 Source = Literal["nearest", "random"]
 Tool = Literal["torchreid", "fastreid", "transreid", "layumi", "huggingface", "torchvision"]  # the last: networks only
+_KEEPING = "Which images are kept"
 
 
 @dataclass(frozen=True)
@@ -19,15 +20,27 @@ class ShrinkConfig:
     """Which images are kept, and how condition images are chosen."""
 
     portion: Annotated[
-        float, Option("The share of training images to keep: 0.01 to 0.99, two decimals.", parse=parse_portion)
+        float,
+        Option(
+            "The share of training images to keep: 0.01 to 0.99, two decimals.",
+            short="-p",
+            metavar="P",
+            parse=parse_portion,
+        ),
     ]
     keep: Annotated[
-        Keep, Option("per-identity keeps at least one image of each person; uniform is the paper's plain draw.")
+        Keep,
+        Option(
+            "per-identity keeps at least one image of each person; uniform is the paper's plain draw.", panel=_KEEPING
+        ),
     ] = "per-identity"
     source: Annotated[
-        Source, Option("Condition image of a missing one: the kept image nearest in pose, or any of the person.")
+        Source,
+        Option(
+            "Condition image of a missing one: the kept image nearest in pose, or any of the person.", panel=_KEEPING
+        ),
     ] = "nearest"
-    seed: Annotated[int, Option("Seed of the draw of kept images.", min=0, max=LAST_SEED)] = 0
+    seed: Annotated[int, Option("Seed of the draw of kept images.", min=0, max=LAST_SEED, panel=_KEEPING)] = 0
 
     def __post_init__(self) -> None:
         portion_name(self.portion)
@@ -83,5 +96,8 @@ class ExportRequest:
     tool: Annotated[Tool, Option("The tool; torchvision: of a network only, as torchreid.", flag="--for")]
     copy: Annotated[
         bool,
-        Option("Copy the images instead of linking them, for another machine or an upload; layumi always gets copies."),
+        Option(
+            "Copy the images instead of linking them, for another machine or an upload; layumi always gets copies.",
+            panel=OUTPUT,
+        ),
     ] = False

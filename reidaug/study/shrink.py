@@ -4,14 +4,14 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import locked
+from reidaug.core.files import locked, sync
 from reidaug.datasets.dataset import Dataset
 from reidaug.datasets.keypoints import FILES, Annotations, find_annotations, read_annotations_of, write_annotations
 from reidaug.datasets.market1501 import check_output_path, market_set, split_folder, warn_of_cameras
@@ -91,11 +91,12 @@ def shrink(
     record = ShrinkRecord(
         **asdict(config),
         data=str(report.data),
+        beside=_beside(study, report.data),
         images=data.split_fingerprint("train"),
         keypoints=annotations.fingerprint(names),
         copy=copy,
     )
-    with locked(study.path / f".{portion_name(config.portion)}.lock", f"portion {config.portion:.2f}", wait):
+    with _locked(study, config.portion, wait):
         if not force and _is_made(study, config.portion, plan, record):
             report = replace(report, existed=True)
             _follow(study, config.portion, data)
@@ -141,7 +142,7 @@ def _is_made(study: Study, portion: float, plan: Sequence[PlanRow], record: Shri
     try:
         made = read_shrink_record(study.shrink_path(portion))
         earlier, wanted = made.settings(), record.settings()
-        shown = earlier | {"images": f"of {made.data}"}
+        shown = earlier | {"images": f"of {made.data}, not of these (fingerprint {record.images}, not {made.images})"}
         other = [f"{name} {shown[name]}" for name, value in wanted.items() if earlier[name] != value]
         complete = PLAIN_SET in study.sets(portion) and read_plan(study.plan_path(portion)) == plan
         names = [image.name for image in market_set(study.set_root(portion, PLAIN_SET)).images("train")]
@@ -158,13 +159,43 @@ def _is_made(study: Study, portion: float, plan: Sequence[PlanRow], record: Shri
     return True
 
 
-def _follow(study: Study, portion: float, data: Dataset) -> None:
-    """Writes down where the data set of a portion is now, and mends the links of its sets."""
+def follow(study: Study, portion: float, data: Dataset) -> None:
+    """Where study or data set have moved, writes down where it is now, and fixes links that lead nowhere.
+
+    Args:
+        study: the study.
+        portion: one of its portions.
+        data: a data set with the training images of the portion.
+    """
     record = read_shrink_record(study.shrink_path(portion))
-    if record.data != str(data.root.absolute()):
-        write_record(study.shrink_path(portion), replace(record, data=str(data.root.absolute())))
+    if record != _moved(record, study, data):
+        with _locked(study, portion, wait=True):
+            _follow(study, portion, data)
+
+
+def _follow(study: Study, portion: float, data: Dataset) -> None:
+    record = read_shrink_record(study.shrink_path(portion))
+    if record != (now := _moved(record, study, data)):
+        write_record(study.shrink_path(portion), now)
     for name in study.sets(portion):
         add_query_and_gallery(study.set_root(portion, name), data, copy=False)
+
+
+def _moved(record: ShrinkRecord, study: Study, data: Dataset) -> ShrinkRecord:
+    root = data.root.absolute()
+    return replace(record, data=str(root), beside=_beside(study, root))
+
+
+def _locked(study: Study, portion: float, wait: bool) -> AbstractContextManager[None]:
+    return locked(study.path / f".{portion_name(portion)}.lock", f"portion {portion:.2f}", wait)
+
+
+def _beside(study: Study, data: Path) -> str:
+    """The path of a data set from the study folder; empty where there is none, as between two drives of Windows."""
+    try:
+        return Path(os.path.relpath(data.resolve(), study.path.resolve())).as_posix()
+    except ValueError:
+        return ""
 
 
 def _write_portion(
@@ -184,8 +215,10 @@ def _write_portion(
         root = partial / report.root.relative_to(final)
         _write_set(root, data, [row for row in plan if row.kept], annotations, record.copy)
         write_plan(partial / "plan.csv", plan)
-        write_record(partial / "shrink.json", replace(record, made=time.strftime("%F %T"), report=report.values()))
-        os.sync()  # once for all files: the folder is renamed when its content is on the disk
+        write_record(
+            partial / "shrink.json", replace(record, made=time.strftime("%F %T"), report=_without_paths(report))
+        )
+        sync()  # once for all files: the folder is renamed when its content is on the disk
         with ExitStack() as locks:
             for lock in final.glob("*/.lock*"):
                 locks.enter_context(locked(lock, f"the set {lock.parent.name} of portion {report.portion:.2f}"))
@@ -195,6 +228,11 @@ def _write_portion(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(stale, ignore_errors=True)
+
+
+def _without_paths(report: ShrinkReport) -> dict[str, object]:
+    """A report as the study keeps it: paths would be wrong once it is moved."""
+    return {name: value for name, value in report.values().items() if name not in ("data", "root", "plan")}
 
 
 def _write_set(root: Path, data: Dataset, kept: Sequence[PlanRow], annotations: Annotations, copy: bool) -> None:

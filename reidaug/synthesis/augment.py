@@ -18,6 +18,7 @@ from reidaug.study.augmentation import plan_new_images
 from reidaug.study.folder import Study
 from reidaug.study.plan import ManifestRow, PlanRow, read_manifest, read_plan, write_plan
 from reidaug.study.request import AugmentConfig
+from reidaug.study.shrink import follow
 from reidaug.synthesis.completed_set import CompletedSet
 from reidaug.synthesis.painter import Painter
 from reidaug.synthesis.request import SynthesisOptions
@@ -75,7 +76,7 @@ class _Source:
     home: Path  # the folder of its record and its locks
     data: Dataset
     kept: Sequence[Image]  # the real images of the set
-    missing: Sequence[Image]  # those that a study took away
+    missing: Sequence[str]  # the names of those that a study took away
     annotations: Annotations
     advice: str  # where else the result could go
 
@@ -132,10 +133,11 @@ def augment_portion(
     check_output_path(root)
     data = study.data_of(portion)
     annotations = study.unchanged_annotations(portion, data)
+    follow(study, portion, data)
     plan = read_plan(study.plan_path(portion))
     original = {image.name: image for image in data.images("train")}
     kept = [original[row.name] for row in plan if row.kept]
-    missing = [original[row.name] for row in plan if row.condition]
+    missing = [row.name for row in plan if row.condition]
     place = (portion, options.name, root, root.parent)
     source = _Source(*place, data, kept, missing, annotations, "give another --name")
     return _augment(source, config, checkpoint_path, options, advance, shard)

@@ -1,6 +1,6 @@
 """Load trained generators and generate images with them; all of reidaug does it through this module."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from reidaug.datasets.dataset import Image
 from reidaug.datasets.pairs import Pair, pair_name
 from reidaug.datasets.posed_images import PosedImages
 from reidaug.study.folder import Study
-from reidaug.synthesis.provenance import count_others, count_seen
+from reidaug.synthesis.provenance import count_known, count_seen
 
 SHIPPED = "shipped"
 ADAPTED = "adapted"
@@ -34,8 +34,16 @@ def shipped_checkpoint() -> Path:
 
 
 def checkpoint_file(path: Path) -> Path:
-    """The file that a user means: `shipped` is the generator in the package."""
-    return shipped_checkpoint() if str(path) == SHIPPED else path
+    """The file that a user means: `shipped` is the generator in the package.
+
+    Raises:
+        ReidAugError: no such file.
+    """
+    if str(path) == SHIPPED:
+        return shipped_checkpoint()
+    if not path.exists():
+        raise ReidAugError(f"{path} does not exist: give a file that `reidaug train` wrote, or shipped")
+    return path
 
 
 def checkpoint_of(path: Path, study: Study, portion: float) -> Path:
@@ -126,9 +134,9 @@ class Painter:
         """How many of some images the generator was trained on; None = its checkpoint does not say."""
         return count_seen(images, self.training)
 
-    def count_others(self, images: Sequence[Image]) -> int | None:
-        """How many images the generator was trained on besides these; None = its checkpoint does not say."""
-        return count_others(images, self.training)
+    def count_known(self, digests: Mapping[str, bytes], missing: Iterable[str]) -> tuple[int | None, int | None]:
+        """How many missing images the generator was trained on, and how many besides all; see `count_known` there."""
+        return count_known(digests, missing, self.training)
 
 
 class PaintedImages:

@@ -48,6 +48,8 @@ def profile_generators(request: ProfileRequest, advance: Advance) -> list[Profil
         PoNAError: a file is not a checkpoint, or a size that a generator cannot make.
         ReidAugError: no generator or an unknown one, an invalid size, or no such device.
     """
+    for path in request.checkpoints:
+        checkpoint_file(path)  # before torch is imported, which takes seconds
     import torch
 
     from pona.profiling import count_macs, count_parameters, measure

@@ -62,10 +62,21 @@ def count_seen(images: Sequence[Image], training: Mapping[str, object]) -> int |
     return sum(digest in seen for digest in _digests(images)) if seen else None
 
 
-def count_others(images: Sequence[Image], training: Mapping[str, object]) -> int | None:
-    """How many images a generator was trained on besides these; arguments and None as in `count_seen`."""
+def count_known(
+    digests: Mapping[str, bytes], missing: Iterable[str], training: Mapping[str, object]
+) -> tuple[int | None, int | None]:
+    """How many missing images a generator was trained on, as `count_seen`, and how many besides all: no file is read.
+
+    Args:
+        digests: the SHA-256 of all images, by name.
+        missing: names of some.
+        training: as in `count_seen`.
+    """
     seen = _decode(trained_on(training).get("digests"))
-    return len(seen - set(_digests(images))) if seen else None
+    if not seen:
+        return None, None
+    short = {name: digest[:DIGEST_BYTES] for name, digest in digests.items()}
+    return sum(short[name] in seen for name in missing), len(seen - set(short.values()))
 
 
 def trained_on(training: Mapping[str, object]) -> Mapping[str, object]:

@@ -5,10 +5,24 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from reidaug.core.options import DEFAULT_STUDY, Argument, Copy, DataRoot, Device, Option, Precision, Seed, StudyFolder
+from reidaug.core.options import (
+    ABLATIONS,
+    DATA,
+    DEFAULT_STUDY,
+    MACHINE,
+    OUTPUT,
+    Argument,
+    Copy,
+    DataRoot,
+    Device,
+    Option,
+    Precision,
+    Seed,
+    StudyFolder,
+)
 
 WATCH = "Reports"
-_network = partial(Option, panel="Generator (ablations: Tables III-V)")
+_ablation = partial(Option, panel=ABLATIONS)
 _loss = partial(Option, panel="Losses and discriminators")
 _schedule = partial(Option, panel="Schedule")
 
@@ -17,24 +31,24 @@ _schedule = partial(Option, panel="Schedule")
 class TrainChanges:
     """Changes to a preset: fields of `pona.train.TrainConfig`; None = the preset's value."""
 
-    width: Annotated[int | None, _network("Channels of the first layer, an even number.", min=8)] = None
-    blocks: Annotated[int | None, _network("PoNA blocks; the paper's: 3.", min=1, max=5)] = None
+    width: Annotated[int | None, _schedule("Channels of the first layer, an even number.", min=8)] = None
+    blocks: Annotated[int | None, _ablation("PoNA blocks; the paper's: 3.", min=1, max=5)] = None
     fusion: Annotated[
         Literal["head", "middle", "tail", "none"] | None,
-        _network("Where a block joins image and pose code; the paper's: head."),
+        _ablation("Where a block joins image and pose code; the paper's: head."),
     ] = None
-    self_attention: Annotated[bool | None, _network("On the fused code.")] = None
+    self_attention: Annotated[bool | None, _ablation("On the fused code.")] = None
     cross_attention: Annotated[
-        bool | None, _network("Of the image code, guided by the pose code; without it images do not follow the pose.")
+        bool | None, _ablation("Of the image code, guided by the pose code; without it images do not follow the pose.")
     ] = None
     discriminator_variant: Annotated[
         Literal["code", "paper"] | None,
-        _loss(
+        _ablation(
             "code: spectral norm, as in the public code. paper: self-attention and LeakyReLU, as in the paper.",
             flag="--discriminator",
         ),
     ] = None
-    adversarial: Annotated[Literal["bce", "lsgan"] | None, _loss("bce: Market-1501. lsgan: DeepFashion.")] = None
+    adversarial: Annotated[Literal["bce", "lsgan"] | None, _ablation("bce: Market-1501. lsgan: DeepFashion.")] = None
     identity_weight: Annotated[float | None, _loss("Weight of the identity loss; L1 has 10.", min=0.0)] = None
     dropout: Annotated[bool | None, _schedule("In the generator's blocks during training; mini has none.")] = None
     color_jitter: Annotated[
@@ -54,12 +68,13 @@ class TrainChanges:
             min=0.1,
         ),
     ] = None
-    batch_size: Annotated[int | None, _schedule("Pairs per iteration; devices share them.", min=1)] = None
+    batch_size: Annotated[int | None, Option("Pairs per iteration; devices share them.", min=1, panel=MACHINE)] = None
     precision: Annotated[
         Precision | None,
-        _schedule(
+        Option(
             "auto: bf16 if the device is faster with it. fp16, with scaled losses, is for GPUs without bf16 (V100, "
-            "T4) and slow on CPUs."
+            "T4) and slow on CPUs.",
+            panel=MACHINE,
         ),
     ] = None
     learning_rate: Annotated[float | None, _schedule("Initial learning rate of Adam.", min=1e-8)] = None
@@ -91,21 +106,31 @@ NETWORK_OPTIONS = {"width", "blocks", "fusion", "self_attention", "cross_attenti
 class TrainRequest:
     """A training of a generator; None = the preset's value."""
 
-    out: Annotated[Path, Option("The checkpoint to write, such as pona.pt; its other files are written beside it.")]
+    out: Annotated[
+        Path, Option("The checkpoint to write, such as pona.pt; its other files are written beside it.", short="-o")
+    ]
     data: DataRoot = None  # with the preset deepfashion the folder of that data set
     study: StudyFolder = DEFAULT_STUDY  # read only with a portion, or for the data set of its portions
     portion: Annotated[
-        str | None, Option("Train on the kept images of this portion of the study only (protocol strict).")
+        str | None,
+        Option(
+            "Train on the kept images of this portion of the study only (protocol strict).", short="-p", metavar="P"
+        ),
     ] = None
     pairs: Annotated[
         Path | None,
-        Option("Train on exactly the pairs of this CSV (columns from,to). Without it: all, or deepfashion's own file."),
+        Option(
+            "Train on exactly the pairs of this CSV (columns from,to). Without it: all, or deepfashion's own file.",
+            panel=DATA,
+        ),
     ] = None
     mix: Annotated[
         Path | None,
         Option(
             "Take half of the pairs from this data set, such as rendered people (`reidaug mannequins --varied`): the "
-            "generator then forgets less of what they taught it. Images that it holds count as seen."
+            "generator then forgets less of what they taught it. Images that it holds count as seen.",
+            metavar="FOLDER",
+            panel=DATA,
         ),
     ] = None
     preset: Annotated[
@@ -117,7 +142,7 @@ class TrainRequest:
         Option("A generator to start from; `shipped` (for mini): the package's own. Images that it saw count as seen."),
     ] = None
     generator: Annotated[
-        str, Option("The method: pona, or one of the paper's rivals (docs/generators.md lists them).")
+        str, Option("The method: pona, or one of the paper's rivals (docs/generators.md lists them).", metavar="NAME")
     ] = "pona"
     changes: TrainChanges = TrainChanges()
     perceptual: Annotated[
@@ -138,10 +163,17 @@ class TrainRequest:
     device: Device = "auto"
     devices: Annotated[  # None = as many processes as torchrun or SLURM started, else one
         int | None,
-        Option("Train on this many GPUs of this machine (with --device cpu: in this many processes).", min=1),
+        Option(
+            "Train on this many GPUs of this machine (with --device cpu: in this many processes).", min=1, panel=MACHINE
+        ),
     ] = None
     compiled: Annotated[
-        bool, Option("Use torch.compile: takes minutes to start, then may be faster; try it first.", flag="--compile")
+        bool,
+        Option(
+            "Use torch.compile: takes minutes to start, then may be faster; try it first.",
+            flag="--compile",
+            panel=MACHINE,
+        ),
     ] = False  # ignored without a compiler
 
 
@@ -149,17 +181,22 @@ class TrainRequest:
 class SynthesisOptions:
     """How a set is completed; which images are generated depends on the plan alone."""
 
-    name: Annotated[str, Option("Name of the image set: its folder and its row in the table.")] = "pona"
-    batch_size: Annotated[int, Option("Images per batch.", min=1)] = 32
+    name: Annotated[
+        str, Option("Name of the image set: its folder and its row in the table.", short="-n", metavar="NAME")
+    ] = "pona"
+    batch_size: Annotated[int, Option("Images per batch.", min=1, panel=MACHINE)] = 32
     precision: Annotated[
         Precision,
         Option(
             "auto: bf16 if the device is faster with it; some pixels differ by a grey level. fp16 is for GPUs without "
-            "bf16."
+            "bf16.",
+            panel=MACHINE,
         ),
     ] = "auto"
     copy: Copy = False
-    force: Annotated[bool, Option("Replace the set if it was made otherwise, such as with another generator.")] = False
+    force: Annotated[
+        bool, Option("Replace the set if it was made otherwise, such as with another generator.", panel=OUTPUT)
+    ] = False
     device: Device = "auto"
 
 
@@ -176,7 +213,7 @@ class ProfileRequest:
     ] = ()
     generators: Annotated[
         tuple[str, ...],
-        Option("A method with random weights; may be repeated.", flag="--generator"),
+        Option("A method with random weights; may be repeated.", flag="--generator", metavar="NAME"),
     ] = ()
     preset: Annotated[
         Literal["market", "deepfashion", "mini"],
@@ -184,7 +221,9 @@ class ProfileRequest:
     ] = "market"
     sizes: Annotated[
         tuple[str, ...],
-        Option("HEIGHTxWIDTH in pixels; may be repeated. Without it: 128x64 and 256x176.", flag="--size"),
+        Option(
+            "Height and width in pixels; may be repeated. Without it: 128x64 and 256x176.", flag="--size", metavar="HxW"
+        ),
     ] = ("128x64", "256x176")
     batch_sizes: Annotated[
         tuple[int, ...], Option("Images at a time; may be repeated. Without it: 1 and 8.", flag="--batch-size", min=1)
@@ -201,6 +240,8 @@ class AdoptRequest:
         Path,
         Argument("The images: a folder, or a Market-1501 root, with a file for each missing image under its name."),
     ]
-    name: Annotated[str, Option("Name of the image set: its folder and its row in the table.")]
+    name: Annotated[
+        str, Option("Name of the image set: its folder and its row in the table.", short="-n", metavar="NAME")
+    ]
     copy: Copy = False
-    force: Annotated[bool, Option("Replace a set of this name that has other images.")] = False
+    force: Annotated[bool, Option("Replace a set of this name that has other images.", panel=OUTPUT)] = False

@@ -12,12 +12,12 @@ from reidaug.core.files import check_locks, locked
 from reidaug.core.fingerprint import file_digest
 from reidaug.core.progress import Advance
 from reidaug.core.shares import shard_from_environment
-from reidaug.datasets.dataset import Image
 from reidaug.datasets.market1501 import check_output_path, split_folder
 from reidaug.study.controls import CONTROLS
 from reidaug.study.folder import PLAIN_SET, Study
 from reidaug.study.plan import read_plan
 from reidaug.study.records import SynthesisRecord, read_synthesis_record, write_record
+from reidaug.study.shrink import follow
 from reidaug.study.training_sets import FULL_SET
 from reidaug.synthesis.completed_set import JPEG_QUALITY, CompletedSet
 from reidaug.synthesis.painter import Painter
@@ -91,6 +91,7 @@ def synthesize(
     data = study.data_of(portion)
     annotations = study.unchanged_annotations(portion, data)
     completed = CompletedSet(root, root.parent, data, plan, annotations, options)
+    follow(study, portion, data)
     painter = Painter(checkpoint_path, options.device, options.precision)
     painter.check_size(completed.size())
     shard = share_of(root.parent, shard)
@@ -98,7 +99,7 @@ def synthesize(
     record = generator_record(checkpoint_path, options.precision)
     with locked(root.parent / ".lock-claim", what, wait=True):  # before the share's own lock: see `claim`
         claim(root.parent, root, record, options.force, what, "give another --name")
-    missing = [completed.original[row.name] for row in plan if row.action != "keep"]
+    missing = [row.name for row in plan if row.action != "keep"]
     filled = fill_share(completed, painter, record, missing, what, advance, shard, wait)
     counts = {action: sum(row.action == action for row in plan) for action in ("keep", "generate", "copy")}
     return SynthesisReport(
@@ -136,7 +137,7 @@ def fill_share(
     completed: CompletedSet,
     painter: Painter,
     record: SynthesisRecord,
-    missing: Sequence[Image],
+    missing: Sequence[str],
     what: str,
     advance: Advance,
     shard: tuple[int, int],
@@ -147,7 +148,7 @@ def fill_share(
     Args:
         completed: the set, which `claim` has claimed.
         record: that it was claimed with.
-        missing: the images that the generator should not have been trained on.
+        missing: the names of the images that the generator should not have been trained on.
         what: the work, for messages.
         advance, shard, wait: as in `synthesize`.
     """
@@ -156,13 +157,12 @@ def fill_share(
             if not other.name.endswith(f"-of-{shard[1]}"):  # a share of another division has images of this one
                 with locked(other, what, wait=wait, shared=True):
                     pass
-        seen = painter.count_seen(missing)
+        seen, others = painter.count_known(completed.data.digests("train"), missing)
         completed.folder.mkdir(parents=True, exist_ok=True)
         share = completed.share(*shard)
         todo = completed.missing(share)
         earlier = len(share) - len(todo)
         generated = completed.fill(todo, painter, lambda done: advance(earlier + done, len(share)))
-        others = painter.count_others(list(completed.original.values()))
         training = {"method": painter.method, **_origin(painter.training), "other_images": others}
         complete = completed.finish(replace(record, seen_missing=seen, training=training))
     return Filled(generated, seen, complete)

@@ -1,13 +1,15 @@
 """Train a generator on a Market-1501 folder, on the kept images of a study, or on DeepFashion."""
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import check_out, locked
+from reidaug.core.files import check_file, check_out, locked
 from reidaug.core.progress import Say
+from reidaug.core.shares import is_first
 from reidaug.datasets.dataset import Dataset, Image
 from reidaug.datasets.layouts import open_dataset
 from reidaug.study.folder import Study, chosen_portions, resolve_data
@@ -41,6 +43,7 @@ def train_generator(request: TrainRequest, *, say: Say, watch: Watch | None) -> 
         ReidAugError: as `market_data` and `deepfashion_data`, a study with DeepFashion, or nowhere to write.
         PoNAError: a missing perceptual loss, divergence, or a file that cannot be written.
     """
+    check_files(request)
     from pona.errors import StoppedElsewhere
     from pona.launch import is_first_process, launch, said_once
 
@@ -56,6 +59,30 @@ def train_generator(request: TrainRequest, *, say: Say, watch: Watch | None) -> 
         if is_first_process():
             raise
         return None
+
+
+def check_files(request: TrainRequest) -> None:
+    """Checks, in the first process, that files can be read and written; imports no torch, which takes seconds.
+
+    Raises:
+        ReidAugError: a file or portion that is not there, or nowhere to write.
+    """
+    if not is_first(os.environ):
+        return
+    check_out(request.out)
+    if request.start_from is not None:
+        checkpoint_file(request.start_from)
+    for path, option in (
+        (request.vgg_weights, "--vgg-weights"),
+        (request.identity, "--identity"),
+        (request.pairs, "--pairs"),
+        (request.mix, "--mix"),
+        (request.data, "--data"),
+    ):
+        if path is not None:
+            check_file(path, option)
+    if request.portion is not None and request.preset != "deepfashion":
+        chosen_portions(Study(request.study), request.portion)
 
 
 def _train(
@@ -109,7 +136,6 @@ def _prepare(request: TrainRequest, config: "TrainConfig", processes: "Processes
     from pona.trainer import check_architecture
 
     # Errors that need no image come first: reading all images takes a while.
-    check_out(request.out)
     start = None if request.start_from is None else pona.load_checkpoint(request.start_from)
     if start is not None:
         check_architecture(config, start.generator)

@@ -81,7 +81,7 @@ def test_a_narrow_terminal_cuts_nothing(tiny_root: Path, tmp_path: Path, columns
     )
     for shown, wanted in (
         (table, (name, "56.8 ± 7.9", "mAP trapezoid 62.3")),
-        (inspected, (str(tiny_root), "images 36")),
+        (inspected, (str(tiny_root), "36")),
     ):
         assert all(word in shown for word in wanted), shown
     for line in (table + inspected + doctor).splitlines():

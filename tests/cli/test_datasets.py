@@ -13,7 +13,8 @@ def test_problems_end_in_one_line(tiny_root: Path) -> None:
     for arguments in ([], ["--json"]):
         result = runner.invoke(app, ["inspect", str(tiny_root), *arguments])
         assert result.exit_code == 1
-        assert result.stderr == f"error: {tiny_root} has a problem that would stop or falsify the work: fix it first\n"
+        message = f"error: {tiny_root} has a problem that would stop or falsify the work: fix it first"
+        assert result.stderr.splitlines() == [f"reading {tiny_root}", message]
     assert json.loads(result.stdout)["errors"] == 1
     (split_folder(tiny_root, "query") / "x.jpg").touch()
     result = runner.invoke(app, ["inspect", str(tiny_root)])

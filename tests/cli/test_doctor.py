@@ -108,6 +108,22 @@ def test_folder_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch)
     assert not check.ok and "not writable" in check.detail and str(Path.cwd()) in check.detail
 
 
+def test_an_mps_is_named_with_the_option_that_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(doctor.Path, "exists", lambda path: False)
+    assert "--device mps" in doctor.examine()[3].detail
+
+
+def test_a_system_that_does_not_tell_which_cores_are_free_is_described_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(doctor.os, "sched_getaffinity")
+    monkeypatch.setattr(doctor.os, "cpu_count", lambda: 6)
+    assert checks_by_name()["CPU"].detail.startswith("6 of 6 cores")
+
+
 def test_a_failed_check_is_one_line_and_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "LEAST_MEMORY", 1e6)
     assert error_of("doctor").startswith("error: memory must be fixed")

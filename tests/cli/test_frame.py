@@ -164,7 +164,7 @@ def test_a_file_system_without_locks_and_links_is_one_line_each(
     monkeypatch.setenv("WORLD_SIZE", "2")
     shrunk = runner.invoke(app, ["shrink", "--portion", "0.4", "--data", str(tiny_root)])
     assert shrunk.exit_code == 0 and Path("study/p0.40/plan.csv").is_file()
-    lock, links = shrunk.stderr.splitlines()
+    _, lock, links = shrunk.stderr.splitlines()
     assert lock.startswith("study/.p0.40.lock cannot be locked (Operation not supported)")
     assert links.startswith("links are not possible at ")
     for typed in (["synthesize", "--ckpt", "shipped"], ["sweep", "--ckpt", "shipped", "--portions", "0.4"]):

@@ -1,7 +1,9 @@
 """Options from dataclasses: a toy request and its command, built as all commands are."""
 
 import inspect
+import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,10 +13,11 @@ from typer.testing import CliRunner, Result
 
 import reid_baseline
 from reidaug.cli.app import app as whole_program
+from reidaug.cli.app import newest
 from reidaug.cli.frame import command
-from reidaug.cli.options import Json, group_of
+from reidaug.cli.options import USUAL_ARCHS, Json, group_of
 from reidaug.core.errors import ReidAugError
-from reidaug.core.options import Argument, LeaveOut, Option, Seed
+from reidaug.core.options import ABLATIONS, Argument, LeaveOut, Option, Seed
 from tests.cli.commands import error_of, runner
 
 
@@ -41,6 +44,9 @@ class ToyRequest:
     size: Annotated[str, Option("Of a table.", choices={"small": 1, "large": 2})] = "small"
     price: Annotated[float, Option("In a shop.", environment="TOY_PRICE")] = 9.5
     horn: Annotated[bool | None, Option("Without either: depends on the wood.")] = None
+    plan: Annotated[Path, Option("A drawing.", short="-p", earlier=("--drawing",))] = Path("plan.png")
+    axes: Annotated[int, Option("How many.", panel=ABLATIONS)] = 2
+    crew: Annotated[tuple[str, ...], Option("May be repeated.", metavar="NAME", panel="Crew")] = ()
     weight: float = 1.0  # for callers in Python
 
 
@@ -48,7 +54,6 @@ seen: list[Any] = []
 app = typer.Typer(rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
 
-@app.command()
 @command
 def build(
     *,
@@ -59,6 +64,9 @@ def build(
 ) -> None:
     """Build a toy."""
     seen.append((request, out, force, json))
+
+
+app.command(context_settings={"token_normalize_func": partial(newest, build)})(build)
 
 
 def run(*arguments: str, **environment: str) -> Result:
@@ -93,6 +101,21 @@ def test_help_shows_defaults_limits_panels_and_choices() -> None:
     assert not any(text in shown for text in ("--seed", "--weight", "--no-force", "--varnish", "--wheels"))
 
 
+def test_help_says_what_a_value_is_and_ends_with_the_ablations() -> None:
+    shown = run("--help").stdout
+    options = {match[1]: match[2] for match in re.finditer(r"(--[a-z-]+) +(?:-[a-z] +)?([A-Z]*)(?= |\[)", shown)}
+    assert options["--crew"] == "NAME" and options["--plan"] == "FILE" and options["--axes"] == "N"
+    assert options["--wheel"] == "N" and options["--force"] == "" and options["--price"] == "X"
+    panels = re.findall(r"╭─ ([A-Z][^─]*) ─", shown)
+    assert panels == ["Arguments", "Options", "Finish", "Crew", "Output", ABLATIONS]
+
+
+def test_an_earlier_spelling_is_taken_and_not_shown() -> None:
+    for typed in (("--drawing", "a.png"), ("--drawing=a.png",), ("-p", "a.png"), ("-pa.png",)):
+        assert built("car", *typed)[0].plan == Path("a.png")
+    assert "drawing" not in run("--help").stdout.replace("A drawing.", "")
+
+
 WRONG = ["", "car --coats 4", "car --wood pine", "car --wheel 0", "car --size huge", "car --seed 1", "car --no-force"]
 
 
@@ -105,6 +128,10 @@ def test_a_text_that_does_not_parse_is_one_line() -> None:
     result = run("car", "--colours", "grey")
     assert (result.exit_code, result.stderr) == (1, "error: --colours: grey is no colour\n") and not seen
     assert isinstance(run("car", "--colours", "grey", "--debug").exception, ReidAugError)
+
+
+def test_the_usual_networks_are_among_all() -> None:
+    assert set(USUAL_ARCHS) <= set(reid_baseline.BACKBONES)
 
 
 def test_a_network_that_reid_baseline_gains_is_known(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,14 +100,16 @@ def test_an_option_with_another_meaning_is_set_in_its_table_only() -> None:
     write_settings('precision = "fp16"\n[evaluate]\nprecision = "fp16"\n')
     assert "run `reidaug shrink" in error_of("synthesize", "--ckpt", "shipped")
     assert "study.toml: precision = 'fp16'" in error_of("evaluate")
-    write_settings('set = "pona"\n')
+    write_settings('set = "pona"\n')  # the earlier spelling of --name
     assert "study.toml holds set:" in error_of("ranks")
+    write_settings('name = "x!"\n')  # that of a set to make, not of a result to draw
+    assert "no results" in error_of("ranks")
 
 
 def test_what_several_commands_have_is_shared() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     options = {
-        name: {flag[2:] for o in command.params for flag in o.opts if flag[0] == "-"}
+        name: {o.opts[0][2:] for o in command.params if o.opts[0].startswith("--")}
         for name, command in commands.items()
     }
     counts = Counter(flag for flags in options.values() if "study" in flags for flag in flags - {"study"})

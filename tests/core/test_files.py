@@ -14,7 +14,7 @@ import pytest
 
 from reidaug.core import files
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import atomic_write, check_locks, link_or_copy_files, locked, whole_folder
+from reidaug.core.files import atomic_write, check_locks, check_out, link_or_copy_files, locked, whole_folder
 
 
 @pytest.mark.parametrize("data", ["ü\n", b"\x00\xff"])
@@ -56,7 +56,8 @@ def test_folder_is_linked_or_copied(tiny_root: Path, tmp_path: Path, monkeypatch
     monkeypatch.chdir(tiny_root)
     link_or_copy_files(files_in(Path("query")), tmp_path / "link", copy=False)
     link_or_copy_files(files_in(Path("query")), tmp_path / "copy", copy=True)
-    assert os.readlink(tmp_path / "link") == str(tiny_root / "query") and not (tmp_path / "copy").is_symlink()
+    assert os.readlink(tmp_path / "link") == os.path.join("data", tiny_root.name, "query")
+    assert not (tmp_path / "copy").is_symlink()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "data", "link"]
     copied = contents(files_in(tmp_path / "copy"))
     assert copied == contents(files_in(tmp_path / "link")) and len(copied) == 8
@@ -69,6 +70,13 @@ def test_files_of_several_folders_are_linked_or_copied_one_by_one(tiny_root: Pat
         link_or_copy_files(some, target, copy)
         assert contents(files_in(target)) == contents(some)
         assert all(path.is_symlink() != copy for path in target.iterdir()) and not target.is_symlink()
+
+
+def test_links_to_another_part_of_the_disk_are_absolute(tmp_path: Path) -> None:
+    (tmp_path / "a" / "set").mkdir(parents=True)
+    for source, text in ((tmp_path / "b", "../../b"), (Path("/dev/null"), "/dev/null")):
+        files.link(tmp_path / "a" / "set" / source.name, source)
+        assert os.readlink(tmp_path / "a" / "set" / source.name) == text
 
 
 def test_an_interrupted_copy_leaves_no_folder(tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,3 +175,15 @@ def test_a_folder_takes_its_place_when_all_is_written_or_not_at_all(tmp_path: Pa
         assert list(folder.iterdir()) == []
         (folder / "a").touch()
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "a"]
+
+
+def test_the_folders_of_a_file_are_made_with_it_and_not_by_the_check(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "one" / "a.png"
+    for folder in (False, True):
+        check_out(path, folder)
+        assert not list(tmp_path.iterdir())
+    atomic_write(path, b"a")
+    assert path.read_bytes() == b"a"
+    for below in (path / "b.png", path / "c" / "b.png"):
+        with pytest.raises(ReidAugError, match=r"a\.png is a file, expected a folder for b\.png"):
+            check_out(below)

@@ -3,7 +3,7 @@
 import pytest
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.shares import shard_from_environment
+from reidaug.core.shares import is_first, shard_from_environment
 
 
 def array_task(**values: int) -> dict[str, str]:
@@ -46,3 +46,8 @@ def test_a_share_is_said_with_its_reason(caplog: pytest.LogCaptureFixture) -> No
         "this process takes share 1 of 4, because WORLD_SIZE is 4",
         "this process takes share 3 of 4, because SLURM_ARRAY_TASK_COUNT is 4",
     ]
+
+
+def test_the_first_process_is_known_without_torch() -> None:
+    assert all(is_first(environment) for environment in ({}, {"RANK": "0", "SLURM_PROCID": "3"}, {"SLURM_PROCID": "0"}))
+    assert not any(is_first(environment) for environment in ({"RANK": "1"}, {"SLURM_PROCID": "2"}))

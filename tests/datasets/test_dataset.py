@@ -30,8 +30,8 @@ def test_fingerprint_follows_names_and_bytes_alone(tiny_root: Path, tmp_path: Pa
 
 def test_it_is_scanned_and_hashed_once(tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data, calls = open_dataset(tiny_root), []
-    real = dataset.images_fingerprint
-    monkeypatch.setattr(dataset, "images_fingerprint", lambda images: calls.append(len(images)) or real(images))
+    real = dataset.file_digests
+    monkeypatch.setattr(dataset, "file_digests", lambda files: calls.append(len(files)) or real(files))
     for _ in range(2):
         assert data.images("train") is data.images("train")
         assert data.fingerprint("train", "query") != data.split_fingerprint("train")

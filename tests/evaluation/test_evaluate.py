@@ -19,6 +19,7 @@ from reid_baseline.efficientnet import IMAGENET
 from reidaug.cli.app import app
 from reidaug.core import fingerprint
 from reidaug.datasets import market1501
+from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import split_folder
 from reidaug.evaluation.results import read_results
 from reidaug.study.folder import Study
@@ -115,15 +116,14 @@ def test_a_study_follows_its_data_set(study: Study, tiny_root: Path, tmp_path: P
     rows = rows_of(evaluate("--save-models"))
     lines = study.results_path.read_bytes()
     moved = tiny_root.rename(tmp_path / "moved")
-    for command in (["evaluate", *SMALL], synthesis, ["ranks", "--set", "full"]):
+    for command in (["evaluate", *SMALL], synthesis, ["ranks", "--name", "full"]):
         assert "give --data FOLDER" in error_of(*command)
     data = ["--data", str(moved)]
     assert rows_of(evaluate(*data)) == rows and study.results_path.read_bytes() == lines
     query = split_folder(study.set_root(0.4, "pona"), "query")
-    assert not query.exists()
     assert values_of(*synthesis, *data)["sets"][0]["painted_now"] == 0
     assert query.resolve() == split_folder(moved, "query")
-    assert values_of("ranks", "--set", "full", *data)["queries"]
+    assert values_of("ranks", "--name", "full", *data)["queries"]
     shutil.move(study.path, tmp_path / "elsewhere")
     monkeypatch.setenv("REIDAUG_DATA", str(moved))
     monkeypatch.setenv("REIDAUG_STUDY", str(tmp_path / "elsewhere"))
@@ -136,7 +136,11 @@ def test_a_study_follows_its_data_set(study: Study, tiny_root: Path, tmp_path: P
     other = tmp_path / "other"
     shutil.copytree(moved, other)
     (split_folder(other, "train") / first.name).write_bytes(second.read_bytes())
-    assert "training images" in error_of("evaluate", *SMALL, "--data", str(other))
+    asked, now = (open_dataset(root).split_fingerprint("train") for root in (moved, other))
+    fingerprints = f"(fingerprint {now}, not {asked})"
+    train = ["train", "--preset", "mini", "--portion", "0.4", "--out", "new.pt"]
+    for command in (["evaluate", *SMALL], ["shrink", "--portion", "0.4"], synthesis, train):
+        assert fingerprints in error_of(*command, "--data", str(other)), command
 
 
 def test_another_seed_trains_only_what_is_missing_to_another_number(study: Study) -> None:

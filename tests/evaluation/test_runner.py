@@ -49,8 +49,9 @@ def test_each_baseline_is_trained_on_what_its_row_says(
     weights = tmp_path / "start.pth"
     torch.save(build_model("resnet18", 2).state_dict(), weights)
     arguments = ("--controls", "source-copy,flip,none-matched", "--seeds", "2", "--weights", str(weights))
-    rows = rows_of(evaluate(*arguments, "--synthetic-weight", "0.5"))
-    by_cell = dict(zip([(row["set"], row["seed"]) for row in rows], trained_on, strict=True))
+    assert rows_of(evaluate(*arguments, "--synthetic-weight", "0.5"))
+    cells = [(result.set, result.seed) for result in read_results(study.results_path)]  # in the order of training
+    by_cell = dict(zip(cells, trained_on, strict=True))
     assert {cell: call["seed"] for cell, call in by_cell.items()} == {cell: cell[1] for cell in by_cell}
     assert {call["weights"] for call in trained_on} == {str(weights)}
     steps = {
@@ -72,8 +73,9 @@ def test_a_copy_for_lack_of_a_pose_is_as_synthetic_in_a_generated_set_as_in_a_co
     checkpoint = write_checkpoint(tmp_path / "pona.pt", seed=0)
     assert runner.invoke(app, ["synthesize", "--ckpt", str(checkpoint)]).exit_code == 0
     assert ",copy\n" in (study.set_root(0.4, "pona") / "manifest.csv").read_text()
-    rows = rows_of(evaluate("--controls", "source-copy", "--synthetic-weight", "0.5"))
-    marked = {row["set"]: call["synthetic"] for row, call in zip(rows, trained_on, strict=True)}
+    assert rows_of(evaluate("--controls", "source-copy", "--synthetic-weight", "0.5"))
+    results = read_results(study.results_path)  # in the order of training
+    marked = {result.set: call["synthetic"] for result, call in zip(results, trained_on, strict=True)}
     assert torch.equal(marked["pona"], marked["source-copy"])
 
 

@@ -105,7 +105,7 @@ def test_what_cannot_be_drawn_is_one_clear_line(source: PosedImages) -> None:
     assert "point -1,3 is outside" in error_of("--ckpt", "pona.pt", "--point=-1,3")
     for text in ("here", "3", "1,2,3", "1.5,2", ""):
         assert f"--point {text!r}: expected whole pixels X,Y" in error_of("--ckpt", "pona.pt", f"--point={text}")
-    assert "no folder" in error_of("--ckpt", "pona.pt", "--out", "nowhere/attention.png")
+    assert "pona.pt is a file" in error_of("--ckpt", "pona.pt", "--out", "pona.pt/attention.png")
     Path("text.pt").write_text("no checkpoint")
     assert "text.pt is no checkpoint" in error_of("--ckpt", "text.pt")
     assert not Path("attention.png").exists()

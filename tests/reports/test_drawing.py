@@ -29,8 +29,27 @@ def test_every_cell_is_whole_and_no_line_is_wider_than_the_terminal(width: int) 
     assert ("┃" in text) == (width == 1000)
 
 
+def table(rows: int = 2) -> DrawnTable:
+    header = ["set", "mAP trapezoid", "mAP plain", "seen", "verdict"]
+    lines = [["gap recovered by none-matched", "58.8 ± 1.2", "59.1", "12,345 of 12,936", "within the spread of seeds"]]
+    return DrawnTable("t", header, lines * rows, folded=["verdict"], lesser=["seen", "mAP plain"])
+
+
+@pytest.mark.parametrize(("width", "gone"), [(110, ""), (80, ""), (50, "seen"), (36, "seen, mAP plain"), (30, None)])
+def test_headers_take_lines_then_the_lesser_columns_go_and_a_line_says_which(width: int, gone: str | None) -> None:
+    lines = drawn_at(width, table())
+    text = "\n".join(lines)
+    assert gone is None or all(len(line) <= width for line in lines)
+    assert "…" not in text and text.count("58.8 ± 1.2") == 2
+    said = [line for line in lines if line.startswith("no room for ")]
+    assert bool(said) == bool(gone) and (not gone or f"no room for {gone}:" in " ".join(text.split()))
+    assert ("12,345 of 12,936" in text) == (gone in ("", None)) and ("59.1" in text) == (gone != "seen, mAP plain")
+    words = ["within", "the", "spread", "of", "seeds"]
+    assert all(text.count(word) >= 2 for word in words)
+
+
 def test_a_paragraph_leaves_out_empty_cells() -> None:
-    assert drawn_at(9, DrawnTable("t", ["set", "a", "b"], [["gap", "1", ""]])) == ["t", "gap: a 1"]
+    assert drawn_at(9, DrawnTable("t", ["set", "long", "b"], [["gap", "1", ""]])) == ["t", "gap:", "  long 1"]
 
 
 def test_a_paragraph_ends_its_lines_between_words_and_leaves_long_ones_whole() -> None:

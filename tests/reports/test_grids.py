@@ -1,6 +1,7 @@
 """The grids of the mAP table: the paper's layout, spreads, gaps, both AP conventions."""
 
 from reidaug.reports.grids import comparison_grid, detail_grid, rerank_grid, seen_text, set_order, summary_grid
+from reidaug.reports.notes import notes
 from reidaug.reports.statistics import Comparison
 from tests.factories import TABLE_VI, make_result, seeds_of
 
@@ -35,9 +36,17 @@ def test_gap_of_one_seed_says_so_where_other_cells_have_several() -> None:
     assert summary_grid(rows).lines[-1][:2] == ["gap recovered by pona", "60 % (n = 1)"]
 
 
-def test_gap_is_not_given_where_full_is_not_above_none() -> None:
-    grid = summary_grid([make_result("none", 0.4, 0.5), make_result("pona", 0.4, 0.6), make_result("full", 1.0, 0.5)])
-    assert grid.lines[-1] == ["gap recovered by pona", "-", ""]
+def test_a_row_of_no_gap_is_left_out_and_a_note_says_why() -> None:
+    rows = [make_result("none", 0.4, 0.5), make_result("pona", 0.4, 0.6), make_result("full", 1.0, 0.5)]
+    assert [line[0] for line in summary_grid(rows).lines] == ["none", "pona"]
+    assert (
+        "no gap recovered by pona: full is not above none at these portions, or by less than it can be told"
+        in notes(rows)
+    )
+    rows += [make_result("none", 0.2, 0.3), make_result("pona", 0.2, 0.4)]
+    assert summary_grid(rows).lines[-1] == ["gap recovered by pona", "50 %", "-", ""]
+    assert not any("no gap" in note for note in notes(rows))
+    assert "no gap recovered by pona: none is not in this table" in notes(rows[1:3])
 
 
 def test_detail_prints_both_conventions() -> None:

@@ -189,7 +189,7 @@ def test_text_from_files_is_only_text(full_study: Study) -> None:
 
 def test_the_file_is_written_whole_or_not_at_all(full_study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("report.html").write_text("earlier")
-    assert "is a folder, expected a file" in error_of("--out", "study")
+    assert "report.html is a file, expected a folder" in error_of("--out", "report.html/report.html")
     assert "no study at elsewhere" in error_of("--study", "elsewhere")
     monkeypatch.setattr(html, "LARGEST", 1000)
     assert "show fewer images (--images)" in error_of()

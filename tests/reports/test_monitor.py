@@ -13,7 +13,7 @@ from PIL import Image
 from pona.progress import TrainProgress
 from pona.validation import Samples
 from reidaug.core.errors import ReidAugError
-from reidaug.reports.monitor import Monitor, sample_rows, validation_line
+from reidaug.reports.monitor import Monitor, sample_rows, training_lines, validation_line
 from reidaug.reports.tiles import GAP, HEADING, pose_image
 from tests.factories import STANDING
 
@@ -34,7 +34,7 @@ def test_each_report_is_shown_and_each_validation_is_a_line_and_a_picture(tmp_pa
     shown: list[tuple[Any, ...]] = []
     monitor = Monitor(tmp_path / "pona.pt", lines.append, lambda *report: shown.append(report))
     monitor(TrainProgress(7, 90, {"l1": 0.25, "gan": 2.0}, 12.34, 600.0, None))
-    assert shown == [(7, 90, "l1 0.250  gan 2.000  12.3 images/s, 10 min left")]
+    assert shown == [(7, 90, "L1 12.50 %  gan 2.000  12.3 images/s, 10 min left")]
     assert not lines and not list(tmp_path.iterdir())
     monitor(TrainProgress(8, 90, {}, 1.0, 1.0, FIGURES, samples()))
     assert lines == [validation_line(8, FIGURES)]
@@ -53,7 +53,7 @@ def test_a_row_is_condition_pose_generated_real() -> None:
 
 def test_a_line_of_figures_beside_both_guesses() -> None:
     line = validation_line(1234, FIGURES)
-    assert "1,234" in line and "L1 % 25.00 (copy 50.00, mean image 12.50)" in line
+    assert "1,234" in line and "L1 25.00 % (copy 50.00 %, mean image 12.50 %)" in line
     assert re.findall(r"SSIM ([\d.]+) \(copy ([\d.]+), mean image ([\d.]+)", line) == [
         *[("0.100", "0.200", "0.300"), ("0.700", "0.800", "0.900")]
     ]
@@ -86,3 +86,17 @@ def test_a_path_that_tensorboard_cannot_write_is_refused_before_the_training() -
     with pytest.raises(ReidAugError, match=r"--tensorboard: the path .* is not UTF-8"):
         Monitor(Path("pona\udcff.pt"), print, print, tensorboard=True)
     Monitor(Path("pona\udcff.pt"), print, print)
+
+
+def test_the_summary_of_a_training_is_short_texts_with_l1_in_per_cent() -> None:
+    best = {"iteration": 1000, "l1": 0.125}
+    summary = {"checkpoint": "a.pt", "iteration": 2000, "validation": FIGURES, "best": best, "seconds": 600.0}
+    lines = training_lines(summary)
+    assert lines == {
+        "checkpoint": "a.pt",
+        "iteration": 2000,
+        "last": validation_line(2000, FIGURES),
+        "best": "iteration 1,000: L1 12.50 %",
+        "time": "10 min",
+    }
+    assert training_lines({"checkpoint": "a.pt", "best": None, "validation": None}) == {"checkpoint": "a.pt"}

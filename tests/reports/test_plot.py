@@ -4,13 +4,15 @@ import statistics
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
 
-from reidaug.evaluation.results import append_result
-from reidaug.reports.plot import draw_group, lines_of
+from reidaug.evaluation.results import Result, append_result
+from reidaug.reports.grids import set_order
+from reidaug.reports.plot import colours_of, draw_group, lines_of
 from tests.cli.commands import error_of, values_of
 from tests.factories import make_result
 
@@ -22,6 +24,10 @@ ROWS = [
     make_result("duplicate", 0.2, 0.36, care={"synthetic_weight": 0.5}),
     make_result("full", 1.0, 0.7),
 ]
+
+
+def draw(axes: Any, rows: list[Result]) -> None:
+    draw_group(axes, rows, colours_of(rows))
 
 
 def of_rows(folder: Path) -> list[str]:
@@ -53,7 +59,7 @@ def test_png_and_svg_name_every_set(tmp_path: Path) -> None:
 
 def test_controls_are_dotted_however_they_are_treated() -> None:
     axes = Figure().subplots()
-    draw_group(axes, ROWS)
+    draw(axes, ROWS)
     styles = {str(line.get_label()): line.get_linestyle() for line in axes.get_lines()}
     dotted = {"duplicate (n = 1)": ":", "duplicate (weight 0.5) (n = 1)": ":"}
     bars = {name: "None" for name in styles if name.startswith("_")}
@@ -61,17 +67,46 @@ def test_controls_are_dotted_however_they_are_treated() -> None:
     assert "weights imagenet, 60 epochs" in axes.get_title()
 
 
+def test_a_set_has_one_colour_in_all_axes_and_the_legend_is_in_the_order_of_the_table() -> None:
+    others = [make_result("full", 1.0, 0.6, recipe="quick"), make_result("pona", 0.2, 0.4, recipe="quick")]
+    first, second = Figure().subplots(2)
+    colours = colours_of([*others, *ROWS])
+    draw_group(first, ROWS, colours)
+    draw_group(second, others, colours)
+    names = first.get_legend_handles_labels()[1]
+    assert [name.removesuffix(" (n = 1)") for name in names] == sorted(lines_of(ROWS), key=set_order)
+    shown = [{line.get_label(): line.get_color() for line in axes.get_lines()} for axes in (first, second)]
+    assert shown[0]["pona"] == shown[1]["pona"] != shown[0]["none"]
+
+
+def test_the_axis_begins_at_0_or_is_marked_as_cut() -> None:
+    whole, cut = Figure().subplots(2)
+    draw(whole, ROWS)
+    draw(cut, [make_result("none", 0.2, 0.61), make_result("pona", 0.2, 0.65), make_result("full", 1.0, 0.7)])
+    assert whole.get_ylim()[0] == 0 and "cut" not in whole.get_ylabel()
+    assert cut.get_ylim()[0] == 60 and cut.get_ylabel().endswith("axis cut at 60")
+
+
+def test_every_line_has_bars(tmp_path: Path) -> None:
+    axes = Figure().subplots()
+    draw(axes, ROWS)
+    bars = {len(container.lines[2][0].get_segments()) for container in axes.containers}
+    assert len(axes.containers) == 4 and bars == {1, 2}
+
+
 def test_one_portion_shows_its_spread_as_a_bar() -> None:
     axes = Figure().subplots()
-    draw_group(axes, [row for row in ROWS if row.set == "pona"] + [make_result("pona", 0.2, 0.6, seed=2)])
+    draw(axes, [row for row in ROWS if row.set == "pona"] + [make_result("pona", 0.2, 0.6, seed=2)])
     low, high = axes.containers[0].lines[2][0].get_segments()[0][:, 1]
     assert (low + high) / 2 == pytest.approx(140 / 3)
     assert (high - low) / 2 == pytest.approx(statistics.stdev([40, 40, 60]))
 
 
-def test_a_picture_without_a_folder_is_refused(tmp_path: Path) -> None:
-    message = error_of("plot", *of_rows(tmp_path), "--out", str(tmp_path / "none" / "map.png"))
-    assert f"no folder {tmp_path / 'none'} for map.png" in message
+def test_the_folder_of_a_picture_is_made(tmp_path: Path) -> None:
+    values_of("plot", *of_rows(tmp_path), "--out", str(tmp_path / "new" / "one" / "map.png"))
+    assert sorted(path.name for path in (tmp_path / "new" / "one").iterdir()) == ["map.png", "map.svg"]
+    message = error_of("plot", *of_rows(tmp_path), "--out", str(tmp_path / "results.jsonl" / "map.png"))
+    assert "results.jsonl is a file, expected a folder for map.png" in message
 
 
 def test_no_results_and_no_matplotlib_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,14 +130,15 @@ def test_an_ending_in_capitals_is_an_ending(tmp_path: Path) -> None:
 
 def test_bars_of_one_portion_are_side_by_side() -> None:
     axes = Figure().subplots()
-    draw_group(axes, [row for row in ROWS if row.portion == 0.2 and row.set in ("none", "pona")])
+    draw(axes, [row for row in ROWS if row.portion == 0.2 and row.set in ("none", "pona")])
     bars = [container.lines[2][0].get_segments()[0][0, 0] for container in axes.containers]
     assert bars == pytest.approx([0.195, 0.205]) and list(axes.get_xticks()) == [0.2]
+    assert axes.get_xlim() == pytest.approx((0.15, 0.25))
     points = [line.get_xdata()[0] for line in axes.get_lines() if line.get_marker() == "o"]
     assert points == pytest.approx(bars)
 
 
 def test_a_name_that_is_no_text_is_drawn() -> None:
     axes = Figure().subplots()
-    draw_group(axes, [replace(row, weights="w\udcff.pt") for row in ROWS])
+    draw(axes, [replace(row, weights="w\udcff.pt") for row in ROWS])
     assert "w?.pt" in axes.get_title()

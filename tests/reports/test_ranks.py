@@ -14,7 +14,7 @@ from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import split_folder
 from reidaug.evaluation.features import SavedFeatures, make_features, save_features
 from reidaug.evaluation.results import append_result
-from reidaug.reports.tiles import FRAME, GAP, GREEN, GREY, HEADING, RED, TILE
+from reidaug.reports.tiles import FRAME, GAP, GREEN, GREY, HEADING, MARK, RED, TILE
 from reidaug.study.folder import Study
 from tests.cli import commands
 from tests.cli.commands import picture_of, runner, values_of
@@ -73,6 +73,7 @@ def test_positions_of_frames_and_images(study: Study, tiny_root: Path) -> None:
     report, picture = picture_of("ranks", "--worst", "3", "--out", "picture.png")
     assert report["out"] == "picture.png" and (report["set"], report["portion"], report["seed"]) == ("none", 0.4, 0)
     assert len({match["right"] for query in report["queries"] for match in query["matches"]}) == 2
+    marks: dict[tuple[int, ...], set[bytes]] = {}
     for number, query in enumerate(report["queries"]):
         top = HEADING + number * (HEADING + HEIGHT + GAP) + HEADING
         tiles = [("query", query["name"], GREY)]
@@ -84,9 +85,18 @@ def test_positions_of_frames_and_images(study: Study, tiny_root: Path) -> None:
             assert (picture[top - 1, left] == 255).all() and (picture[top, left - 1] == 255).all()
             inside = picture[top + FRAME : top + HEIGHT - FRAME, left + FRAME : left + WIDTH - FRAME]
             with Image.open(split_folder(tiny_root, split) / name) as image:
-                np.testing.assert_array_equal(inside, np.asarray(image.convert("RGB")))
+                whole = np.asarray(image.convert("RGB"))
+            square = MARK + 1 - FRAME if column else 0
+            np.testing.assert_array_equal(inside[square:], whole[square:])
+            np.testing.assert_array_equal(inside[:, square:], whole[:, square:])
+            if column:
+                mark = picture[top : top + MARK + 1, left : left + MARK + 1]
+                assert {tuple(pixel) for pixel in mark.reshape(-1, 3).tolist()} == {colour, (255, 255, 255)}
+                marks.setdefault(colour, set()).add((mark == 255).all(axis=2).tobytes())
         heading = picture[top - HEADING + 1 : top - 1, : 40 * GAP]
         assert (heading < 128).any()  # some text
+    (tick,), (cross,) = marks[GREEN], marks[RED]  # told apart without colours
+    assert tick != cross
 
 
 def test_named_queries_come_first_and_each_once(study: Study, tiny_root: Path) -> None:
@@ -116,14 +126,14 @@ def test_several_results_are_named_and_singled_out(study: Study, tiny_root: Path
         add_result(study, tiny_root, name, portion, seed)
     message = error_of()
     assert "3 results fit" in message and "full, p = 1.00, seed 0, quick resnet18 none 1 epoch (key full-0)" in message
-    assert "2 results fit --set none" in error_of("--set", "none")
-    assert ranks("--set", "none", "--portion", "0.4", "--seed", "1")["key"] == "none-1"
+    assert "2 results fit --name none" in error_of("--name", "none")
+    assert ranks("--name", "none", "--portion", "0.4", "--seed", "1")["key"] == "none-1"
     assert ranks("--portion", "1")["key"] == ranks("--key", "full-0")["key"] == "full-0"
-    assert "no result fits --set pona; there are none, p = 0.40, seed 0" in error_of("--set", "pona")
+    assert "no result fits --name pona; there are none, p = 0.40, seed 0" in error_of("--name", "pona")
     (study.path / "study.toml").write_text("seed = 7\nportion = 0.4\n")  # of random draws; to work on
-    assert ranks("--set", "full")["seed"] == 0
+    assert ranks("--name", "full")["seed"] == 0
     (study.path / "study.toml").write_text("seed = 7\n[ranks]\nseed = 1\n")
-    assert ranks("--set", "none")["key"] == "none-1"
+    assert ranks("--name", "none")["key"] == "none-1"
 
 
 def test_what_cannot_be_drawn_is_one_clear_line(study: Study, tiny_root: Path) -> None:
@@ -131,13 +141,13 @@ def test_what_cannot_be_drawn_is_one_clear_line(study: Study, tiny_root: Path) -
     add_result(study, tiny_root, "full", 1.0, saved=False)
     assert "were not saved: run `reidaug evaluate` with --save-models" in error_of()
     add_result(study, tiny_root, "none", 0.4)
-    unknown = error_of("--set", "none", "--query", "nobody.jpg")
+    unknown = error_of("--name", "none", "--query", "nobody.jpg")
     assert "no query 'nobody.jpg' in the data set: expected a file name such as 0101_c" in unknown
-    assert "no folder" in error_of("--set", "none", "--out", "nowhere/ranks.png")
+    assert "results.jsonl is a file" in error_of("--name", "none", "--out", "study/results.jsonl/ranks.png")
     assert "portion" in error_of("--portion", "abc")
     image = next(split_folder(tiny_root, "query").glob("*.jpg"))
     image.write_bytes(next(split_folder(tiny_root, "train").glob("*.jpg")).read_bytes())
-    assert "changed since" in error_of("--set", "none")
+    assert "changed since" in error_of("--name", "none")
     assert not Path("ranks.png").exists()
 
 

@@ -113,7 +113,7 @@ def test_pairs_show_the_real_image(source: PosedImages) -> None:
 def test_pairs_of_two_people_have_no_real_image_and_form_two_groups(source: PosedImages) -> None:
     names = [name for name in source.usable() if pid(name) in ("0101", "0102")]
     first, second = ([name for name in names if pid(name) == who] for who in ("0101", "0102"))
-    asked = [part for a, b in zip(first[:5], second[:5], strict=True) for part in ("--person", a, "--pose", b)]
+    asked = [part for a, b in zip(first[:5], second[:5], strict=True) for part in ("--condition", a, "--target", b)]
     chosen, picture = grid("--layout", "pairs", *asked)
     assert chosen["persons"] == first[:5] and chosen["poses"] == second[:5]
     rows = bottoms(picture, 3)
@@ -155,8 +155,8 @@ def test_shipped_is_the_generator_of_the_package(source: PosedImages) -> None:
 
 
 def test_what_cannot_be_drawn_is_one_clear_line(source: PosedImages) -> None:
-    assert "no image 'nobody.jpg' with keypoints" in error_of("--ckpt", "a.pt", "--person", "nobody.jpg")
-    assert "no folder" in error_of("--ckpt", "a.pt", "--out", "nowhere/grid.png")
+    assert "no image 'nobody.jpg' with keypoints" in error_of("--ckpt", "a.pt", "--condition", "nobody.jpg")
+    assert "a.pt is a file, expected a folder" in error_of("--ckpt", "a.pt", "--out", "a.pt/grid.png")
     assert "none.pt does not exist" in error_of("--ckpt", "none.pt")
     Path("text.pt").write_text("no checkpoint")
     assert "text.pt is no checkpoint" in error_of("--ckpt", "a.pt", "--ckpt", "text.pt")

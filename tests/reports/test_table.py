@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reidaug.reports.grids import comparison_grid, detail_grid, image_counts, rerank_grid, summary_grid
+from reidaug.reports.grids import comparison_grid, detail_grid, image_counts, rerank_grid, row_order, summary_grid
 from reidaug.reports.table import make_tables, table_values
 from tests.cli.commands import values_of
 from tests.factories import TABLE_VI, make_result
@@ -20,8 +20,8 @@ def test_re_ranked_scores_have_a_table_of_their_own() -> None:
 
 def test_rows_for_programs_count_real_and_generated_images() -> None:
     rows = table_values(make_tables(TABLE_VI, Path()))["rows"]
-    counts = [(row["images"], row["real"], row["generated"], row["copies"]) for row in rows]
-    assert counts[0] == (100, 20, 80, 0) and counts[1] == (100, 100, 0, 0)
+    counts = {row["set"]: (row["images"], row["real"], row["generated"], row["copies"]) for row in rows}
+    assert counts["pona"] == (100, 20, 80, 0) and counts["none"] == (100, 100, 0, 0)
 
 
 def test_tables_of_several_test_sets_name_theirs() -> None:
@@ -30,16 +30,27 @@ def test_tables_of_several_test_sets_name_theirs() -> None:
     assert not any("test images" in note for table in make_tables(TABLE_VI, Path()) for note in table.notes)
 
 
+def test_rows_are_in_one_order_whatever_the_order_of_the_results() -> None:
+    rows = [*TABLE_VI, make_result("flip", 0.2, 0.43), make_result("none", 0.2, 0.42, seed=1)]
+    (table,) = make_tables(rows[::-1], Path())
+    order = [("none", 0.2, 0), ("none", 0.2, 1), ("flip", 0.2, 0), ("pona", 0.2, 0), ("none", 0.4, 0), ("pona", 0.4, 0)]
+    assert [(row.set, row.portion, row.seed) for row in table.results] == [*order, ("full", 1.0, 0)]
+    sets = dict.fromkeys((*(row[:2] for row in order), ("full", 1.0)))
+    assert [(row.name, row.portion) for row in table.summaries] == list(sets)
+    assert [row.name for row in table.comparisons] == ["flip", "pona", "pona", "pona"]
+    assert table == make_tables(rows, Path())[0]
+
+
 def test_different_recipes_never_share_a_table() -> None:
     rows = [*TABLE_VI, make_result("full", 1.0, 0.3, recipe="quick", weights="none")]
-    assert [table.results for table in make_tables(rows, Path())] == [TABLE_VI, rows[-1:]]
+    assert [table.results for table in make_tables(rows, Path())] == [sorted(TABLE_VI, key=row_order), rows[-1:]]
 
 
 def test_values_for_programs_hold_means_and_gaps(tmp_path: Path) -> None:
     more = (("pona", 0.2, 0.6), ("none", 0.2, 0.4), ("full", 1.0, 0.7))
     rows = [*TABLE_VI, *(make_result(*row, seed=1) for row in more)]
     values = table_values(make_tables(rows, tmp_path))
-    assert values["rows"] == [row.values() | image_counts(row) for row in rows]
+    assert values["rows"] == [row.values() | image_counts(row) for row in sorted(rows, key=row_order)]
     summaries = {(summary["name"], summary["portion"]): summary for summary in values["summary"]}
     pona = summaries["pona", 0.2]
     assert (pona["recipe"], pona["seeds"]) == ("paper", 2) and pona["mean"] == pytest.approx(59.4)

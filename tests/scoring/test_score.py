@@ -186,7 +186,8 @@ def test_bad_input_is_one_line(tiny_root: Path, checkpoint: Path, tmp_path: Path
         (("--ckpt", checkpoint, "--pairs", tmp_path / "pairs.csv"), "pairs.csv line 2: no image 'x.jpg'"),
         (("--ckpt", checkpoint, "--reid", checkpoint), "pona.pt is no trained baseline"),
         (("--ckpt", tmp_path / "nothing.pt"), "nothing.pt does not exist"),
-        (("--ckpt", checkpoint, "--out", tmp_path / "no" / "where"), "no folder"),
+        (("--ckpt", checkpoint, "--out", tmp_path / "pairs.csv" / "where"), "pairs.csv is a file, expected a folder"),
+        (("--ckpt", checkpoint, "--reid", tmp_path / "no.pt"), "no.pt does not exist"),
     ]
     for arguments, message in cases:
         result = command("--data", tiny_root, "--device", "cpu", *arguments)

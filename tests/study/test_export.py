@@ -25,7 +25,7 @@ def test_the_option_offers_the_tools_of_the_tables() -> None:
 
 def test_another_set_takes_the_place_of_the_first_and_nothing_enters_the_study(study: Study, tmp_path: Path) -> None:
     other = tmp_path / "other"
-    shutil.copytree(study.set_root(0.4, "none"), other / ROOT_NAME, symlinks=True)
+    shutil.copytree(study.set_root(0.4, "none"), other / ROOT_NAME)
     names = sorted(os.listdir(split_folder(other / ROOT_NAME, "train")))
     (split_folder(other / ROOT_NAME, "train") / names[0]).unlink()
     (other / ROOT_NAME / "manifest.csv").unlink()

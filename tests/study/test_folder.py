@@ -1,14 +1,18 @@
 """The study folder: names, what is complete, and the data set to work on."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from reidaug.core.errors import ReidAugError
+from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import ROOT_NAME
 from reidaug.study.folder import Study, chosen_portions, resolve_data
 from reidaug.study.plan import write_manifest, write_plan
 from reidaug.study.records import ShrinkRecord, write_record
+from reidaug.study.request import ShrinkConfig
+from reidaug.study.shrink import shrink
 
 
 def test_places(tmp_path: Path) -> None:
@@ -91,3 +95,17 @@ def shrunk(study: Study, portion: float, data: Path, images: str = "images") -> 
     write_plan(study.plan_path(portion), [])
     record = ShrinkRecord(portion, "per-identity", "nearest", 0, str(data), images, "keypoints", False)
     write_record(study.shrink_path(portion), record)
+
+
+def test_a_copied_project_takes_its_own_data_set_and_a_moved_study_no_other(tiny_root: Path, tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    data = tiny_root.rename(tmp_path / "project" / "data")
+    shrink(open_dataset(data), Study(tmp_path / "project" / "study"), ShrinkConfig(0.4))
+    copied = Path(shutil.copytree(tmp_path / "project", tmp_path / "copied", symlinks=True))
+    assert Study(copied / "study").data_of(0.4).root == copied / "data"
+    shutil.move(tmp_path / "project" / "study", tmp_path / "moved" / "study")
+    study = Study(tmp_path / "moved" / "study")
+    assert study.data_of(0.4).root == data
+    for name in ("bounding_box_train", "query"):  # another data set where the study's would have moved to
+        (tmp_path / "moved" / "data" / name).mkdir(parents=True)
+        assert study.data_of(0.4).root == data

@@ -52,9 +52,12 @@ def test_shipped_generator_is_small_and_says_how_it_was_made() -> None:
     assert checkpoint.training["preset"] == "mini" and checkpoint.training["iteration"] > 1000
 
 
-def test_only_the_word_shipped_is_the_generator_in_the_package() -> None:
+def test_only_the_word_shipped_is_the_generator_in_the_package(tmp_path: Path) -> None:
     assert checkpoint_file(Path("shipped")) == shipped_checkpoint()
-    assert checkpoint_file(Path("a/shipped")) == Path("a/shipped")
+    with pytest.raises(ReidAugError, match="shipped does not exist"):
+        checkpoint_file(tmp_path / "shipped")
+    (tmp_path / "shipped").touch()
+    assert checkpoint_file(tmp_path / "shipped") == tmp_path / "shipped"
 
 
 def test_images_are_those_of_the_network_in_rgb_and_in_order(checkpoint: Path) -> None:

@@ -1,15 +1,17 @@
 """Which images a generator was trained on: known by content, added up over runs."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import split_folder
 from reidaug.study.folder import Study
 from reidaug.study.plan import read_plan
 from reidaug.study.records import read_synthesis_record
-from reidaug.synthesis.provenance import add_training_images, count_others, count_seen, describe_training_images
+from reidaug.synthesis.provenance import add_training_images, count_known, count_seen, describe_training_images
 from tests.factories import images_in, write_checkpoint, write_picture
 from tests.synthesis.commands import PORTION, complete
 
@@ -26,11 +28,26 @@ def test_seen_images_are_known_by_content(study: Study, tiny_root: Path, tmp_pat
     assert count_seen(images_in(folder, missing), training) == 3
     assert count_seen(images_in(folder, missing[3:]), training) == 0
     assert count_seen(images_in(folder, missing), {}) is None
-    assert count_others(images_in(folder, missing), {}) is None
-    assert [count_others(images_in(folder, some), training) for some in (missing, missing[3:])] == [1, 4]
+    digests = open_dataset(tiny_root).digests("train")
+    assert count_known(digests, missing, {}) == (None, None)
+    assert count_known(digests, missing, training) == (3, 1)
+    assert count_known({name: digests[name] for name in missing[3:]}, missing[3:], training) == (0, 4)
     report = complete(study, write_checkpoint(tmp_path / "leaky.pt", 0, training))
     assert report.seen_missing == 3
     assert read_synthesis_record(report.root.parent / "synthesis.json").training["other_images"] == 1
+
+
+def test_each_missing_image_is_read_once(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = [row.name for row in read_plan(study.plan_path(PORTION)) if not row.kept]
+    kept = [row.name for row in read_plan(study.plan_path(PORTION)) if row.kept]
+    conditions = images_in(split_folder(study.data_of(PORTION).root, "train"), kept)
+    read = Counter[str]()
+    read_bytes = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.update([path.name]) or read_bytes(path))
+    complete(
+        study, write_checkpoint(tmp_path / "tiny.pt", 0, {"trained_on": describe_training_images(conditions, None)})
+    )
+    assert {name: read[name] for name in missing} == dict.fromkeys(missing, 1)
 
 
 def test_records_of_two_runs_add_up(tiny_root: Path) -> None:

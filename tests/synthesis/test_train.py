@@ -162,7 +162,7 @@ def test_vgg_weights_are_looked_at_before_the_images(tiny_root: Path) -> None:
     Path("vgg.pth").write_bytes(b"not a torch file")
     for path in split_folder(tiny_root, "train").iterdir():
         path.write_bytes(b"not a JPEG")
-    for name, message in (("vgg.pth", "is no file of VGG-19 weights"), ("none.pth", "do not exist")):
+    for name, message in (("vgg.pth", "is no file of VGG-19 weights"), ("none.pth", "does not exist")):
         result = train("--data", str(tiny_root), "--vgg-weights", name)
         assert result.exit_code == 1 and f"{name} {message}" in " ".join(result.stderr.split())
 
@@ -183,11 +183,15 @@ def test_output_and_start_are_looked_at_before_the_images(tiny_root: Path) -> No
     for path in split_folder(tiny_root, "train").iterdir():
         path.write_bytes(b"not a JPEG")
     Path("folder.pt").mkdir()
+    Path("a.jpg").touch()
     for arguments, message in (
         (("--start-from", "shipped"), "another architecture: width 24 -> 8"),
         (("--start-from", "none.pt"), "none.pt does not exist"),
         (("--out", "folder.pt"), "folder.pt is a folder"),
-        (("--out", "nowhere/pona.pt"), "no folder"),
+        (("--out", "folder.pt/../a.jpg/pona.pt"), "a.jpg is a file, expected a folder for pona.pt"),
+        (("--identity", "none.pt"), "--identity none.pt does not exist"),
+        (("--vgg-weights", "none.pth"), "--vgg-weights none.pth does not exist"),
+        (("--pairs", "none.csv"), "--pairs none.csv does not exist"),
         (("--out", "/proc/pona.pt"), "/proc/pona.pt cannot be written"),
     ):
         result = train("--data", str(tiny_root), *arguments)

@@ -18,7 +18,7 @@ from reidaug.demo.mannequins.dataset import write_mannequins
 from reidaug.demo.request import MannequinConfig
 from reidaug.study.folder import Study
 from reidaug.study.plan import read_plan
-from reidaug.synthesis.provenance import count_others, count_seen
+from reidaug.synthesis.provenance import count_known, count_seen
 from reidaug.synthesis.training_data import deepfashion_data, market_data, mix
 from tests.cli.commands import runner
 from tests.factories import (
@@ -333,7 +333,7 @@ def test_a_generator_that_people_are_mixed_into_stays_strict(tiny_root: Path, re
     assert result.exit_code == 0, result.output
     assert "protocol strict (kept images of p = 0.50, half of the pairs from" in result.stderr
     training = pona.load_checkpoint("pona.pt").training
-    assert count_others(open_dataset(tiny_root).images("train"), training) == len(used_names(rendered))
+    assert count_known(open_dataset(tiny_root).digests("train"), [], training)[1] == len(used_names(rendered))
     assert count_seen(open_dataset(rendered).images("train"), training) == len(used_names(rendered))
     assert any(name.startswith(f"{rendered.name}/") for name in training["trained_on"]["names"])
     result = train("--portion", "0.5", "--mix", str(tiny_root))

@@ -4,14 +4,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reidaug.datasets.estimators import movenet, vitpose
+from reidaug.datasets.estimators import vitpose
 from reidaug.datasets.estimators.estimator import PoseEstimator
 
 if TYPE_CHECKING:
     import torch
 
+
+def _movenet(device: "str | torch.device") -> PoseEstimator:
+    from reidaug.datasets.estimators.movenet import MoveNet  # here: it imports torch
+
+    return MoveNet.load(device)
+
+
 ESTIMATORS: dict[str, Callable[["str | torch.device"], PoseEstimator]] = {
-    "movenet": movenet.MoveNet.load,
+    "movenet": _movenet,
     "vitpose": vitpose.ViTPose.load,
 }
 
@@ -19,6 +26,12 @@ ESTIMATORS: dict[str, Callable[["str | torch.device"], PoseEstimator]] = {
 def from_hub(model: str) -> bool:
     """Whether a model of `load_estimator` comes from huggingface.co, unless it was fetched before."""
     return model == "vitpose" or (model.count("/") == 1 and not Path(model).exists())
+
+
+def check_model(model: str) -> None:
+    """Raises ReidAugError for a model of `load_estimator` that is not there; imports no torch, which takes seconds."""
+    if model not in ESTIMATORS:
+        vitpose.check_folder(model)
 
 
 def load_estimator(model: str, device: "str | torch.device" = "auto") -> PoseEstimator:

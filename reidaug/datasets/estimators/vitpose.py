@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "usyd-community/vitpose-base-simple"
 COCO_JOINTS = 17
-_FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
+FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
 _EXPECTED = (
-    f"expected movenet, or a folder with {', '.join(_FILES)}, such as those of https://huggingface.co/{DEFAULT_MODEL}, "
+    f"expected movenet, or a folder with {', '.join(FILES)}, such as those of https://huggingface.co/{DEFAULT_MODEL}, "
     "or the name of such a model there (--model)"
 )
 
@@ -55,7 +55,7 @@ class ViTPose(PoseEstimator):
             ) from None
 
         device = pick_device(device)
-        _check_folder(str(model))
+        check_folder(str(model))
         with _quiet():
             options = {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
             network, info = _read(VitPoseForPoseEstimation, model, **options)
@@ -87,7 +87,7 @@ class ViTPose(PoseEstimator):
         return points, scores
 
 
-def _check_folder(model: str) -> None:
+def check_folder(model: str) -> None:
     """Says which files of a local model are missing, before transformers looks for it at huggingface.co."""
     folder = Path(model)
     if not folder.exists():
@@ -95,7 +95,7 @@ def _check_folder(model: str) -> None:
             raise ReidAugError(f"no pose model {model}; {_EXPECTED}")
         return
     sharded = (folder / "model.safetensors.index.json").is_file()
-    missing = [name for name in _FILES[: 2 if sharded else 3] if not (folder / name).is_file()]
+    missing = [name for name in FILES[: 2 if sharded else 3] if not (folder / name).is_file()]
     if missing:
         pickles = sorted(path.name for form in ("*.bin", "*.pt", "*.pth") for path in folder.glob(form))
         pickled = f" ({pickles[0]} is a pickle, which could run code, and is not read)" if pickles else ""

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
+from reidaug.core.files import sync
 from reidaug.datasets.dataset import DISTRACTOR_PID, JUNK_PID
 from reidaug.datasets.keypoints import FILES, write_annotations
 from reidaug.datasets.market1501 import SPLIT_FOLDERS, check_output_path
@@ -141,7 +142,7 @@ def write_mannequins(out: Path, config: MannequinConfig, progress: Callable[[int
         raise ReidAugError(f"cannot write beside {out}: {error.strerror}; give another path") from error
     try:
         _fill(folder, config, progress)
-        os.sync()  # the images are on disk before the folder gets its name
+        sync()  # the images are on disk before the folder gets its name
         os.replace(folder, out)
     except OSError as error:
         raise ReidAugError(f"cannot write {out}: {error.strerror}; nothing was kept") from error

@@ -25,7 +25,7 @@ def find_weights(url: str, package: str) -> Path:
         raise NotComputed(f"needs {package.replace('_', '-')}: pip install 'reidaug[metrics]'")
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
     if not path.is_file():
-        raise NotComputed(f"needs {url}, put at {path}")
+        raise NotComputed(f"needs {url}, put at {path}: `reidaug fetch` does so")
     try:
         read_torch(path, "file of weights")
     except PoNAError as error:

@@ -1,12 +1,12 @@
 """What an export is: a set of images, and how another tool wants to find it on disk."""
 
 import shlex
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
+from reidaug.core.files import link_or_copy_file
 from reidaug.core.threads import in_threads
 from reidaug.datasets.dataset import SPLITS, Image
 from reidaug.datasets.inspection import MAX_CAMID, MAX_PID
@@ -27,10 +27,7 @@ class ImageSet:
 
         def put_one(item: tuple[Path, Image]) -> None:
             target, image = item
-            if self.copy:
-                shutil.copyfile(image.path, target)
-            else:
-                target.symlink_to(image.path.resolve())
+            link_or_copy_file(target, image.path, self.copy)
 
         in_threads(put_one, list(files.items()))
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from reidaug.reports.formats.json import write
+from reidaug.reports.grids import row_order
 from reidaug.reports.table import make_tables, table_values
 from tests.factories import TABLE_VI
 
@@ -16,5 +17,7 @@ def test_one_object_of_strict_json_holds_the_values_of_the_table() -> None:
 
     read = json.loads(write(tables), parse_constant=refuse)
     assert read == json.loads(json.dumps(table_values(tables)))
-    assert [row["mean_ap_trapezoid"] for row in read["rows"]] == [result.mean_ap_trapezoid for result in TABLE_VI]
+    assert [row["mean_ap_trapezoid"] for row in read["rows"]] == [
+        result.mean_ap_trapezoid for result in sorted(TABLE_VI, key=row_order)
+    ]
     assert json.loads(write([])) == {"rows": [], "summary": [], "comparisons": []}
