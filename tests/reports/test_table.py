@@ -20,8 +20,9 @@ def test_re_ranked_scores_have_a_table_of_their_own() -> None:
 
 def test_rows_for_programs_count_real_and_generated_images() -> None:
     rows = table_values(make_tables(TABLE_VI, Path()))["rows"]
-    counts = {row["set"]: (row["images"], row["real"], row["generated"], row["copies"]) for row in rows}
-    assert counts["pona"] == (100, 20, 80, 0) and counts["none"] == (100, 100, 0, 0)
+    names = ("images", "real", "generated", "copies")
+    counts = {(row["set"], row["portion"]): tuple(row[name] for name in names) for row in rows}
+    assert counts["pona", 0.2] == (100, 20, 80, 0) and counts["none", 0.2] == (100, 100, 0, 0)
 
 
 def test_tables_of_several_test_sets_name_theirs() -> None:
