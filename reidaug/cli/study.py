@@ -155,7 +155,9 @@ def adopt(
     request: AdoptRequest,
     data: DataRoot = None,
     study: StudyFolder = DEFAULT_STUDY,
-    portion: Annotated[str | None, Option("A portion of the study, such as 0.4. Without it: its only one.")] = None,
+    portion: Annotated[
+        str | None, Option("A portion of the study, such as 0.4. Without it: its only one.", short="-p", metavar="P")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make a set of images that another program generated: `evaluate`, `sweep` and `table` give it a row of its own.
