@@ -51,6 +51,7 @@ def adapt(training: TrainRequest, request: AdaptRequest, progress: Progress, say
     else:
         home.data_of(float(training.portion))
     judge = EvaluationRequest(recipe="quick", arch="resnet18", weights="none", device=request.device)
+    identity = pretrain(judge, progress, say)
     training = replace(
         training,
         mix=rendered_people(progress),
@@ -58,7 +59,7 @@ def adapt(training: TrainRequest, request: AdaptRequest, progress: Progress, say
         changes=TrainChanges(
             iterations=request.iterations, learning_rate=LEARNING_RATE, identity_weight=IDENTITY_WEIGHT
         ),
-        identity=pretrain(judge, progress, say),
+        identity=identity,
         device=request.device,
     )
     out, what = training.out, f"the training of {training.out}"
