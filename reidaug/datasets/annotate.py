@@ -14,7 +14,7 @@ import numpy as np
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import atomic_write, check_out, locked
-from reidaug.core.fingerprint import fingerprint
+from reidaug.core.fingerprint import fingerprint, refuse_pipe
 from reidaug.core.progress import Advance, Say
 from reidaug.core.threads import in_threads
 from reidaug.datasets import estimators
@@ -208,6 +208,7 @@ def _resume(part: Path, record: dict[str, object], images: dict[str, Path], forc
 
 
 def _digest(path: Path) -> str:
+    refuse_pipe(path)
     return fingerprint(path.read_bytes())
 
 

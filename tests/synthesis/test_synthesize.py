@@ -201,3 +201,11 @@ def test_killed_run_leaves_only_whole_files_and_goes_on(study: Study, tiny_root:
     assert finished.returncode == 0, finished.stderr
     assert study.sets(PORTION) == ["none", "pona"]
     assert len(list(folder.glob("*.jpg"))) == len(list(split_folder(tiny_root, "train").glob("*.jpg")))
+
+
+def test_force_replaces_a_set_with_a_broken_record(study: Study, checkpoint: Path) -> None:
+    root = complete(study, checkpoint).root
+    (root.parent / "synthesis.json").write_text("{")
+    with pytest.raises(ReidAugError, match="--force"):
+        complete(study, checkpoint)
+    assert complete(study, checkpoint, force=True).painted_now > 0
