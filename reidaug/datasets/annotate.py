@@ -98,6 +98,7 @@ def _estimate(request: PoseRequest, images: dict[str, Path], advance: Advance, s
         digests = "".join(f"{name}\0{_digest(path)}\n" for name, path in images.items())
         done = json.dumps({"model": request.model, "threshold": request.threshold, "images": fingerprint(digests)})
         if _is_complete(request, list(images), done):
+            _beside(request.out, "part").unlink(missing_ok=True)  # of a run that was killed at its very end
             say(f"{request.out} has a row for each image already: nothing was done; --force estimates them again")
             return _summary(request.out, estimated=0)
         fetched = " (from huggingface.co, unless it was fetched before)" if estimators.from_hub(request.model) else ""
@@ -119,8 +120,9 @@ def _estimate(request: PoseRequest, images: dict[str, Path], advance: Advance, s
                 os.fsync(file.fileno())
                 rows |= new
         advance(len(images), len(images))
-        atomic_write(request.out, "\n".join([HEADER, *(rows[name] for name in images)]) + "\n")
+        request.out.unlink(missing_ok=True)  # it never stands beside the record of another one
         atomic_write(_beside(request.out, "record"), done)
+        atomic_write(request.out, "\n".join([HEADER, *(rows[name] for name in images)]) + "\n")
         part.unlink()
     return _summary(request.out, estimated=len(todo))
 

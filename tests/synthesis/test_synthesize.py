@@ -209,3 +209,11 @@ def test_force_replaces_a_set_with_a_broken_record(study: Study, checkpoint: Pat
     with pytest.raises(ReidAugError, match="--force"):
         complete(study, checkpoint)
     assert complete(study, checkpoint, force=True).painted_now > 0
+
+
+def test_what_a_killed_run_left_half_written_is_not_in_the_set(study: Study, checkpoint: Path) -> None:
+    folder = split_folder(complete(study, checkpoint).root, "train")
+    next(folder.iterdir()).unlink()
+    (folder / ".0123456789abcdef.partial").touch()
+    assert complete(study, checkpoint).complete
+    assert not list(folder.glob(".*"))
