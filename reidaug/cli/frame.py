@@ -18,6 +18,7 @@ from reidaug.cli.console import draw, notices, print_json, say
 from reidaug.cli.options import DEBUG, group_of
 from reidaug.core.device import pick_device
 from reidaug.core.errors import ReidAugError, one_line
+from reidaug.core.fingerprint import refuse_pipe
 from reidaug.core.options import ABLATIONS, DATA, MACHINE, OUTPUT
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     def wrapped(**typed: Any) -> None:
         try:
             with notices(), stopped_by_signals():
+                for value in typed.values():  # a shell's pipes are in /dev
+                    if isinstance(value, str | Path) and not str(value).startswith("/dev/"):
+                        refuse_pipe(Path(value))
                 if typed.get("device") not in (None, "auto", "cpu"):
                     say(f"looking for the device {typed['device']}")
                     pick_device(typed["device"])  # before anything is written

@@ -8,6 +8,7 @@ import typer
 
 from reidaug.cli.console import say
 from reidaug.core.errors import ReidAugError, one_line
+from reidaug.core.fingerprint import refuse_pipe
 
 SHARED = {  # options with the same meaning in all commands that have them
     *("reid", "images"),
@@ -69,11 +70,12 @@ def load_settings(context: typer.Context, study: Path | None) -> Path | None:
 
 def _read(path: Path) -> dict[str, object]:
     """The content of the file; empty if there is none."""
+    refuse_pipe(path)
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ReidAugError(f"{path} is not valid TOML: {error}; fix or remove it") from None
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from PIL import Image
 
 from reidaug.core.errors import HeldError, ReidAugError
+from reidaug.core.fingerprint import refuse_pipe
 from reidaug.core.progress import Say
 
 fcntl: Any
@@ -84,6 +85,8 @@ def check_out(path: Path, folder: bool = False) -> None:
     block = above[max(above.index(nearest) - 1, 0)]  # what is to be made in it
     if block != above[0] and block.exists():
         raise ReidAugError(f"{block} is a file, expected a folder for {path.name}")
+    if folder and path.is_symlink() and not path.exists():
+        raise ReidAugError(f"{path} is a link to {path.readlink()}, which is not there: remove it, or make that folder")
     if folder and path.exists() and not path.is_dir():
         raise ReidAugError(f"{path} is a file, expected a folder to write to")
     if not folder and path.is_dir():
@@ -201,19 +204,41 @@ def whole_folder(out: Path) -> Iterator[Path]:
     """A new folder to fill, which takes its place when all is written, or else is removed.
 
     Args:
-        out: where it will be; an empty folder there is replaced.
+        out: where it will be; an empty folder there is replaced, also one that this is a link to.
+
+    Raises:
+        HeldError: another process fills it.
     """
-    partial = out.absolute().with_name(f".{out.absolute().name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    out = Path(os.path.realpath(out))
+    partial = out.with_name(f".{out.name}.partial")
+    partial.mkdir(parents=True, exist_ok=True)
+    with _locked_folder(partial, out):
+        try:
+            for left in partial.iterdir():  # by a killed run
+                _remove(left)
+            yield partial
+            sync()
+            if out.exists():
+                out.rmdir()
+            os.rename(partial, out)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def _locked_folder(folder: Path, what: Path) -> Iterator[None]:
+    if fcntl is None:  # Windows opens no folders
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        partial.mkdir(parents=True)
-        yield partial
-        sync()
-        if out.exists():
-            out.rmdir()
-        os.rename(partial, out)
+        try:
+            lock_file(handle, folder, wait=False)
+        except BlockingIOError:
+            raise HeldError(f"{what} is being made by another process; wait for that process, or stop it") from None
+        yield
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        os.close(handle)
 
 
 def link_or_copy_files(files: Mapping[str, Path], target: Path, copy: bool) -> None:
@@ -247,6 +272,7 @@ def link_or_copy_file(path: Path, source: Path, copy: bool) -> None:
         if error.errno not in NO_LINKS:
             raise
         _LOG.warning("links are not possible at %s (%s): copying the files instead", path.parent, error.strerror)
+    refuse_pipe(source)
     shutil.copyfile(source, path)
 
 
@@ -285,14 +311,14 @@ def link(path: Path, source: Path) -> None:
         path: the link, in an existing folder.
         source: the file or folder that it leads to.
     """
-    source, start = source.resolve(), path.parent.resolve()
+    source, start = (Path(os.path.realpath(place)) for place in (source, path.parent))  # resolve() stops at loops
     together = len(Path(os.path.commonpath([source, start])).parts) > 1 if source.drive == start.drive else False
     path.symlink_to(os.path.relpath(source, start) if together else source, target_is_directory=source.is_dir())
 
 
 def _remove(folder: Path) -> None:
-    """Removes a folder, or a link to one, if it is there."""
-    if folder.is_symlink():
+    """Removes a folder with its content, a file or a link, if it is there."""
+    if folder.is_symlink() or folder.is_file():
         folder.unlink()
     elif folder.exists():
         shutil.rmtree(folder)

@@ -15,12 +15,19 @@ def fingerprint(content: bytes | str) -> str:
     return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()[:DIGITS]
 
 
+def refuse_pipe(path: Path) -> None:
+    """Raises ReidAugError for a named pipe, which would be waited on for ever."""
+    if path.is_fifo():
+        raise ReidAugError(f"{path} is a pipe, expected a file")
+
+
 def file_digest(path: Path) -> bytes:
     """The whole SHA-256 of a file.
 
     Raises:
-        ReidAugError: it cannot be read.
+        ReidAugError: it cannot be read, or is a pipe.
     """
+    refuse_pipe(path)
     try:
         return hashlib.sha256(path.read_bytes()).digest()
     except OSError as error:

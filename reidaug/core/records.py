@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from types import NoneType, UnionType
 from typing import TypeVar, Union, get_args, get_origin, get_type_hints
 
 from reidaug.core.errors import ReidAugError
+from reidaug.core.fingerprint import refuse_pipe
 
 Record = TypeVar("Record")
 
@@ -37,6 +39,7 @@ def read_record(path: Path, kind: type[Record], advice: str) -> Record:
     Raises:
         ReidAugError: no such file, no JSON object, or a field that is absent or of another type; the field is named.
     """
+    refuse_pipe(path)
     try:
         values = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
@@ -77,7 +80,7 @@ def _is(value: object, wanted: object) -> bool:
     if wanted is NoneType:
         return value is None
     if wanted is float:
-        return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+        return type(value) in (int, float) and abs(value) <= sys.float_info.max  # type: ignore[arg-type]
     if get_origin(wanted) in (dict, Mapping):
         _, inner = get_args(wanted)
         return isinstance(value, dict) and all(_is(item, inner) for item in value.values())

@@ -14,7 +14,7 @@ import numpy as np
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import atomic_write, check_out, locked
-from reidaug.core.fingerprint import fingerprint
+from reidaug.core.fingerprint import fingerprint, refuse_pipe
 from reidaug.core.progress import Advance, Say
 from reidaug.core.threads import in_threads
 from reidaug.datasets import estimators
@@ -98,6 +98,7 @@ def _estimate(request: PoseRequest, images: dict[str, Path], advance: Advance, s
         digests = "".join(f"{name}\0{_digest(path)}\n" for name, path in images.items())
         done = json.dumps({"model": request.model, "threshold": request.threshold, "images": fingerprint(digests)})
         if _is_complete(request, list(images), done):
+            _beside(request.out, "part").unlink(missing_ok=True)  # of a run that was killed at its very end
             say(f"{request.out} has a row for each image already: nothing was done; --force estimates them again")
             return _summary(request.out, estimated=0)
         fetched = " (from huggingface.co, unless it was fetched before)" if estimators.from_hub(request.model) else ""
@@ -119,8 +120,9 @@ def _estimate(request: PoseRequest, images: dict[str, Path], advance: Advance, s
                 os.fsync(file.fileno())
                 rows |= new
         advance(len(images), len(images))
-        atomic_write(request.out, "\n".join([HEADER, *(rows[name] for name in images)]) + "\n")
+        request.out.unlink(missing_ok=True)  # it never stands beside the record of another one
         atomic_write(_beside(request.out, "record"), done)
+        atomic_write(request.out, "\n".join([HEADER, *(rows[name] for name in images)]) + "\n")
         part.unlink()
     return _summary(request.out, estimated=len(todo))
 
@@ -208,6 +210,7 @@ def _resume(part: Path, record: dict[str, object], images: dict[str, Path], forc
 
 
 def _digest(path: Path) -> str:
+    refuse_pipe(path)
     return fingerprint(path.read_bytes())
 
 

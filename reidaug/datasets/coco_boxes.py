@@ -41,7 +41,8 @@ def _content(path: Path) -> dict[str, Any]:
 def read_split(root: Path, split: str) -> tuple[list[Image], list[Problem]]:
     """The people of a split, each with its box, sorted by name, and the annotations that are broken."""
     content = _content(root)
-    pictures = {image["id"]: image for image in content.get("images", []) if isinstance(image, dict) and "id" in image}
+    images = [image for image in content.get("images", []) if isinstance(image, dict)]
+    pictures = {image["id"]: image for image in images if isinstance(image.get("id"), str | int)}
     found, problems, passed_over = [], [], 0
     for number, annotation in enumerate(content.get("annotations", [])):
         try:

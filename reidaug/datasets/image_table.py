@@ -5,7 +5,9 @@ training images; `test` is the gallery. Persons and cameras may have numbers or 
 """
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from reidaug.datasets.dataset import SPLITS, Image, Layout, Problem
 from reidaug.datasets.labels import Found, split_of
@@ -18,9 +20,9 @@ def find_root(path: Path) -> Path | None:
     if path.suffix.lower() != ".csv" or not path.is_file():
         return None
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="", errors="replace") as file:
             header = next(csv.reader(file, delimiter=_delimiter(path)), [])
-    except (UnicodeDecodeError, csv.Error):
+    except csv.Error:
         return None
     return path if {"path", "pid"} <= {column.strip() for column in header} else None
 
@@ -30,22 +32,33 @@ def read_split(root: Path, split: str) -> tuple[list[Image], list[Problem]]:
     found: list[Found] = []
     problems: list[Problem] = []
     seen: set[tuple[str, str]] = set()
-    with root.open(encoding="utf-8-sig", newline="") as file:
-        for row in (rows := csv.DictReader(file, skipinitialspace=True, delimiter=_delimiter(root))):
-            values = {str(key).strip(): (value or "").strip() for key, value in row.items() if isinstance(value, str)}
-            name = values.get("split") or "train"
-            if wrong := _wrong(values, name, seen):
-                problems.append(Problem("broken-row", "error", f"line {rows.line_num}", wrong))
-                continue
-            seen.add((values["path"], SPLIT_NAMES[name.lower()]))
-            path = root.parent / values["path"]
-            found.append(Found(path, values["pid"], values.get("camid") or "1", SPLIT_NAMES[name.lower()]))
+    for line, row in _rows(root, problems):
+        values = {str(key).strip(): (value or "").strip() for key, value in row.items() if isinstance(value, str)}
+        name = values.get("split") or "train"
+        if wrong := _wrong(values, name, seen):
+            problems.append(Problem("broken-row", "error", f"line {line}", wrong))
+            continue
+        seen.add((values["path"], SPLIT_NAMES[name.lower()]))
+        path = root.parent / values["path"]
+        found.append(Found(path, values["pid"], values.get("camid") or "1", SPLIT_NAMES[name.lower()]))
     return split_of(found, problems, split)
+
+
+def _rows(path: Path, problems: list[Problem]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows with the numbers of their lines, up to one at which the file is no CSV in UTF-8: a problem."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file, skipinitialspace=True, delimiter=_delimiter(path))
+        try:
+            for row in rows:
+                yield rows.line_num, row
+        except (UnicodeDecodeError, csv.Error) as error:
+            message = f"{error}; save the table as a CSV in UTF-8"
+            problems.append(Problem("broken-row", "error", f"after line {rows.line_num}", message))
 
 
 def _delimiter(path: Path) -> str:
     """What separates the columns, as spreadsheets write it in one country or another."""
-    with path.open(encoding="utf-8-sig") as file:
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
         header = file.readline()
     return max(",;\t", key=header.count)
 

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from reidaug.core.errors import ReidAugError
+from reidaug.core.fingerprint import refuse_pipe
 from reidaug.core.threads import in_threads
 
 FORMATS, MAX_PIXELS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM"), 2**26  # as `reid_baseline.modes`
@@ -58,6 +59,7 @@ def image_size(path: Path) -> tuple[int, int]:
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
     """A context with an image that is not decoded yet; what goes wrong in it is one line that names the file."""
+    refuse_pipe(path)
     try:
         with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:

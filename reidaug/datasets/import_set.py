@@ -5,6 +5,7 @@ OUT/cameras.csv    a row for each camera that has another number in the names th
 """
 
 import csv
+import os
 import re
 import shutil
 from collections import Counter
@@ -64,6 +65,8 @@ def import_set(request: ImportRequest, advance: Advance | None, say: Say) -> dic
     """
     check_new_root(request.out)
     data = _open(request.source, request.layout)
+    if Path(os.path.realpath(request.out)).is_relative_to(os.path.realpath(data.root)):
+        raise ReidAugError(f"{request.out} lies in the data set {data.root}: give another folder")
     splits = {split: data.images(split) for split in SPLITS if split == "train" or _is_there(data, split)}
     camids = _camera_numbers([image for images in splits.values() for image in images], request.cameras)
     renamed = {split: [_renamed(image, camids) for image in images] for split, images in splits.items()}
@@ -183,10 +186,11 @@ def _size(sizes: set[tuple[int, int]]) -> tuple[int, int]:
 
 
 def _write(image: Image, target: Path, picture: Picture, size: tuple[int, int]) -> None:
-    if picture.plain and picture.size == size:
-        shutil.copyfile(image.path, target)
-        return
     with opened(image.path) as file:
+        if picture.plain and picture.size == size:
+            file.load()  # what is cut off is no image
+            shutil.copyfile(image.path, target)
+            return
         turn = turn_of(file)
         pixels = to_rgb(file)
         if turn is not None:
@@ -206,7 +210,7 @@ def _write_tables(root: Path, data: Dataset, images: Sequence[Image], camids: Ma
     rows = [[image.name, file, *_spelled(image)] for image, file in zip(images, files, strict=True)]
     write_csv(root / "sources.csv", [["name", "source", "person", "camera"], *rows])
     cameras = sorted({(_spelled(image)[1], image.camid) for image in images}, key=lambda row: natural(row[0]))
-    if any(not camera.isdecimal() or int(camera) != camid for camera, camid in cameras):
+    if any(camera.lstrip("0") != str(camid) for camera, camid in cameras):
         write_csv(root / "cameras.csv", [["camera", "camid"], *cameras])
 
 

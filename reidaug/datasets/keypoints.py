@@ -14,7 +14,7 @@ import numpy as np
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import atomic_write
-from reidaug.core.fingerprint import fingerprint
+from reidaug.core.fingerprint import fingerprint, refuse_pipe
 from reidaug.core.threads import in_threads
 from reidaug.datasets.dataset import Image, jpg_name
 from reidaug.datasets.images import image_size
@@ -93,6 +93,7 @@ def parse_annotations(path: Path) -> tuple[Annotations, list[RowProblem]]:
     Raises:
         ReidAugError: no such file, not a text file, or another header.
     """
+    refuse_pipe(path)
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except FileNotFoundError:

@@ -55,7 +55,7 @@ def split_of(found: Sequence[Found], problems: list[Problem], split: str) -> tup
     """The images of one split of those that one file lists; what is wrong with the file counts once, as of train."""
     images = number_images(found)[split]
     whole = problems if split == "train" else []
-    return images, whole if images or whole else [no_split(split)]
+    return images, whole if images or any(problem.level == "error" for problem in whole) else [*whole, no_split(split)]
 
 
 def _numbers(labels: Collection[str]) -> dict[str, int]:
@@ -68,7 +68,7 @@ def _numbers(labels: Collection[str]) -> dict[str, int]:
 
 def natural(text: str) -> list[tuple[int, str]]:
     """A key that sorts `p2` before `p10`."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d{1,999})", text)]
 
 
 def no_split(split: str) -> Problem:

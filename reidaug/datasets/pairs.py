@@ -101,7 +101,10 @@ def read_pairs(path: Path, check_name: Callable[[str], object] | None = None) ->
         raise ReidAugError(f"no pairs file {path}; `reidaug pairs` writes one") from None
     except UnicodeDecodeError:
         raise ReidAugError(f"{path} is not a text file; expected a CSV with the header 'from,to'") from None
-    rows = list(csv.reader(io.StringIO(text)))
+    try:
+        rows = list(csv.reader(io.StringIO(text)))
+    except csv.Error as error:
+        raise ReidAugError(f"{path} is no CSV ({error}); expected the header 'from,to'") from None
     if not rows or rows[0] != ["from", "to"]:
         raise ReidAugError(f"{path} line 1: expected the header 'from,to'")
     pairs: list[Pair] = []

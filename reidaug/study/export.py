@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import atomic_write, check_out, whole_folder
+from reidaug.core.files import atomic_write, check_out, list_files, whole_folder
+from reidaug.core.fingerprint import refuse_pipe
 from reidaug.datasets.dataset import SPLITS, Dataset
 from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import check_output_path
@@ -39,14 +40,15 @@ def export_set(request: ExportRequest) -> dict[str, object]:
     out = request.out.absolute()
     folder = out / export.folder(images)
     check_output_path(folder)
-    place, source = folder.parent.resolve() / folder.name, data.root.resolve()
+    place, source = Path(os.path.realpath(folder.parent), folder.name), Path(os.path.realpath(data.root))
     if place.is_relative_to(source) or source.is_relative_to(place):
         raise ReidAugError(f"{folder} and the set {data.root} lie in each other: give another folder")
     check_out(out, folder=True)
     out.mkdir(parents=True, exist_ok=True)
     with _replaced(folder, request.tool) as new:
         export.lay_out(images, new)
-        mark = {"for": request.tool, "set": str(data.root), "fingerprint": data.split_fingerprint("train")}
+        fingerprint, holds = data.split_fingerprint("train"), list_files(new)
+        mark = {"for": request.tool, "set": str(data.root), "fingerprint": fingerprint, "holds": holds}
         atomic_write(new / MARK, json.dumps(mark) + "\n")
     synthetic = sum(row.synthetic for row in manifest.values())
     counts = {f"{split}_images": len(images.images[split]) for split in SPLITS}
@@ -93,7 +95,11 @@ def _something_else(folder: Path, tool: str) -> str:
     if folder.is_symlink():
         return f"a link to {folder.readlink()}, and `reidaug export` did not make it"
     try:
-        made_for = json.loads((folder / MARK).read_text(encoding="utf-8"))["for"]
-    except (OSError, ValueError, KeyError, TypeError):
+        refuse_pipe(folder / MARK)
+        mark = json.loads((folder / MARK).read_text(encoding="utf-8"))
+        made_for, others = mark["for"], set(list_files(folder)) - {MARK, *mark["holds"]}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, ReidAugError):
         return "there, and `reidaug export` did not make it"
-    return "" if made_for == tool else f"an export for {made_for}"
+    if made_for != tool:
+        return f"an export for {made_for}"
+    return f"an export, but {min(others)} in it is not of it" if others and not EXPORTS[tool].copies else ""

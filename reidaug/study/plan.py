@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import write_csv
+from reidaug.core.fingerprint import refuse_pipe
 from reidaug.datasets.market1501 import parse_name
 
 # Whether a condition image is needed. Of an image that another program made (adopt) none is known.
@@ -111,6 +112,7 @@ def _write_rows(path: Path, kind: type[Row], rows: Iterable[Row]) -> None:
 
 
 def _read_rows(path: Path, kind: type[Row], hint: str) -> list[Row]:
+    refuse_pipe(path)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
@@ -123,9 +125,11 @@ def _read_rows(path: Path, kind: type[Row], hint: str) -> list[Row]:
     columns = len(lines[0].split(","))
     flag = {"0": False, "1": True}
     rows: list[Row] = []
-    for number, row in enumerate(csv.reader(lines[1:]), start=2):
+    names: set[str] = set()
+    for number, line in enumerate(lines[1:], start=2):
         try:
-            if len(row) != columns:
+            row = next(csv.reader([line]), [])
+            if len(row) != columns or row[0] in names:
                 raise ValueError
             name, pid, camid, truth, condition, action, *pose = row
             person, camera = parse_name(name)  # refuses a path such as ../x.jpg
@@ -133,7 +137,8 @@ def _read_rows(path: Path, kind: type[Row], hint: str) -> list[Row]:
                 parse_name(source)
             if (int(pid), int(camid)) != (person, camera) or (condition != "") != ACTIONS[action]:
                 raise ValueError
+            names.add(name)
             rows.append(kind(name, person, camera, flag[truth], condition, action, *pose))
-        except (ValueError, KeyError, ReidAugError):
-            raise ReidAugError(f"{path} line {number} is broken: {','.join(row)[:80]!r}; {_FIX}") from None
+        except (ValueError, KeyError, csv.Error, ReidAugError):
+            raise ReidAugError(f"{path} line {number} is broken: {line[:80]!r}; {_FIX}") from None
     return rows

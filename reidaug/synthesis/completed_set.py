@@ -103,6 +103,8 @@ class CompletedSet:
         if self.missing(self.plan):
             return False
         with locked(self.home / ".lock-finish", f"the manifest of {self.home}", wait=True):
+            for left in self.folder.glob(".*.partial"):  # by a killed run
+                left.unlink(missing_ok=True)
             add_query_and_gallery(self.root, self.data, self.options.copy)
             # The original keypoints in their order, then those of new images; a copy has those of its condition image.
             shown = {row.name: row.condition if row.action == "copy" else row.target for row in self.plan}

@@ -206,7 +206,12 @@ def claim(home: Path, root: Path, record: SynthesisRecord, force: bool, what: st
     """
     path = home / "synthesis.json"
     if path.exists():
-        conflict = find_conflict(home, record)
+        try:
+            conflict = find_conflict(home, record)
+        except ReidAugError as error:  # a broken record
+            if not force:
+                raise
+            conflict = str(error)
         if not conflict:
             return
         if not force:

@@ -182,3 +182,22 @@ def test_an_interrupted_command_exits_with_130_and_leaves_nothing(signum: signal
     _, message = process.communicate(timeout=60)
     assert process.returncode == 130 and "interrupted" in message and "Traceback" not in message
     assert not list(Path().iterdir())
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *[
+            "import pipe out",
+            "import {data} out --cameras pipe",
+            "export pipe out --for fastreid",
+            "pose pipe --out x.csv",
+        ],
+        *["augment --data {data} --ckpt pipe --per-person 9 --out out", "pose {data} --out x.csv --read pipe"],
+        *["import {data} pipe", "inspect pipe", "adapt --data {data} --out x.pt --start-from pipe"],
+    ],
+)
+def test_a_pipe_is_refused_and_not_waited_on(typed: str, tiny_root: Path) -> None:
+    os.mkfifo("pipe")
+    assert error_of(*typed.format(data=tiny_root).split()) == "error: pipe is a pipe, expected a file"
+    assert sorted(os.listdir()) == ["data", "pipe"]

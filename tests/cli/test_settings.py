@@ -72,6 +72,8 @@ def test_a_bad_value_names_study_toml(text: str, value: str) -> None:
     [
         ("sead = 7", "sead"),
         ("seed = ", "not valid TOML"),
+        ("seed = " + "[" * 100_000, "not valid TOML"),
+        ("seed = " + "9" * 5000, "not valid TOML"),
         ('study = "elsewhere"', "study"),
         ("threshold = 0.9", "threshold"),  # an option of commands that have no study
         ("[pose]\nthreshold = 0.9", "pose"),

@@ -13,8 +13,16 @@ from unittest.mock import Mock
 import pytest
 
 from reidaug.core import files
-from reidaug.core.errors import ReidAugError
-from reidaug.core.files import atomic_write, check_locks, check_out, link_or_copy_files, locked, whole_folder
+from reidaug.core.errors import HeldError, ReidAugError
+from reidaug.core.files import (
+    atomic_write,
+    check_locks,
+    check_out,
+    link_or_copy_file,
+    link_or_copy_files,
+    locked,
+    whole_folder,
+)
 
 
 @pytest.mark.parametrize("data", ["ü\n", b"\x00\xff"])
@@ -187,3 +195,37 @@ def test_the_folders_of_a_file_are_made_with_it_and_not_by_the_check(tmp_path: P
     for below in (path / "b.png", path / "c" / "b.png"):
         with pytest.raises(ReidAugError, match=r"a\.png is a file, expected a folder for b\.png"):
             check_out(below)
+
+
+def test_two_processes_do_not_fill_one_folder(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with whole_folder(out) as folder:
+        (folder / "a").touch()
+        with pytest.raises(HeldError, match="out is being made by another process"), whole_folder(out):
+            pass
+        assert (folder / "a").exists()
+    with whole_folder(tmp_path / "other"):
+        pass
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "other", "out"]
+
+
+def test_a_folder_is_filled_where_a_link_leads_and_a_link_to_nothing_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    for name in ("there", "nowhere", "loop"):
+        (tmp_path / f"to-{name}").symlink_to("to-loop" if name == "loop" else name)
+    check_out(tmp_path / "to-there", folder=True)
+    with whole_folder(tmp_path / "to-there") as folder:
+        (folder / "a").touch()
+    assert (tmp_path / "to-there").is_symlink() and (tmp_path / "there" / "a").is_file()
+    for name in ("nowhere", "loop"):
+        with pytest.raises(ReidAugError, match=f"to-{name} is a link to .*, which is not there"):
+            check_out(tmp_path / f"to-{name}", folder=True)
+
+
+def test_a_link_in_a_loop_can_be_linked_to_and_a_pipe_is_not_copied(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    link_or_copy_file(tmp_path / "link", tmp_path / "loop", copy=False)
+    assert (tmp_path / "link").is_symlink()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ReidAugError, match="is a pipe"):
+        link_or_copy_file(tmp_path / "copy", tmp_path / "pipe", copy=True)

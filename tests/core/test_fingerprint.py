@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.fingerprint import file_digest, files_fingerprint, fingerprint, stamp_files
+from reidaug.core.fingerprint import file_digest, files_fingerprint, fingerprint, refuse_pipe, stamp_files
 
 
 def test_the_first_digits_of_sha256(tmp_path: Path) -> None:
@@ -36,3 +36,12 @@ def test_a_stamp_changes_with_every_writing(tmp_path: Path) -> None:
     for call in (lambda: stamp_files([tmp_path / "absent"]), lambda: file_digest(tmp_path / "absent")):
         with pytest.raises(ReidAugError, match=r"cannot read .*absent: No such file"):
             call()
+
+
+def test_a_pipe_is_not_waited_on(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "link.jpg").symlink_to("pipe.jpg")
+    for read in (refuse_pipe, file_digest):
+        with pytest.raises(ReidAugError, match=r"link\.jpg is a pipe, expected a file"):
+            read(tmp_path / "link.jpg")
+    refuse_pipe(tmp_path / "absent.jpg")

@@ -43,6 +43,7 @@ def test_a_written_record_is_read_back(tmp_path: Path) -> None:
         ({"share": "half"}, "share is .*half.*, expected a finite number"),
         ({"share": float("nan")}, "share is NaN, expected a finite number"),
         ({"share": True}, "share is true"),
+        ({"share": 10**400}, "share is 1000.*, expected a finite number"),
         ({"inner": 3}, "inner: expected a JSON object, got 3"),
         ({"inner": {}}, "inner: count is missing"),
         ({"inner": {"count": 1.5}}, "inner: count is 1.5, expected a whole number"),

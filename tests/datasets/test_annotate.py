@@ -14,6 +14,7 @@ from PIL import Image
 
 from reidaug.cli.app import app
 from reidaug.core.files import locked
+from reidaug.datasets import annotate
 from reidaug.datasets.annotate import find_images
 from reidaug.datasets.estimators.estimator import PoseEstimator
 from reidaug.datasets.keypoints import count_outside, read_annotations, write_annotations
@@ -225,3 +226,27 @@ def test_poses_of_a_table_of_images_are_named_as_its_images(tmp_path: Path) -> N
     assert np.isnan(both).all()  # two images have this file name: whose pose it is nobody knows
     assert "no people" in commands.error_of("pose", str(tmp_path / "no people"), "--out", str(tmp_path / "x.csv"))
     assert "not a data set" in commands.error_of("pose", str(tmp_path / "given.csv"), "--out", str(tmp_path / "x.csv"))
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_a_run_that_is_killed_at_its_very_end_goes_on(
+    tmp_path: Path, tiny_root: Path, seen: list[int], monkeypatch: pytest.MonkeyPatch, force: list[str]
+) -> None:
+    folder, out = split_folder(tiny_root, "query"), tmp_path / "a.csv"
+    if force:
+        run(folder, "--out", out, "--threshold", 0.9)
+    written = annotate.atomic_write
+    for fatal in (".a.csv.record", "a.csv"):
+
+        def killed(path: Path, content: str, after: str = fatal) -> None:
+            written(path, content)
+            if path.name == after:
+                raise RuntimeError("killed")
+
+        monkeypatch.setattr(annotate, "atomic_write", killed)
+        assert "killed" in error_of(folder, "--out", out, *force)
+        monkeypatch.undo()
+        monkeypatch.setattr(annotate, "atomic_write", written)
+    seen.clear()
+    assert run(folder, "--out", out)["estimated"] == 0 and not seen
+    assert sorted(path.name for path in tmp_path.glob("*a.csv*")) == [".a.csv.lock", ".a.csv.record", "a.csv"]

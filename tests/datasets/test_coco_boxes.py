@@ -1,5 +1,6 @@
 """Boxes in a COCO JSON file."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from reidaug.core.errors import ReidAugError
 from reidaug.datasets.images import read_image
 from reidaug.datasets.layouts import open_dataset, open_source
-from tests.cli.commands import values_of
+from tests.cli.commands import error_of, values_of
 from tests.datasets.makers import write_coco
 
 ANNOTATIONS = [
@@ -47,3 +48,12 @@ def test_broken_annotations_are_named(tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text("[]")
     with pytest.raises(ReidAugError, match="not a data set"):
         open_source(tmp_path / "other.json")
+
+
+def test_ids_and_people_of_other_types_are_no_crash(tmp_path: Path) -> None:
+    path = write_coco(tmp_path / "boxes.json", [{"image_id": 1, "bbox": [0, 0, 30, 60], "pid": [7]}])
+    assert "there are no train images" in error_of("import", str(path), str(tmp_path / "out"))
+    content = json.loads(path.read_text())
+    content["images"][0]["id"] = {"a": [1]}
+    path.write_text(json.dumps({**content, "annotations": [{**ANNOTATIONS[0], "image_id": [1]}]}))
+    assert "annotation 0: expected image_id" in error_of("import", str(path), str(tmp_path / "out"))

@@ -57,3 +57,17 @@ def test_spreadsheets_separate_otherwise(tmp_path: Path, separator: str) -> None
     path.write_text("\ufeff" + path.read_text().replace(",", separator))
     (image,) = open_dataset(path).images("train")
     assert (image.pid, image.camid) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("rest", "expected"),
+    [("\xe9.jpg,2\n".encode("latin-1"), "can't decode byte 0xe9"), (b"x" * 200_000 + b",2\n", "field limit")],
+)
+def test_where_the_table_breaks_off_is_named(tmp_path: Path, rest: bytes, expected: str) -> None:
+    path = tmp_path / "people.csv"
+    path.write_bytes(b"path,pid\n" + b"".join(b"%d.jpg,1\n" % number for number in range(5000)) + rest)
+    with pytest.raises(ReidAugError, match=rf"after line \d+: .*{expected}.*; save the table as a CSV in UTF-8"):
+        open_dataset(path).images("train")
+    path.write_bytes(b"path,pid\n" + rest)
+    with pytest.raises(ReidAugError, match=expected):
+        open_dataset(path).images("train")

@@ -1,6 +1,7 @@
 """Image files: what Pillow decodes, sizes, and what cannot be read."""
 
 import io
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -108,3 +109,10 @@ def test_both_readers_take_the_same_formats() -> None:
     assert (images.FORMATS, images.MAX_PIXELS) == (modes.FORMATS, modes.MAX_PIXELS)
     registered = Image.registered_extensions()
     assert {registered[ending] for ending in ENDINGS} == set(images.FORMATS)
+
+
+def test_a_pipe_is_no_image(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jpg")
+    for read in (read_image, image_size):
+        with pytest.raises(ReidAugError, match=r"a\.jpg is a pipe"):
+            read(tmp_path / "a.jpg")

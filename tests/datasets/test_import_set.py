@@ -209,3 +209,20 @@ def test_the_main_job_on_an_imported_folder_of_people(
     small = ["--recipe", "quick", "--arch", "resnet18", "--epochs", "1", "--device", "cpu"]
     rows = values_of("evaluate", *small)["rows"]
     assert {row["set"]: row["images"] for row in rows} == {"none": 7, "pona": 18, "full": 18}
+
+
+def test_an_image_that_is_cut_off_is_not_copied(tmp_path: Path) -> None:
+    write_images(tmp_path / "photos", ["1/c1.jpg", "1/c2.jpg", "2/c1.jpg"], (128, 64))
+    broken = tmp_path / "photos" / "1" / "c2.jpg"
+    broken.write_bytes(broken.read_bytes()[:-300])  # its header says size and mode
+    assert f"cannot read the image {broken}" in error_of("import", str(tmp_path / "photos"), str(tmp_path / "out"))
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_the_new_root_lies_outside_of_the_data_set(tmp_path: Path) -> None:
+    write_images(tmp_path / "photos", ["1/c1.jpg", "2/c1.jpg"], (128, 64))
+    (tmp_path / "link").symlink_to("photos")
+    for out in ("photos/out", "link/new/out"):
+        line = error_of("import", str(tmp_path / "photos"), str(tmp_path / out))
+        assert f"{out} lies in the data set" in line
+    assert open_dataset(tmp_path / "photos").layout.name == "people in folders"

@@ -43,3 +43,8 @@ def test_other_labels_are_numbered_in_their_order() -> None:
     people = [("p10", "roof", "train"), ("p9", "door", "train"), ("-1", "door", "gallery"), ("x", "yard", "query")]
     assert numbers(*people) == {"train": [(1, 1), (2, 2)], "query": [(3, 3)], "gallery": [(-1, 1)]}
     assert numbers(("12345678901234567890", "1", "train")) == {"train": [(1, 1)]}  # no name can hold it
+
+
+def test_numbers_of_any_length_are_labels() -> None:
+    long = "9" * 5000
+    assert numbers(("b", long, "train"), (long, "x", "train")) == {"train": [(1, 2), (2, 1)]}

@@ -66,6 +66,7 @@ def test_file_goes_there_and_back(tmp_path: Path) -> None:
     [
         *[(b"", "header"), (b"a,b\n", "header"), (b"from,to\n", "no pairs"), (b"from,to\nx.jpg\n", "line 2")],
         (b"\xff\xfe\x00", "not a text file"),
+        (b"from,to\n" + b"x" * 200_000, "no CSV"),
     ],
 )
 def test_broken_files_are_refused(tmp_path: Path, content: bytes, expected: str) -> None:

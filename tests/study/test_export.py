@@ -10,7 +10,7 @@ import pytest
 from reidaug.core.errors import ReidAugError
 from reidaug.datasets.market1501 import ROOT_NAME, split_folder
 from reidaug.evaluation.kept_network import TOOLS
-from reidaug.study.export import export_set
+from reidaug.study.export import MARK, export_set
 from reidaug.study.exports import EXPORTS
 from reidaug.study.exports.layout import Export, ImageSet
 from reidaug.study.folder import Study
@@ -98,3 +98,26 @@ def test_a_tool_is_a_file_and_a_line(study: Study, tmp_path: Path, monkeypatch: 
     request = ExportRequest(study.path / "p0.40" / "none", tmp_path / "sets", "toy")  # type: ignore[arg-type]
     assert export_set(request)["type"] == f"toy {tmp_path / 'sets'}"
     assert len((tmp_path / "sets" / "toy" / "list.txt").read_text().splitlines()) == 14
+
+
+def test_what_was_added_to_an_export_is_not_removed(study: Study, tmp_path: Path) -> None:
+    source = str(study.path / "p0.40" / "none")
+    values_of("export", source, "sets", "--for", "huggingface")
+    values_of("export", source, "sets", "--for", "fastreid")  # in the same folder
+    assert f"an export, but {ROOT_NAME} in it is not of it" in error_of(
+        "export", source, "sets", "--for", "huggingface"
+    )
+    assert Path("sets", ROOT_NAME).is_dir()
+    values_of("export", source, "sets", "--for", "layumi")
+    Path("sets", "Market", "pytorch").mkdir()  # as that tool does
+    values_of("export", source, "sets", "--for", "layumi")
+    assert not Path("sets", "Market", "pytorch").exists()
+
+
+@pytest.mark.parametrize("mark", [b"[" * 100_000, b'{"for": "fastreid"}', b'{"for": "fastreid", "holds": 3}', None])
+def test_a_broken_mark_is_no_export(study: Study, tmp_path: Path, mark: bytes | None) -> None:
+    folder = Path("sets", ROOT_NAME)
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / MARK) if mark is None else (folder / MARK).write_bytes(mark)
+    line = error_of("export", str(study.path / "p0.40" / "none"), "sets", "--for", "fastreid")
+    assert "did not make it" in line and (folder / MARK).exists()

@@ -67,6 +67,10 @@ def test_a_pose_of_another_image_is_a_last_column_and_older_files_have_none(tmp_
         "../x.jpg,2,1,1,,keep",
         f"{A},2,1,0,/etc/x,copy",
         f"{A},,,,,,,",
+        f"{A},2,1,1,,keep",  # a second time
+        "x" * 200_000 + ",2,1,1,,keep",
+        "9" * 5000 + "_c1.jpg,9,1,1,,keep",
+        f'"{A},2,1,1,,keep',
     ],
 )
 def test_broken_rows_are_named_with_their_line(tmp_path: Path, row: str) -> None:

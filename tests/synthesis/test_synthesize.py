@@ -201,3 +201,19 @@ def test_killed_run_leaves_only_whole_files_and_goes_on(study: Study, tiny_root:
     assert finished.returncode == 0, finished.stderr
     assert study.sets(PORTION) == ["none", "pona"]
     assert len(list(folder.glob("*.jpg"))) == len(list(split_folder(tiny_root, "train").glob("*.jpg")))
+
+
+def test_force_replaces_a_set_with_a_broken_record(study: Study, checkpoint: Path) -> None:
+    root = complete(study, checkpoint).root
+    (root.parent / "synthesis.json").write_text("{")
+    with pytest.raises(ReidAugError, match="--force"):
+        complete(study, checkpoint)
+    assert complete(study, checkpoint, force=True).painted_now > 0
+
+
+def test_what_a_killed_run_left_half_written_is_not_in_the_set(study: Study, checkpoint: Path) -> None:
+    folder = split_folder(complete(study, checkpoint).root, "train")
+    next(folder.iterdir()).unlink()
+    (folder / ".0123456789abcdef.partial").touch()
+    assert complete(study, checkpoint).complete
+    assert not list(folder.glob(".*"))
