@@ -37,7 +37,7 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())[:120]
+        reason = getattr(error, "strerror", None) or "is the disk full?"
         raise PoNAError(
             f"cannot write {path}: {reason}; choose a folder that exists, is writable and has free space"
         ) from None

@@ -169,7 +169,7 @@ def _is_complete(request: PoseRequest, names: Sequence[str], done: str) -> bool:
             "replace it with --force"
         )
     record = _beside(request.out, "record")
-    if not record.is_file() or record.read_text(encoding="utf-8-sig") != done:
+    if not record.is_file() or record.read_bytes() != done.encode():
         raise ReidAugError(
             f"{request.out} exists and was not made of these images as they are now, with this model and threshold; "
             "choose another --out, or replace it with --force"

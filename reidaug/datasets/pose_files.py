@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
+from reidaug.core.fingerprint import refuse_pipe
 from reidaug.datasets.keypoints import JOINTS, Annotations, are_coordinates, count_outside, read_annotations
 
 OPENPOSE_END = "_keypoints.json"
@@ -291,6 +292,7 @@ def _load(path: Path) -> Any:
 
 
 def _text(path: Path) -> str:
+    refuse_pipe(path)
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:

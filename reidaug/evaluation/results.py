@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import lock_file
-from reidaug.core.fingerprint import fingerprint
+from reidaug.core.fingerprint import fingerprint, refuse_pipe
 from reidaug.core.records import record_of
 from reidaug.study.training_sets import Provenance
 
@@ -153,6 +153,7 @@ def read_results(path: Path) -> list[Result]:
     """
     if not path.exists():
         return []
+    refuse_pipe(path)
     results: dict[RowKey, Result] = {}
     broken: list[str] = []
     for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").split("\n"), 1):

@@ -1,5 +1,6 @@
 """Add generated images to all that there are: of a whole data set, or of the reduced sets of a study."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -106,8 +107,8 @@ def augment_data(
     out = out.absolute()
     check_output_path(out)
     check_out(out, folder=True)
-    if out.resolve() == data.root.resolve():
-        raise ReidAugError(f"--out {out} is the data set itself: give a new folder")
+    if Path(os.path.realpath(out)).is_relative_to(os.path.realpath(data.root)):
+        raise ReidAugError(f"--out {out} is the data set itself, or lies in it: give a new folder")
     images = data.images("train")
     _refuse_generated(data)
     annotations = read_annotations_of(find_annotations(data.root, "train"), images)

@@ -250,3 +250,9 @@ def test_a_run_that_is_killed_at_its_very_end_goes_on(
     seen.clear()
     assert run(folder, "--out", out)["estimated"] == 0 and not seen
     assert sorted(path.name for path in tmp_path.glob("*a.csv*")) == [".a.csv.lock", ".a.csv.record", "a.csv"]
+
+
+def test_a_record_that_is_no_text_is_another_one(tmp_path: Path, tiny_root: Path) -> None:
+    run(split_folder(tiny_root, "query"), "--out", tmp_path / "a.csv")
+    (tmp_path / ".a.csv.record").write_bytes(b"\xff\xfe")
+    assert "was not made of these images" in error_of(split_folder(tiny_root, "query"), "--out", tmp_path / "a.csv")

@@ -1,6 +1,7 @@
 """Other estimators' files: the same joints whichever way they are written, several people, and broken entries named."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -327,3 +328,9 @@ def test_mapping_by_hand() -> None:
         hidden = coco.copy()
         hidden[shoulder] = np.nan
         assert np.flatnonzero(np.isnan(from_coco(hidden)).all(axis=1)).tolist() == sorted([1, joint])
+
+
+def test_a_pipe_in_a_folder_is_not_waited_on(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a_keypoints.json")
+    with pytest.raises(ReidAugError, match=r"a_keypoints\.json is a pipe"):
+        read_keypoints(tmp_path)

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -184,3 +185,9 @@ def test_the_table_names_lines_that_are_passed_over_once(tmp_path: Path) -> None
     shown = runner.invoke(app, ["table", "--study", str(tmp_path)])
     assert shown.exit_code == 0
     assert shown.stderr == f"{tmp_path}/results.jsonl line 2: no JSON, passed over; mend or remove it\n"
+
+
+def test_a_pipe_holds_no_results(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "results.jsonl")
+    with pytest.raises(ReidAugError, match="is a pipe"):
+        read_results(tmp_path / "results.jsonl")

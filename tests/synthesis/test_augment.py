@@ -200,7 +200,10 @@ def test_what_cannot_be_done_is_one_line_and_writes_nothing(
 
 def test_outputs_that_cannot_be_are_refused(tiny_root: Path, checkpoint: Path) -> None:
     before = sorted(path.name for path in tiny_root.iterdir())
-    assert "is the data set itself" in error_of("augment", *typed(tiny_root, checkpoint, out=str(tiny_root)))
+    for out in (tiny_root, tiny_root / "new"):
+        assert "is the data set itself, or lies in it" in error_of(
+            "augment", *typed(tiny_root, checkpoint, out=str(out))
+        )
     assert sorted(path.name for path in tiny_root.iterdir()) == before
     assert "05_c3" in error_of("augment", *typed(tiny_root, checkpoint, out="run_05_c3"))
     Path("full").mkdir()
