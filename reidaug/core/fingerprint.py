@@ -31,7 +31,7 @@ def file_digest(path: Path) -> bytes:
     try:
         return hashlib.sha256(path.read_bytes()).digest()
     except OSError as error:
-        raise ReidAugError(f"cannot read {path}: {error.strerror}") from None
+        raise _unreadable(path, error) from None
 
 
 def files_fingerprint(files: Mapping[str, Path]) -> str:
@@ -65,6 +65,13 @@ def stamp_files(paths: Iterable[Path]) -> str:
         try:
             status = path.stat()
         except OSError as error:
-            raise ReidAugError(f"cannot read {path}: {error.strerror}") from None
+            raise _unreadable(path, error) from None
         stamps.append(f"{status.st_ino} {status.st_size} {status.st_mtime_ns}\n")
     return fingerprint("".join(stamps))
+
+
+def _unreadable(path: Path, error: OSError) -> ReidAugError:
+    if path.is_symlink() and not path.exists():
+        target = path.parent / path.readlink()
+        return ReidAugError(f"cannot read {path}: it is a link to {target}, which is not there: bring that back")
+    return ReidAugError(f"cannot read {path}: {error.strerror}")

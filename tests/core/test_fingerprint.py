@@ -38,6 +38,15 @@ def test_a_stamp_changes_with_every_writing(tmp_path: Path) -> None:
             call()
 
 
+def test_a_link_to_nothing_is_called_so(tmp_path: Path) -> None:
+    link = tmp_path / "data" / "a.jpg"
+    link.parent.mkdir()
+    link.symlink_to("../gone/a.jpg")
+    for read in (file_digest, lambda path: stamp_files([path])):
+        with pytest.raises(ReidAugError, match=r"a link to .*gone/a\.jpg, which is not there"):
+            read(link)
+
+
 def test_a_pipe_is_not_waited_on(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "link.jpg").symlink_to("pipe.jpg")
