@@ -104,6 +104,11 @@ def check_file(path: Path, option: str) -> None:
         raise ReidAugError(f"{option} {path} does not exist: give a file that is there")
 
 
+def lies_in(path: Path, folder: Path) -> bool:
+    """Whether a path, with its links followed, is a folder or lies in it."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
 @contextmanager
 def locked(path: Path, what: str, wait: bool = False, shared: bool = False) -> Iterator[None]:
     """Locks an output; a second process is refused at once. The system releases the lock of a process that dies.
@@ -256,9 +261,9 @@ def link_or_copy_files(files: Mapping[str, Path], target: Path, copy: bool) -> N
     try:
         _link_or_copy(files, target, copy)
     except OSError as error:
-        if copy or error.errno not in NO_LINKS:
+        if copy:
             raise
-        _LOG.warning("links are not possible at %s (%s): copying the files instead", target, error.strerror)
+        _copy_instead(error, target)
         _link_or_copy(files, target, copy=True)
 
 
@@ -269,11 +274,16 @@ def link_or_copy_file(path: Path, source: Path, copy: bool) -> None:
             link(path, source)
             return
     except OSError as error:
-        if error.errno not in NO_LINKS:
-            raise
-        _LOG.warning("links are not possible at %s (%s): copying the files instead", path.parent, error.strerror)
+        _copy_instead(error, path.parent)
     refuse_pipe(source)
     shutil.copyfile(source, path)
+
+
+def _copy_instead(error: OSError, place: Path) -> None:
+    """Logs that there are no links at a place; raises any other error again."""
+    if error.errno not in NO_LINKS:
+        raise error
+    _LOG.warning("links are not possible at %s (%s): copying the files instead", place, error.strerror)
 
 
 def _link_or_copy(files: Mapping[str, Path], target: Path, copy: bool) -> None:

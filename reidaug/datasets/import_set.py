@@ -5,7 +5,6 @@ OUT/cameras.csv    a row for each camera that has another number in the names th
 """
 
 import csv
-import os
 import re
 import shutil
 from collections import Counter
@@ -18,7 +17,7 @@ import numpy as np
 import PIL.Image
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import whole_folder, write_csv, write_image
+from reidaug.core.files import lies_in, whole_folder, write_csv, write_image
 from reidaug.core.progress import Advance, Say
 from reidaug.core.threads import in_threads
 from reidaug.datasets import layouts
@@ -65,7 +64,7 @@ def import_set(request: ImportRequest, advance: Advance | None, say: Say) -> dic
     """
     check_new_root(request.out)
     data = _open(request.source, request.layout)
-    if Path(os.path.realpath(request.out)).is_relative_to(os.path.realpath(data.root)):
+    if lies_in(request.out, data.root):
         raise ReidAugError(f"{request.out} lies in the data set {data.root}: give another folder")
     splits = {split: data.images(split) for split in SPLITS if split == "train" or _is_there(data, split)}
     camids = _camera_numbers([image for images in splits.values() for image in images], request.cameras)

@@ -3,6 +3,7 @@
 import os
 import shlex
 import time
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -96,7 +97,7 @@ def sweep(study: Study, data: Dataset, request: SweepRequest, progress: Progress
     done: Share = set()
     if not (evaluation.save_models or evaluation.rerank):  # results that lack these are made again
         done = {((result.set, result.portion), result.seed) for result in read()}
-    _announce(study, data, request, setting, share, done, say)
+    _announce(study, data, request, setting, units, share, done, say)
     for portion in request.portions:
         shrink(data, study, replace(request.shrinking, portion=portion), copy=request.copy, wait=True)
     for name, checkpoint in generators_of(request).items():
@@ -172,13 +173,21 @@ def _complete(
 
 
 def _announce(
-    study: Study, data: Dataset, request: SweepRequest, setting: Setting, share: Share, done: Share, say: Say
+    study: Study,
+    data: Dataset,
+    request: SweepRequest,
+    setting: Setting,
+    units: list[Unit],
+    share: Share,
+    done: Share,
+    say: Say,
 ) -> None:
     """Says what will be done and about how long it takes; a set or baseline that is half done counts as not done."""
-    train, units, seeds = data.images("train"), units_of(study, request), request.evaluation.seeds
+    train, seeds = data.images("train"), request.evaluation.seeds
     total = len(units) * seeds
     to_generate, generated, seconds = _generating(study, data, request, {unit for unit, _ in share})
-    sizes = [_size(study, unit, len(train)) for unit, _ in share - done]
+    to_train = Counter(unit for unit, _ in share - done)  # with how many seeds
+    sizes = [size for unit, count in to_train.items() for size in [_size(study, unit, len(train))] * count]
     seconds += training_seconds(setting, sizes, len({image.pid for image in train}), data)
     names = ", ".join(dict.fromkeys(name for name, _ in units if name != FULL_SET))
     portions = ", ".join(f"{portion:.2f}" for portion in request.portions)

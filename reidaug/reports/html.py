@@ -22,7 +22,7 @@ from reidaug.reports.side_by_side import SideBySide, choose_results, compare_lis
 from reidaug.reports.table import Table, make_tables
 from reidaug.reports.verdict import Verdict, judge
 from reidaug.study.folder import PLAIN_SET, Study
-from reidaug.study.records import SynthesisRecord, read_synthesis_record
+from reidaug.study.records import SynthesisRecord
 from reidaug.study.training_sets import FULL_SET
 from reidaug.synthesis.painter import checkpoint_file, shipped_checkpoint
 
@@ -91,7 +91,11 @@ def write_report(study: Study, request: ReportRequest, out: Path) -> Report:
     if not results and not study.portions():
         raise ReidAugError(f"no study at {study.path}: run `reidaug shrink --portion 0.4` first, or name its folder")
     report = Report(study.path.resolve().name, not request.no_photos)
-    records = _synthesis_records(study)
+    records = {
+        (portion, name): record
+        for portion in study.portions()
+        for name, record in study.synthesis_records(portion).items()
+    }
     _add_results(report, study, results)
     _add_examples(report, study, results, request)
     _add_lists(report, study, results, request)
@@ -202,17 +206,6 @@ def _add_lists(report: Report, study: Study, results: Sequence[Result], request:
         report.lists = compare_lists(study, *chosen, count=count, photos=report.photos, seed=request.seed)
     except ReidAugError as error:
         report.lacks("lists", f"{error}.", command)
-
-
-def _synthesis_records(study: Study) -> dict[tuple[float, str], SynthesisRecord]:
-    """How the sets were generated, by portion and name, of those that say so."""
-    records = {}
-    for portion in study.portions():
-        for name in study.sets(portion):
-            path = study.set_root(portion, name).parent / "synthesis.json"
-            if path.is_file():
-                records[portion, name] = read_synthesis_record(path)
-    return records
 
 
 def _add_trainings(

@@ -14,7 +14,7 @@ from reidaug.datasets.images import read_image
 from reidaug.datasets.market1501 import split_folder
 from reidaug.datasets.pairs import Pair
 from reidaug.study.plan import read_manifest
-from reidaug.study.records import read_synthesis_record
+from reidaug.study.records import SYNTHESIS, read_synthesis_record
 
 STRIP = 5  # images side by side, as PATN and PoNA write them: condition, its pose, target, its pose, generated
 _FORMS = (re.compile(r"(.+?)___(.+)"), re.compile(r"(.+?)_2_(.+)"))  # PATN, PoNA; GFLA
@@ -100,7 +100,7 @@ class ImageFiles:
     def count_seen(self, pairs: Sequence[Pair]) -> int | None:
         if self._set is None or self.pairs is None or len(pairs) != len(self.pairs):
             return None
-        path = self._set / "synthesis.json"
+        path = self._set / SYNTHESIS
         return read_synthesis_record(path).seen_missing if path.is_file() else None
 
     def _read(self, name: str) -> np.ndarray:

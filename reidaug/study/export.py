@@ -16,6 +16,7 @@ from reidaug.datasets.market1501 import check_output_path
 from reidaug.study.exports import EXPORTS
 from reidaug.study.exports.layout import ImageSet
 from reidaug.study.plan import ManifestRow, read_manifest
+from reidaug.study.records import SYNTHESIS
 from reidaug.study.request import ExportRequest
 
 MARK = ".reidaug-export.json"  # in a folder that this command made, and may replace
@@ -62,7 +63,7 @@ def _manifest(data: Dataset) -> dict[str, ManifestRow]:
         ReidAugError: the set is not complete, or its manifest is of other images.
     """
     if not (data.root / "manifest.csv").is_file():
-        if (data.root.parent / "synthesis.json").is_file():
+        if (data.root.parent / SYNTHESIS).is_file():
             raise ReidAugError(f"{data.root} is not complete: run `reidaug synthesize` again first")
         return {}
     manifest = {row.name: row for row in read_manifest(data.root / "manifest.csv")}

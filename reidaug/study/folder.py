@@ -21,7 +21,7 @@ from reidaug.datasets.layouts import open_dataset, open_posed_images
 from reidaug.datasets.market1501 import ROOT_NAME
 from reidaug.datasets.posed_images import PosedImages
 from reidaug.study.portions import parse_portion, portion_name
-from reidaug.study.records import ShrinkRecord, read_shrink_record
+from reidaug.study.records import SYNTHESIS, ShrinkRecord, SynthesisRecord, read_shrink_record, read_synthesis_record
 
 PLAIN_SET = "none"  # the set of the kept images alone
 _SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -99,6 +99,15 @@ class Study:
             with suppress(ReidAugError):
                 records[portion] = read_shrink_record(self.shrink_path(portion))
         return records
+
+    def synthesis_records(self, portion: float) -> dict[str, SynthesisRecord]:
+        """How the images of a portion's complete sets were generated, by name, of those that say so.
+
+        Raises:
+            ReidAugError: a record that cannot be read.
+        """
+        paths = {name: self.set_root(portion, name).parent / SYNTHESIS for name in self.sets(portion)}
+        return {name: read_synthesis_record(path) for name, path in paths.items() if path.is_file()}
 
     def data_of(self, portion: float) -> Dataset:
         """The data set of a portion, at the place that is given, else where a portion of the same images has it.

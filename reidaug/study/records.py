@@ -8,6 +8,8 @@ from pathlib import Path
 from reidaug.core.files import atomic_write
 from reidaug.core.records import read_record
 
+SYNTHESIS = "synthesis.json"  # in the folder of a completed set
+
 
 @dataclass(frozen=True)
 class ShrinkRecord:

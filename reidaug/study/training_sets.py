@@ -11,7 +11,7 @@ from reidaug.datasets.dataset import Dataset, Image
 from reidaug.datasets.market1501 import market_set
 from reidaug.study.folder import PLAIN_SET, Study
 from reidaug.study.plan import PlanRow, plan_of, read_manifest, read_plan
-from reidaug.study.records import read_synthesis_record
+from reidaug.study.records import SYNTHESIS, read_synthesis_record
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -119,7 +119,7 @@ def _completed_set(study: Study, portion: float, name: str) -> TrainingSet:
         )
     rows = tuple(row for row, image in enumerate(training_set.images) if image.name in synthetic)
     training_set = replace(training_set, synthetic=rows)
-    path = root.parent / "synthesis.json"
+    path = root.parent / SYNTHESIS
     if not path.exists():
         return training_set
     record = read_synthesis_record(path)
@@ -137,5 +137,4 @@ def _completed_set(study: Study, portion: float, name: str) -> TrainingSet:
 
 def augmented_sets(study: Study, portion: float) -> list[str]:
     """The names of a portion's complete sets that `augment` made."""
-    records = {name: study.set_root(portion, name).parent / "synthesis.json" for name in study.sets(portion)}
-    return [name for name, path in records.items() if path.exists() and read_synthesis_record(path).augmentation]
+    return [name for name, record in study.synthesis_records(portion).items() if record.augmentation]

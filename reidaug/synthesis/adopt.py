@@ -7,7 +7,7 @@ import PIL.Image
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import atomic_write, list_files, locked, write_image
-from reidaug.core.fingerprint import file_digest, fingerprint
+from reidaug.core.fingerprint import digests_fingerprint, file_digests
 from reidaug.core.progress import Advance, Say
 from reidaug.core.threads import in_threads
 from reidaug.datasets import market1501
@@ -45,9 +45,10 @@ def adopt(study: Study, portion: float, request: AdoptRequest, advance: Advance,
     data = study.data_of(portion)
     options = SynthesisOptions(name=request.name, copy=request.copy, force=request.force)
     completed = CompletedSet(root, root.parent, data, rows, study.unchanged_annotations(portion, data), options)
-    _check(given, completed)
-    digest = "".join(f"{name}\0{file_digest(path).hex()}\n" for name, path in sorted(given.items()))
-    record = SynthesisRecord(str(request.folder), fingerprint(digest), "", JPEG_QUALITY, training={"adopted": True})
+    digests = file_digests(given)
+    _check(given, digests, completed)
+    origin = digests_fingerprint(digests)
+    record = SynthesisRecord(str(request.folder), origin, "", JPEG_QUALITY, training={"adopted": True})
     what = f"the set {request.name} at p = {portion:.2f}"
     with locked(root.parent / ".lock-claim", what, wait=True):
         claim(root.parent, root, record, request.force, what, "give another --name")
@@ -104,9 +105,9 @@ def _given(plan: list[PlanRow], files: dict[str, Path], folder: Path, path: Path
     return {name: file for name, file in files.items() if not by_name[name].kept}
 
 
-def _check(given: dict[str, Path], completed: CompletedSet) -> None:
+def _check(given: dict[str, Path], digests: dict[str, bytes], completed: CompletedSet) -> None:
     """Sizes, and that no image is the one that it stands for."""
-    size = completed.size()
+    size, originals = completed.size(), completed.data.digests("train")
 
     def check(name: str) -> None:
         height, width = read_image(given[name]).shape[:2]
@@ -115,7 +116,7 @@ def _check(given: dict[str, Path], completed: CompletedSet) -> None:
                 f"{given[name]} is {height} x {width} pixels (height x width), and the kept images are {size[0]} x "
                 f"{size[1]}: bring all to that size"
             )
-        if file_digest(given[name]) == file_digest(completed.original[name].path):
+        if digests[name] == originals[name]:
             raise ReidAugError(f"{given[name]} is the missing image itself, byte for byte: nothing was generated")
 
     in_threads(check, sorted(given))

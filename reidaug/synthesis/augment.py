@@ -1,6 +1,5 @@
 """Add generated images to all that there are: of a whole data set, or of the reduced sets of a study."""
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -8,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import check_out, locked
+from reidaug.core.files import check_out, lies_in, locked
 from reidaug.core.progress import Advance
 from reidaug.core.threads import in_threads
 from reidaug.datasets.dataset import SPLITS, Dataset, Image
@@ -23,7 +22,7 @@ from reidaug.study.shrink import follow
 from reidaug.synthesis.completed_set import CompletedSet
 from reidaug.synthesis.painter import Painter
 from reidaug.synthesis.request import SynthesisOptions
-from reidaug.synthesis.synthesize import check_name, claim, fill_share, generator_record, share_of
+from reidaug.synthesis.synthesize import check_name, claim, fill_share, generator_record, share_of, where_it_is
 
 
 @dataclass(frozen=True)
@@ -62,9 +61,7 @@ class AugmentReport:
         if self.missing:
             seen = "an unknown number" if self.seen_missing is None else f"{self.seen_missing:,}"
             text += f"; the generator was trained on {seen} of the {self.missing:,} images that the portion lacks"
-        if self.complete:
-            return f"{text}\n  {self.root}"
-        return f"{text}\n  this is share {self.shard[0] + 1} of {self.shard[1]}: the set is complete when all are done"
+        return f"{text}\n  {where_it_is(self.root, self.shard, self.complete)}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +104,7 @@ def augment_data(
     out = out.absolute()
     check_output_path(out)
     check_out(out, folder=True)
-    if Path(os.path.realpath(out)).is_relative_to(os.path.realpath(data.root)):
+    if lies_in(out, data.root):
         raise ReidAugError(f"--out {out} is the data set itself, or lies in it: give a new folder")
     images = data.images("train")
     _refuse_generated(data)

@@ -19,7 +19,7 @@ from reidaug.datasets.keypoints import FILES, Annotations, find_annotations, wri
 from reidaug.datasets.market1501 import split_folder
 from reidaug.study.plan import PlanRow, manifest_rows, write_manifest
 from reidaug.study.query_gallery import add_query_and_gallery
-from reidaug.study.records import SynthesisRecord, write_record
+from reidaug.study.records import SYNTHESIS, SynthesisRecord, write_record
 from reidaug.synthesis.painter import Painter
 from reidaug.synthesis.request import SynthesisOptions
 
@@ -115,6 +115,6 @@ class CompletedSet:
             with suppress(ReidAugError):  # optional: only the test pairs of generators need it
                 test = find_annotations(self.data.root, "test").read_bytes()
                 atomic_write(self.root / FILES["test"], test)
-            write_record(self.home / "synthesis.json", record)
+            write_record(self.home / SYNTHESIS, record)
             write_manifest(self.root / "manifest.csv", manifest_rows(self.plan))
         return True

@@ -16,7 +16,7 @@ from reidaug.datasets.market1501 import check_output_path, split_folder
 from reidaug.study.controls import CONTROLS
 from reidaug.study.folder import PLAIN_SET, Study
 from reidaug.study.plan import read_plan
-from reidaug.study.records import SynthesisRecord, read_synthesis_record, write_record
+from reidaug.study.records import SYNTHESIS, SynthesisRecord, read_synthesis_record, write_record
 from reidaug.study.shrink import follow
 from reidaug.study.training_sets import FULL_SET
 from reidaug.synthesis.completed_set import JPEG_QUALITY, CompletedSet
@@ -58,9 +58,14 @@ class SynthesisReport:
                 f"{start} nothing was generated, because no missing image shows both shoulders and both hips in the "
                 f"keypoint file: the set is {self.kept:,} kept images and {self.copied:,} copies of them"
             )
-        if self.complete:
-            return f"{text}\n  {self.root}"
-        return f"{text}\n  this is share {self.shard[0] + 1} of {self.shard[1]}: the set is complete when all are done"
+        return f"{text}\n  {where_it_is(self.root, self.shard, self.complete)}"
+
+
+def where_it_is(root: Path, shard: tuple[int, int], complete: bool) -> str:
+    """The last line of a report: the set, or that other shares are to come."""
+    if complete:
+        return str(root)
+    return f"this is share {shard[0] + 1} of {shard[1]}: the set is complete when all are done"
 
 
 def synthesize(
@@ -183,7 +188,7 @@ def generator_record(checkpoint_path: Path, precision: str) -> SynthesisRecord:
 
 def find_conflict(folder: Path, record: SynthesisRecord) -> str:
     """In words, how an existing set differs from one made by the record; empty if it does not."""
-    path = folder / "synthesis.json"
+    path = folder / SYNTHESIS
     conflict = read_synthesis_record(path).conflict(record) if path.exists() else ""
     return f"{folder} was {conflict}" if conflict else ""
 
@@ -204,7 +209,7 @@ def claim(home: Path, root: Path, record: SynthesisRecord, force: bool, what: st
     Raises:
         ReidAugError: such a set, or one without a record.
     """
-    path = home / "synthesis.json"
+    path = home / SYNTHESIS
     if path.exists():
         try:
             conflict = find_conflict(home, record)
