@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import atomic_write, check_out, locked
+from reidaug.core.files import atomic_write, check_out
 from reidaug.core.fingerprint import fingerprint, refuse_pipe
+from reidaug.core.locks import locked
 from reidaug.core.progress import Advance, Say
 from reidaug.core.threads import in_threads
 from reidaug.datasets import estimators

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import check_out, link_or_copy_file, whole_folder
+from reidaug.core.files import check_out, whole_folder
+from reidaug.core.links import link_or_copy_file
 from reidaug.core.options import SameCamera
 from reidaug.core.progress import Advance
 from reidaug.core.threads import in_threads

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from reidaug.core.files import locked_in_turn
+from reidaug.core.locks import locked_in_turn
 from reidaug.core.progress import Progress, Say
 from reidaug.demo.pretrain import pretrain, rendered_people
 from reidaug.demo.request import AdaptRequest

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import locked, locked_in_turn
+from reidaug.core.locks import locked, locked_in_turn
 from reidaug.core.progress import Progress, Say, duration
 from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import ROOT_NAME

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import lock_file
 from reidaug.core.fingerprint import fingerprint, refuse_pipe
+from reidaug.core.locks import lock_file
 from reidaug.core.records import record_of
 from reidaug.study.training_sets import Provenance
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reidaug.core.errors import HeldError, ReidAugError, is_expected, one_line
-from reidaug.core.files import locked
+from reidaug.core.locks import locked
 from reidaug.core.machine import describe_run
 from reidaug.core.progress import Progress, Say, duration
 from reidaug.datasets.dataset import Dataset

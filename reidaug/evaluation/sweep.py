@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 
 from reidaug.core.errors import HeldError, ReidAugError
-from reidaug.core.files import check_locks
+from reidaug.core.locks import check_locks
 from reidaug.core.progress import Advance, Progress, Say, duration
 from reidaug.core.shares import shard_from_environment
 from reidaug.datasets.dataset import Dataset

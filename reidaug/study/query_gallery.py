@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from reidaug.core.files import link_or_copy_files
+from reidaug.core.links import link_or_copy_files
 from reidaug.datasets.dataset import Dataset
 from reidaug.datasets.market1501 import split_folder
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import PIL.Image
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import atomic_write, list_files, locked, write_image
+from reidaug.core.files import atomic_write, list_files, write_image
 from reidaug.core.fingerprint import digests_fingerprint, file_digests
+from reidaug.core.locks import locked
 from reidaug.core.progress import Advance, Say
 from reidaug.core.threads import in_threads
 from reidaug.datasets import market1501

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import check_out, lies_in, locked
+from reidaug.core.files import check_out, lies_in
+from reidaug.core.locks import locked
 from reidaug.core.progress import Advance
 from reidaug.core.threads import in_threads
 from reidaug.datasets.dataset import SPLITS, Dataset, Image

@@ -12,7 +12,8 @@ import numpy as np
 import PIL.Image
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import atomic_write, locked, write_image
+from reidaug.core.files import atomic_write, write_image
+from reidaug.core.locks import locked
 from reidaug.datasets.dataset import Dataset, Image
 from reidaug.datasets.images import read_image, read_images
 from reidaug.datasets.keypoints import FILES, Annotations, find_annotations, write_annotations

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import check_locks, locked
 from reidaug.core.fingerprint import file_digest
+from reidaug.core.locks import check_locks, locked
 from reidaug.core.progress import Advance
 from reidaug.core.shares import shard_from_environment
 from reidaug.datasets.market1501 import check_output_path, split_folder

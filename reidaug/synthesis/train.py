@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import check_file, check_out, locked
+from reidaug.core.files import check_file, check_out
+from reidaug.core.locks import locked
 from reidaug.core.progress import Say
 from reidaug.core.shares import is_first
 from reidaug.datasets.dataset import Dataset, Image

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from reidaug.cli.app import app
-from reidaug.core.files import locked
+from reidaug.core.locks import locked
 from reidaug.datasets import annotate
 from reidaug.datasets.annotate import find_images
 from reidaug.datasets.estimators.estimator import PoseEstimator

@@ -12,8 +12,8 @@ import pytest
 import pona
 from reidaug.cli.app import app
 from reidaug.cli.console import progress
-from reidaug.core.files import locked
 from reidaug.core.fingerprint import file_digest
+from reidaug.core.locks import locked
 from reidaug.demo import adapt as adapt_module
 from reidaug.demo import pretrain
 from reidaug.demo.request import AdaptRequest

@@ -13,7 +13,7 @@ import pytest
 import pona
 from reid_baseline import RECIPES, ReIDError, load_model
 from reidaug.cli.app import app
-from reidaug.core.files import locked
+from reidaug.core.locks import locked
 from reidaug.core.progress import Advance
 from reidaug.demo import pretrain as module
 from reidaug.demo.mannequins import write_mannequins

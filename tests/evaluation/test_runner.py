@@ -30,7 +30,7 @@ from reid_baseline.resume import FORMAT
 from reid_baseline.sampling import draw_batches
 from reidaug.cli.app import app
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import locked
+from reidaug.core.locks import locked
 from reidaug.datasets.layouts import open_dataset
 from reidaug.evaluation.results import append_result, read_results, result_of
 from reidaug.evaluation.runner import load_training_images

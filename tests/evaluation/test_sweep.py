@@ -13,7 +13,7 @@ import pytest
 from typer.testing import Result
 
 from reidaug.cli.app import app
-from reidaug.core.files import locked
+from reidaug.core.locks import locked
 from reidaug.evaluation import sweep as sweep_module
 from reidaug.evaluation.results import read_results
 from reidaug.study.folder import Study

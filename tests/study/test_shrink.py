@@ -13,7 +13,7 @@ from PIL import Image
 
 from reidaug.cli.app import app
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import locked
+from reidaug.core.locks import locked
 from reidaug.datasets.keypoints import find_annotations, read_annotations, write_annotations
 from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import split_folder

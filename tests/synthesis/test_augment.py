@@ -16,7 +16,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from reidaug.core.files import locked
+from reidaug.core.locks import locked
 from reidaug.datasets.keypoints import find_annotations, read_annotations
 from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import market_set, split_folder

@@ -14,7 +14,7 @@ from PIL import Image
 import pona
 from pona.train import PRESETS
 from reidaug.cli.app import app
-from reidaug.core.files import locked
+from reidaug.core.locks import locked
 from reidaug.datasets.deepfashion import read_fashion_images
 from reidaug.datasets.keypoints import find_annotations, read_annotations, write_annotations
 from reidaug.datasets.market1501 import split_folder

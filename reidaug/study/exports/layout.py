@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import link_or_copy_file
+from reidaug.core.links import link_or_copy_file
 from reidaug.core.threads import in_threads
 from reidaug.datasets.dataset import SPLITS, Image
 from reidaug.datasets.inspection import MAX_CAMID, MAX_PID

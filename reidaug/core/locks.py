@@ -1,0 +1,135 @@
+"""Locks on outputs: one process at a time makes them."""
+
+import errno
+import logging
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from reidaug.core.errors import HeldError, ReidAugError
+from reidaug.core.progress import Say
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+# what file systems answer that have no locks: some NFS mounts, network drives, file systems of containers
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
+_LOG = logging.getLogger("reidaug")
+
+
+@contextmanager
+def locked(path: Path, what: str, wait: bool = False, shared: bool = False) -> Iterator[None]:
+    """Locks an output; a second process is refused at once. The system releases the lock of a process that dies.
+
+    Where the file system has no locks, the work goes on without one, and a line says so.
+
+    Args:
+        path: the lock file, usually a hidden one beside the output; it stays, and names its last holder.
+        what: the output's name in the message.
+        wait: wait for the holder instead of being refused.
+        shared: a lock that several processes can hold; the file still names the last exclusive holder.
+
+    Raises:
+        HeldError: another process holds it; the message names process, machine and time.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            lock_file(handle, path, shared, wait)
+        except BlockingIOError:
+            holder = os.read(handle, 200).decode(errors="replace").strip() or "another process"
+            raise HeldError(f"{what} is being made by {holder}; wait for that process, or stop it") from None
+        if not shared:
+            os.ftruncate(handle, 0)
+            os.write(handle, f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%F %T')}".encode())
+        yield
+        _flock(handle, path, "LOCK_UN")  # closing alone is not enough: a forked child would keep the lock
+    finally:
+        os.close(handle)
+
+
+def lock_file(handle: int, path: Path, shared: bool = False, wait: bool = True) -> None:
+    """Locks an open file; where the file system or the operating system has no locks, it logs so instead.
+
+    Args:
+        handle: the open file.
+        path: its path, for messages.
+        shared: several processes can hold the lock.
+        wait: wait for another process that holds it.
+
+    Raises:
+        BlockingIOError: another process holds the lock.
+        OSError: any other failure; it names the file.
+    """
+    _flock(handle, path, "LOCK_SH" if shared else "LOCK_EX", wait)
+
+
+def _flock(handle: int, path: Path, kind: str, wait: bool = True) -> None:
+    try:
+        _system_lock(handle, kind, wait)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        _LOG.warning(
+            "%s cannot be locked (%s): going on without locks; let no other process write to the same place",
+            path,
+            error.strerror,
+        )
+
+
+def _system_lock(handle: int, kind: str, wait: bool = True) -> None:
+    if fcntl is None:
+        raise OSError(errno.ENOSYS, "this operating system has no flock")
+    fcntl.flock(handle, getattr(fcntl, kind) | (0 if wait else fcntl.LOCK_NB))
+
+
+def check_locks(folder: Path) -> None:
+    """Raises ReidAugError if files in a folder cannot be locked: several processes would write over each other."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        try:
+            _system_lock(file.fileno(), "LOCK_EX")
+        except OSError as error:
+            raise ReidAugError(
+                f"files in {folder} cannot be locked ({error.strerror}), so several processes cannot share the work: "
+                "start one process alone, or use a folder of another file system"
+            ) from None
+
+
+@contextmanager
+def locked_folder(folder: Path, what: Path) -> Iterator[None]:
+    if fcntl is None:  # Windows opens no folders
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            lock_file(handle, folder, wait=False)
+        except BlockingIOError:
+            raise HeldError(f"{what} is being made by another process; wait for that process, or stop it") from None
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def locked_in_turn(path: Path, what: str, say: Say) -> Iterator[None]:
+    """As `locked`, but says who holds the lock, and waits."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(path, what))
+        except HeldError as error:
+            say(f"{error}: waiting for it")
+            stack.enter_context(locked(path, what, wait=True))
+        yield
