@@ -254,7 +254,9 @@ def body_map(keypoints: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     quads = part_quads(keypoints.double())
     y = torch.arange(height, device=keypoints.device, dtype=quads.dtype)[:, None].expand(-1, width)
     x = torch.arange(width, device=keypoints.device, dtype=quads.dtype).expand(height, -1)
-    origin, along, across = quads[:, :, 0], quads[:, :, 3] - quads[:, :, 0], quads[:, :, 1] - quads[:, :, 0]
+    along = (quads[:, :, 3] - quads[:, :, 0] + quads[:, :, 2] - quads[:, :, 1]) / 2  # a torso is no parallelogram:
+    across = (quads[:, :, 1] - quads[:, :, 0] + quads[:, :, 2] - quads[:, :, 3]) / 2  # the mean of its sides
+    origin = quads.mean(2) - (along + across) / 2
     determinant = along[..., 0] * across[..., 1] - along[..., 1] * across[..., 0]
     dx, dy = (axis - origin[:, :, number, None, None] for number, axis in enumerate((x, y)))
     far, near = along[..., None, None], across[..., None, None]

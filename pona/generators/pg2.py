@@ -1,7 +1,7 @@
 """PG2: a coarse image first, then what is missing in it (Ma et al., Pose guided person image generation, NIPS 2017)."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -116,19 +116,23 @@ class PG2Generator(Generator[PG2Config]):
             image.contiguous(memory_format=torch.channels_last), discs.contiguous(memory_format=torch.channels_last)
         )
 
-    def forward(self, condition_image: Tensor, target_discs: Tensor, first_stage: bool = False) -> Tensor:
+    def forward(
+        self, condition_image: Tensor, target_discs: Tensor, first_stage: bool = False, both: bool = False
+    ) -> Any:
         """Generates images, B x 3 x H x W; within -1..1 in eval mode only.
 
         Args:
             condition_image: a field of `PG2Inputs`.
             target_discs: another.
             first_stage: return the coarse image; else its network gets no gradient.
+            both: return the refined image and the coarse one.
         """
         with torch.set_grad_enabled(first_stage and torch.is_grad_enabled()):
             coarse = self.coarse(torch.cat((condition_image, target_discs), dim=1))
         image = coarse if first_stage else coarse + self.refine(torch.cat((coarse, condition_image), dim=1))
-        image = crop(image, self.config.size)
-        return image if self.training else image.clamp(-1, 1)
+        images = [crop(one, self.config.size) for one in ((image, coarse) if both else (image,))]
+        images = images if self.training else [one.clamp(-1, 1) for one in images]
+        return images if both else images[0]
 
 
 class CoarseNetwork(nn.Module):

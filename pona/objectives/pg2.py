@@ -63,10 +63,10 @@ class PG2Objective(Objective):
         """Real, condition and generated images pass together, so that BN sees them as one batch."""
         batch = trainer.draw_batch()
         with torch.no_grad():
-            refined, _ = trainer.generate(batch)
+            (refined, coarse), _ = trainer.generate(batch, both=True)
             images = [batch.target_image, batch.condition_image, refined]
             if self.config.method["joint_batch"] == 4:
-                images.insert(2, trainer.generate(batch, first_stage=True)[0])
+                images.insert(2, coarse)
         scores = trainer.discriminators["image"](torch.cat(images)).chunk(len(images))
         fake = adversarial_loss(scores[1], False) + adversarial_loss(scores[-1], False)
         loss = 0.5 * adversarial_loss(scores[0], True) + 0.25 * fake

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from pona import PoseImages, fold_norms, generate_images, load_checkpoint
 from pona.data import to_float
 from pona.generators import GENERATORS, generator_config
 from pona.generators.generator import Generator
+from pona.keypoints import FLIP, flip_keypoints
 from pona.profiling import count_macs
 from pona.train import TrainConfig, TrainProgress, train
 from tests.factories import RECORD, STANDING, kill_at, weights
@@ -122,6 +124,38 @@ def test_no_missing_joint_breaks_an_image(name: str) -> None:
     with torch.no_grad():
         generated = generator.generate(image, conditions, targets)
     assert generated.isfinite().all() and generated.abs().max() <= 1
+
+
+def mirrored(name: str, inputs: Any) -> list[Tensor]:
+    """What a mirror shows of the inputs of a generator, as far as it can be told from them alone."""
+    joints = list(FLIP)
+    if name == "pg2":
+        return [inputs.condition_image.flip(3), inputs.target_discs[:, joints].flip(3)]
+    if name == "vunet":
+        return [inputs.stickman[:, [1, 0, 2]].flip(3)]
+    if name == "deform":
+        channels = [0, 1, 2, *(3 + joint for joint in joints)]
+        return [inputs.condition[:, channels].flip(3), inputs.target_heatmaps[:, joints].flip(3)]
+    if name == "lwg2d":
+        masks = [mask.flip(3) for mask in (inputs.condition_background, inputs.target_background)]
+        nowhere = inputs.flow == -2
+        return [*masks, torch.where(nowhere, inputs.flow, inputs.flow * torch.tensor([-1, 1])).flip(2)]
+    heatmaps = [maps[:, joints].flip(3) for maps in (inputs.condition_heatmaps, inputs.target_heatmaps)]
+    return [inputs.condition_image.flip(3), *heatmaps]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_mirrored_person_gives_mirrored_inputs(name: str) -> None:
+    generator, data = new(name), dressed(2)
+    images, conditions, targets = to_float(data.images), data.keypoints, poses(8, seed=4)
+    width = SIZE[1]
+    inputs = generator.prepare(images, conditions, targets)
+    other = generator.prepare(images.flip(3), flip_keypoints(conditions, width), flip_keypoints(targets, width))
+    fields = {"pg2": (0, 1), "vunet": (0,), "deform": (0, 1), "lwg2d": (4, 5, 3)}.get(name, (0, 1, 2))
+    for expected, field in zip(mirrored(name, inputs), fields, strict=True):
+        same = (other[field] - expected).abs() < 1e-4
+        assert same.float().mean() > 0.99  # borders of parts may be drawn on either side of a pixel
+        assert expected.std() > 0
 
 
 @pytest.mark.parametrize("name", NAMES)
