@@ -211,13 +211,19 @@ def _add_lists(report: Report, study: Study, results: Sequence[Result], request:
 def _add_trainings(
     report: Report, study: Study, records: Mapping[tuple[float, str], SynthesisRecord], request: ReportRequest
 ) -> None:
-    generators = {record.sha256: record.checkpoint for record in records.values()}
+    generators = dict[str, tuple[str, list[Path]]]()  # by digest: name, and where it may lie
+    for (portion, _), record in records.items():
+        adapted, file = study.adapted_path(portion), record.checkpoint
+        name = f"{file}, p = {portion:.2f}" if file == adapted.name else file
+        generators[record.sha256] = (
+            name,
+            [folder / file for folder in (Path(), study.path, study.path.parent, adapted.parent)],
+        )
     given = {_digest(path): path for path in request.checkpoints}
     for digest, path in given.items():
         if digest not in generators:
             report.lacks("training", f"{path} generated none of the sets of this study.")
-    for digest, name in generators.items():
-        places = [folder / name for folder in (Path(), study.path, study.path.parent)]
+    for digest, (name, places) in generators.items():
         here = given.get(digest) or next((path for path in places if path.is_file() and _digest(path) == digest), None)
         logs = [] if here is None else [here.with_name(f"{run}.jsonl") for run in _run_names(here.name)]
         if log := next((log for log in logs if log.is_file()), None):
@@ -231,7 +237,7 @@ def _add_trainings(
             report.lacks("training", f"{here} has no log beside it: {logs[0].name}, as reidaug train writes it.")
         else:
             what = f"{name} (SHA-256 {digest[:12]}) is not here: say where it is, with its log beside it."
-            report.lacks("training", what, _command(study, f"report --ckpt {shlex.quote(name)}"))
+            report.lacks("training", what, _command(study, f"report --ckpt {shlex.quote(places[0].name)}"))
     if not generators:
         portion = next(iter(study.portions()), 0.4)
         command = _command(study, f"train --portion {portion:g} --out pona.pt")

@@ -149,6 +149,20 @@ def test_results_without_networks_or_full_set(study: Study, tmp_path: Path) -> N
     assert any("other.pt generated none of the sets" in what for what in found)
 
 
+def test_adapted_generators_are_found_with_their_logs(study: Study) -> None:
+    assert runner.invoke(app, ["shrink", "--portion", "0.2"]).exit_code == 0
+    for seed, portion in enumerate((0.2, 0.4)):
+        adapted = study.adapted_path(portion)
+        adapted.parent.mkdir()
+        write_checkpoint(adapted, seed=seed)
+        adapted.with_name("adapted.pt.jsonl").write_text('{"iteration": 1, "losses": {"l1": 0.3}}\n')
+        command = ["synthesize", "--portion", str(portion), "--ckpt", "adapted", "--name", "adapted"]
+        assert runner.invoke(app, command).exit_code == 0
+    assert "training" not in [lack["section"] for lack in report()["missing"]]
+    text = Page(Path("report.html")).text
+    assert "adapted.pt, p = 0.20" in text and "adapted.pt, p = 0.40" in text
+
+
 def test_an_unfinished_set_and_a_data_set_that_is_gone(full_study: Study, tiny_root: Path) -> None:
     (full_study.set_root(0.4, "pona") / "manifest.csv").rename("manifest.csv")
     assert any("pona at p = 0.40 is not complete" in lack["what"] for lack in report()["missing"])
