@@ -7,6 +7,7 @@ them all are of camera 1, and training images. An annotation without a person is
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,13 @@ def find_root(path: Path) -> Path | None:
 
 
 def _content(path: Path) -> dict[str, Any]:
+    state = path.stat()
+    return _parsed(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _parsed(path: Path, size: int, time: int) -> dict[str, Any]:
+    """The content of a file as it is now: it may be large, and is asked for once to know it and once for each split."""
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError):

@@ -57,3 +57,12 @@ def test_ids_and_people_of_other_types_are_no_crash(tmp_path: Path) -> None:
     content["images"][0]["id"] = {"a": [1]}
     path.write_text(json.dumps({**content, "annotations": [{**ANNOTATIONS[0], "image_id": [1]}]}))
     assert "annotation 0: expected image_id" in error_of("import", str(path), str(tmp_path / "out"))
+
+
+def test_a_large_file_is_read_once_and_again_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, reads, load = write_coco(tmp_path / "boxes.json", ANNOTATIONS), list[str](), json.loads
+    monkeypatch.setattr(json, "loads", lambda text: reads.append(text) or load(text))
+    data = open_source(path)
+    assert [len(data.images(split)) for split in ("train", "query")] == [2, 1] and len(reads) == 1
+    write_coco(path, ANNOTATIONS[:1])
+    assert len(open_source(path).images("train")) == 1 and len(reads) == 2
