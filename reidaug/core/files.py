@@ -88,6 +88,11 @@ def check_file(path: Path, option: str) -> None:
         raise ReidAugError(f"{option} {path} does not exist: give a file that is there")
 
 
+def cache_folder() -> Path:
+    """The user's folder for what can be made again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reidaug"
+
+
 def lies_in(path: Path, folder: Path) -> bool:
     """Whether a path, with its links followed, is a folder or lies in it."""
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
