@@ -14,6 +14,7 @@ from typing import Any
 from PIL import Image
 
 from reidaug.core.errors import ReidAugError
+from reidaug.core.fingerprint import fingerprint
 from reidaug.core.locks import locked_folder
 
 
@@ -122,7 +123,8 @@ def whole_folder(out: Path) -> Iterator[Path]:
         HeldError: another process fills it.
     """
     out = Path(os.path.realpath(out))
-    partial = out.with_name(f".{out.name}.partial")
+    name = out.name if len(os.fsencode(out.name)) < 240 else fingerprint(out.name)  # of 255 bytes that it may have
+    partial = out.with_name(f".{name}.partial")
     partial.mkdir(parents=True, exist_ok=True)
     with locked_folder(partial, out):
         try:
