@@ -5,6 +5,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tests run side by side, and their networks are tiny
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 import reid_baseline
 from reid_baseline import BACKBONES, RECIPES, build_model
+from reidaug.datasets import readable
 from reidaug.datasets.keypoints import FILES, write_annotations
 from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import ROOT_NAME, SPLIT_FOLDERS
@@ -51,6 +53,14 @@ def tiny_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
             keypoints[row, joints] = np.nan
         write_annotations(root / FILES[split], names, keypoints)
     return root
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_marks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What was looked at in tests is not remembered in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(readable, "cache_folder", lambda: tmp_path_factory.getbasetemp() / "cache")
+        yield
 
 
 @pytest.fixture

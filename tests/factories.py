@@ -146,7 +146,8 @@ def plain_environment(folder: Path) -> dict[str, str]:
     removed = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "REIDAUG_STUDY", "REIDAUG_DATA")
     kept = {name: value for name, value in os.environ.items() if name not in removed}
     root = str(Path(__file__).parents[1])
-    return kept | {"PYTHONPATH": root, "OMP_NUM_THREADS": "1", "TORCH_HOME": str(folder / "no-weights")}
+    own = {"TORCH_HOME": str(folder / "no-weights"), "XDG_CACHE_HOME": str(folder / "cache")}
+    return kept | own | {"PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:

@@ -50,7 +50,9 @@ def shrink(
     from reidaug.study.folder import Study, resolve_data
     from reidaug.study.shrink import shrink, shrink_summary
 
-    result = shrink(resolve_data(data, Study(study)), Study(study), config, copy=copy, force=force)
+    with progress("reading images") as advance:
+        root = resolve_data(data, Study(study))
+        result = shrink(root, Study(study), config, copy=copy, force=force, advance=advance)
     show(shrink_summary(result), result.values(), json)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from PIL import Image
 
 from reidaug.core.errors import ReidAugError
+from reidaug.core.fingerprint import fingerprint
 from reidaug.core.locks import locked_folder
 
 
@@ -88,6 +89,11 @@ def check_file(path: Path, option: str) -> None:
         raise ReidAugError(f"{option} {path} does not exist: give a file that is there")
 
 
+def cache_folder() -> Path:
+    """The user's folder for what can be made again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reidaug"
+
+
 def lies_in(path: Path, folder: Path) -> bool:
     """Whether a path, with its links followed, is a folder or lies in it."""
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
@@ -117,7 +123,8 @@ def whole_folder(out: Path) -> Iterator[Path]:
         HeldError: another process fills it.
     """
     out = Path(os.path.realpath(out))
-    partial = out.with_name(f".{out.name}.partial")
+    name = out.name if len(os.fsencode(out.name)) < 240 else fingerprint(out.name)  # of 255 bytes that it may have
+    partial = out.with_name(f".{name}.partial")
     partial.mkdir(parents=True, exist_ok=True)
     with locked_folder(partial, out):
         try:

@@ -27,6 +27,14 @@ _TURNS = {  # what brings a picture of that orientation upright
 ON_ITS_SIDE = (_TURNS[5], _TURNS[6], _TURNS[7], _TURNS[8])  # height and width change places
 
 
+class FaultyImageError(ReidAugError):
+    """A file is there, and is no whole image that is read here."""
+
+    def __init__(self, path: Path, fault: str) -> None:
+        super().__init__(f"cannot read the image {path}: {fault}; replace or remove it")
+        self.fault = fault  # without the file
+
+
 def turn_of(image: Image.Image) -> Image.Transpose | None:
     """What brings an opened image upright, as its EXIF says, which re-ID tools leave alone; None = nothing."""
     return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
@@ -68,9 +76,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
     except FileNotFoundError:
         raise ReidAugError(f"no such image: {path}") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ReidAugError(
-            f"cannot read the image {path}: {str(error).splitlines()[0]}; replace or remove it"
-        ) from None
+        raise FaultyImageError(path, str(error).splitlines()[0]) from None
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

@@ -34,6 +34,7 @@ from reidaug.datasets.keypoints import (
 )
 from reidaug.datasets.labels import natural
 from reidaug.datasets.market1501 import IMAGE_SIZE, LAST_CAMID, split_folder
+from reidaug.datasets.readable import check_readable
 from reidaug.datasets.request import ImportRequest
 from reidaug.datasets.split import check_new_root
 
@@ -70,6 +71,7 @@ def import_set(request: ImportRequest, advance: Advance | None, say: Say) -> dic
     camids = _camera_numbers([image for images in splits.values() for image in images], request.cameras)
     renamed = {split: [_renamed(image, camids) for image in images] for split, images in splits.items()}
     _check_names(renamed)
+    check_readable(data, list(splits), advance)
     images = [image for members in renamed.values() for image in members]
     pictures = dict(zip(images, in_threads(_look_at, images), strict=True))
     size = request.size or _size({picture.size for picture in pictures.values()})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
+from reidaug.core.files import cache_folder
 from reidaug.core.locks import locked, locked_in_turn
 from reidaug.core.progress import Progress, Say, duration
 from reidaug.datasets.layouts import open_dataset
@@ -20,7 +21,7 @@ from reidaug.evaluation.evaluate import check_weights
 from reidaug.evaluation.request import EvaluationRequest
 from reidaug.evaluation.runner import progress_note, resume_or_restart
 from reidaug.evaluation.setting import Setting, choose_setting
-from reidaug.evaluation.start import RENDERED, cache_folder, rendered_path
+from reidaug.evaluation.start import RENDERED, rendered_path
 from reidaug.synthesis.painter import Painter, shipped_checkpoint
 
 if TYPE_CHECKING:

@@ -60,8 +60,10 @@ def run_demo(out: Path, *, device: str, progress: Progress, say: Say) -> DemoRes
     if not data.exists():
         with progress("rendering people") as advance:
             write_mannequins(data, PEOPLE, advance)
-    say(f"{PEOPLE.train_ids} rendered people to train on, {PEOPLE.test_ids} others to test on: {data}")
-    say(shrink_summary(shrink(open_dataset(data.absolute()), study, ShrinkConfig(PORTION))))
+    people = open_dataset(data.absolute())  # of an earlier run, or put there by the user
+    known, others = (len({image.pid for image in people.images(split)}) for split in ("train", "query"))
+    say(f"{known:,} people to train on, {others:,} others to test on: {data}")
+    say(shrink_summary(shrink(people, study, ShrinkConfig(PORTION))))
     with progress("generating the missing images") as advance:
         report = synthesize(
             study, PORTION, shipped_checkpoint(), SynthesisOptions(device=device), advance, shard=(0, 1)

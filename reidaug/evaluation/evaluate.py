@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from reidaug.core.errors import ReidAugError
 from reidaug.core.options import SameCamera
 from reidaug.core.progress import Progress, Say, duration
-from reidaug.core.threads import in_threads
-from reidaug.datasets.dataset import SPLITS, Dataset
-from reidaug.datasets.images import read_image
+from reidaug.datasets.dataset import Dataset
+from reidaug.datasets.readable import check_readable
 from reidaug.evaluation.estimate import advise, training_seconds
 from reidaug.evaluation.features import ranking_ids, rerank_saved
 from reidaug.evaluation.request import EvaluationRequest
@@ -77,6 +76,8 @@ def evaluate_study(
     store.share(runs)
     if todo := store.missing(runs):
         check_weights(setting, {run.start for run in todo})
+        with progress("reading images") as advance:
+            check_readable(data, advance=advance)
         _announce(store, setting, data, todo, len(runs), say)
         Runner(study, data, setting, store, test_fingerprint, progress, say).do(todo, shared)
         store.share(runs)
@@ -90,14 +91,12 @@ def check_evaluation(setting: Setting, data: Dataset) -> None:
     """Checks before hours of work that baselines can be trained and scored.
 
     Raises:
-        ReidAugError: an image of the data set that cannot be read, or a single person to train on.
+        ReidAugError: a single person to train on.
         ReIDError: weights that cannot be loaded, or test images without a match.
     """
     check_people([full_set(data)])
     check_test_images(data, setting.same_camera)
     check_weights(setting, {setting.start})
-    paths = [image.path for split in SPLITS for image in data.images(split)]
-    in_threads(lambda path: read_image(path).shape, paths)
 
 
 def check_people(sets: Iterable[TrainingSet]) -> None:

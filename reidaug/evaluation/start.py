@@ -1,12 +1,12 @@
 """What networks start from: random weights, ImageNet's, a file's, or those of a network that knows rendered people."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reidaug.core.errors import ReidAugError
+from reidaug.core.files import cache_folder
 from reidaug.core.fingerprint import file_digest, fingerprint
 from reidaug.synthesis.painter import shipped_checkpoint
 
@@ -91,11 +91,6 @@ def rendered_path(first: Start, recipe: "Recipe", arch: str) -> Path:
 
     made_of = [file_digest(shipped_checkpoint()).hex(), RECIPES[recipe.name].differences(), arch, first.name]
     return cache_folder() / f"{RENDERED}-{arch}-{recipe.name}-{fingerprint(json.dumps(made_of))[:8]}.pt"
-
-
-def cache_folder() -> Path:
-    """The user's folder for what can be made again."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reidaug"
 
 
 def _digits(path: Path) -> str:

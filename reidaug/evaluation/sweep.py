@@ -18,6 +18,7 @@ from reidaug.core.shares import shard_from_environment
 from reidaug.datasets.dataset import Dataset
 from reidaug.datasets.images import read_images
 from reidaug.datasets.keypoints import JOINTS, find_annotations, read_annotations_of
+from reidaug.datasets.readable import check_readable
 from reidaug.evaluation.estimate import advise, training_seconds
 from reidaug.evaluation.evaluate import check_evaluation, evaluate_study
 from reidaug.evaluation.request import Recipe, SweepRequest
@@ -88,6 +89,8 @@ def sweep(study: Study, data: Dataset, request: SweepRequest, progress: Progress
     units = units_of(study, request)
     share: Share = set([(unit, seed) for seed in range(request.evaluation.seeds) for unit in units][rank::world])
     _check_generators(study, request)
+    with progress("reading images") as advance:
+        check_readable(data, advance=advance)
     read_annotations_of(find_annotations(data.root, "train"), data.images("train"))
     setting = choose_setting(request.evaluation, say)
     check_evaluation(setting, data)

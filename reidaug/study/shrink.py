@@ -13,9 +13,11 @@ import numpy as np
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import sync
 from reidaug.core.locks import locked
+from reidaug.core.progress import Advance
 from reidaug.datasets.dataset import Dataset
 from reidaug.datasets.keypoints import FILES, Annotations, find_annotations, read_annotations_of, write_annotations
 from reidaug.datasets.market1501 import check_output_path, market_set, split_folder, warn_of_cameras
+from reidaug.datasets.readable import check_readable
 from reidaug.study.folder import PLAIN_SET, Study
 from reidaug.study.plan import PlanRow, manifest_rows, read_plan, write_manifest, write_plan
 from reidaug.study.portions import portion_name
@@ -63,6 +65,7 @@ def shrink(
     force: bool = False,
     wait: bool = False,
     annotations_path: Path | None = None,
+    advance: Advance | None = None,
 ) -> ShrinkReport:
     """Write the plan and the reduced set of a portion, whole or not at all.
 
@@ -74,15 +77,18 @@ def shrink(
         force: replace a portion that was shrunk with other settings, with all of its sets.
         wait: wait for another process that shrinks the same portion.
         annotations_path: the training keypoint file; None = the one in the data set or beside it.
+        advance: told how many images have been looked at: those of all splits are, before anything is written.
 
     Raises:
-        ReidAugError: no or a broken data set, keypoints that cannot belong to it, an impossible portion, a path that
-            re-ID tools misread, other settings without `force`, or another process at work on the portion.
+        ReidAugError: no or a broken data set, images that cannot be read, keypoints that cannot belong to it, an
+            impossible portion, a path that re-ID tools misread, other settings without `force`, or another process at
+            work on the portion.
     """
     root = study.set_root(config.portion, PLAIN_SET)
     check_output_path(root)
     images = data.images("train")
     warn_of_cameras([*images, *data.images("query"), *data.images("gallery")])
+    check_readable(data, advance=advance)  # query and gallery too: `evaluate` would need them after hours
     annotations = read_annotations_of(annotations_path or find_annotations(data.root, "train"), images)
     names = [image.name for image in images]
     if not annotations.names:

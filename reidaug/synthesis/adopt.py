@@ -14,6 +14,7 @@ from reidaug.core.threads import in_threads
 from reidaug.datasets import market1501
 from reidaug.datasets.dataset import is_image_file, jpg_name
 from reidaug.datasets.images import opened, read_image
+from reidaug.datasets.readable import refuse_faulty
 from reidaug.study.folder import Study
 from reidaug.study.plan import PlanRow, read_plan
 from reidaug.study.records import SynthesisRecord
@@ -46,6 +47,7 @@ def adopt(study: Study, portion: float, request: AdoptRequest, advance: Advance,
     data = study.data_of(portion)
     options = SynthesisOptions(name=request.name, copy=request.copy, force=request.force)
     completed = CompletedSet(root, root.parent, data, rows, study.unchanged_annotations(portion, data), options)
+    refuse_faulty(list(given.values()), request.folder, advance)
     digests = file_digests(given)
     _check(given, digests, completed)
     origin = digests_fingerprint(digests)

@@ -15,6 +15,7 @@ from reidaug.datasets.dataset import SPLITS, Dataset, Image
 from reidaug.datasets.images import image_size
 from reidaug.datasets.keypoints import Annotations, find_annotations, read_annotations_of
 from reidaug.datasets.market1501 import check_output_path
+from reidaug.datasets.readable import check_readable
 from reidaug.study.augmentation import plan_new_images
 from reidaug.study.folder import Study
 from reidaug.study.plan import ManifestRow, PlanRow, read_manifest, read_plan, write_plan
@@ -109,6 +110,7 @@ def augment_data(
         raise ReidAugError(f"--out {out} is the data set itself, or lies in it: give a new folder")
     images = data.images("train")
     _refuse_generated(data)
+    check_readable(data, advance=advance)
     annotations = read_annotations_of(find_annotations(data.root, "train"), images)
     source = _Source(None, None, out, out, data, images, (), annotations, "give another --out")
     return _augment(source, config, checkpoint_path, options, advance, shard)
@@ -131,6 +133,7 @@ def augment_portion(
     root = study.set_root(portion, options.name)
     check_output_path(root)
     data = study.data_of(portion)
+    check_readable(data, advance=advance)
     annotations = study.unchanged_annotations(portion, data)
     follow(study, portion, data)
     plan = read_plan(study.plan_path(portion))

@@ -13,6 +13,7 @@ from reidaug.core.locks import check_locks, locked
 from reidaug.core.progress import Advance
 from reidaug.core.shares import shard_from_environment
 from reidaug.datasets.market1501 import check_output_path, split_folder
+from reidaug.datasets.readable import check_readable
 from reidaug.study.controls import CONTROLS
 from reidaug.study.folder import PLAIN_SET, Study
 from reidaug.study.plan import read_plan
@@ -80,7 +81,7 @@ def synthesize(
     """Complete the training set of one portion; continues where an earlier run stopped.
 
     Args:
-        advance: told how many images of the share are done, of how many.
+        advance: told how many images of the share are done, of how many; first, if need be, how many are looked at.
         shard: (rank, world), which share of the images to write; None = from torchrun or SLURM.
         wait: wait for another process at work on the same share, instead of being refused.
 
@@ -94,6 +95,7 @@ def synthesize(
     check_output_path(root)
     plan = [row for row in read_plan(study.plan_path(portion)) if row.action != "drop"]
     data = study.data_of(portion)
+    check_readable(data, ("train",), advance)
     annotations = study.unchanged_annotations(portion, data)
     completed = CompletedSet(root, root.parent, data, plan, annotations, options)
     follow(study, portion, data)

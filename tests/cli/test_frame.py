@@ -176,7 +176,7 @@ def test_an_interrupted_command_exits_with_130_and_leaves_nothing(signum: signal
     command = [sys.executable, "-m", "reidaug", "mannequins", "people", "--train-ids", "500"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not list(Path().glob(".mannequins-*/bounding_box_train/*.jpg")):
+    while time.monotonic() < deadline and not list(Path().glob(".people.partial/bounding_box_train/*.jpg")):
         time.sleep(0.02)
     process.send_signal(signum)
     _, message = process.communicate(timeout=60)

@@ -1,14 +1,17 @@
 """study.toml: it overrides defaults, flags and environment override it; every command with --study only reads it."""
 
 import json
+import os
+import sys
 from collections import Counter
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import typer
 
 from reidaug.cli.app import app
-from reidaug.cli.settings import APART, SHARED
+from reidaug.cli.settings import ALONE, APART, SHARED
 from tests.cli.commands import error_of, runner, values_of
 from tests.factories import write_checkpoint
 
@@ -67,6 +70,86 @@ def test_a_bad_value_names_study_toml(text: str, value: str) -> None:
     assert error_of("sweep", "--data", "nowhere").startswith(f"error: study/study.toml: {value}")
 
 
+REFUSED = {  # options that are for the command line alone
+    **{"out": "elsewhere", "save-images": "elsewhere", "force": True},  # where to write, and over what
+    **{"device": "cuda:7", "devices": 64, "model": "somebody/network"},  # of the machine, and from the network
+    **{"json": True, "debug": True},
+}
+
+
+@pytest.mark.parametrize("key", REFUSED)
+def test_a_study_does_not_say_where_to_write_what_to_replace_and_on_which_device(tiny_root: Path, key: str) -> None:
+    command = {"save-images": "score", "devices": "train", "model": "score"}.get(key, "augment")
+    value = json.dumps(REFUSED[key])
+    for text, shown in ((f"{key} = {value}", key), (f"[{command}]\n{key} = {value}", f"{command}.{key}")):
+        write_settings(text)
+        error = error_of("shrink", "--portion", "0.4", "--data", str(tiny_root))
+        assert error.startswith(f"error: study/study.toml holds {shown}, which") and error.endswith(
+            f"give --{key} on the command line"
+        )
+    assert sorted(path.name for path in Path().iterdir()) == ["data", "study"]
+    assert list(Path("study").iterdir()) == [Path("study/study.toml")]
+
+
+def test_the_earlier_spelling_of_a_refused_key_is_refused_too() -> None:
+    write_settings('pose-model = "somebody/network"\n')
+    assert "holds pose-model, which" in error_of("score", "--ckpt", "shipped", "--data", "nowhere")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("true", "1979-05-27", "07:32:00", "inf", "nan", "-inf", "9223372036854775808", "[]", "[1, 2]", "[[1]]"),
+        *("{a = 1}", '"\\u001b[2J"', "0x" + "f" * 5000, "[0x" + "f" * 5000 + "]", "[[0x" + "f" * 5000 + "]]"),
+        "[{" + "a." * 2000 + "a = 1}]",
+    ],
+)
+def test_a_value_of_another_kind_is_one_line(tiny_root: Path, value: str) -> None:
+    write_settings(f"[shrink]\nseed = {value}")
+    error = error_of("shrink", "--portion", "0.4", "--data", str(tiny_root))
+    assert error.startswith("error: study/study.toml: seed = ") and len(error) < 250 and error.isprintable()
+
+
+@pytest.mark.parametrize(
+    "key",
+    ['"\\u001b[2J"', '"' + "x" * 5000 + '"', "\n".join(f"x{i} = 1" for i in range(999)) + "\ny", "a." * 9999 + "a"],
+)
+def test_unknown_keys_are_shown_in_one_short_line(tiny_root: Path, key: str) -> None:
+    write_settings(f"{key} = 1\n")
+    error = error_of("shrink", "--portion", "0.4", "--data", str(tiny_root))
+    assert error.startswith("error: study/study.toml holds ") and len(error) < 400 and error.isprintable()
+
+
+def test_what_is_no_file_of_text_in_its_place_is_one_line(tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, command = Path("study/study.toml"), ("shrink", "--portion", "0.4", "--data", str(tiny_root))
+    path.mkdir(parents=True)
+    assert "study/study.toml is no file of options" in error_of(*command)
+    path.rmdir()
+    os.mkfifo(path)
+    assert "study/study.toml is a pipe" in error_of(*command)
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    assert "study/study.toml is no file of options" in error_of(*command)
+    path.unlink()
+    for content in (b"\xff\xfe\x00", bytes(100), b"\x7fELF\x02"):
+        path.write_bytes(content)
+        assert "study/study.toml is not valid TOML" in error_of(*command)
+    path.write_bytes(b"# a comment\n" * 200_000)
+    assert "at most 1,000,000 bytes" in error_of(*command)
+    path.write_text("seed = 1\n")
+    denied = PermissionError(13, "Permission denied", str(path))
+    monkeypatch.setattr(Path, "read_text", Mock(side_effect=denied))
+    assert "study/study.toml: Permission denied" in error_of(*command)
+    monkeypatch.setattr(Path, "is_fifo", Mock(side_effect=denied))  # of a folder that one may not enter
+    assert "study/study.toml: Permission denied" in error_of(*command)
+
+
+def test_what_fails_in_the_check_of_an_option_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_settings('arch = "unheard-of"\n')
+    monkeypatch.setitem(sys.modules, "reid_baseline", None)  # as a broken installation
+    assert "unexpected ModuleNotFoundError" in error_of("evaluate")
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -115,7 +198,8 @@ def test_what_several_commands_have_is_shared() -> None:
         for name, command in commands.items()
     }
     counts = Counter(flag for flags in options.values() if "study" in flags for flag in flags - {"study"})
-    assert {flag for flag, count in counts.items() if count > 1} == SHARED
+    assert {flag for flag, count in counts.items() if count > 1} - REFUSED.keys() == SHARED
+    assert {flag for flag, count in counts.items() if count == 1} - REFUSED.keys() == ALONE
     assert all(set(keys) <= options[name] for name, keys in APART.items())
 
 
@@ -126,7 +210,7 @@ def test_a_byte_order_mark_is_no_part_of_the_settings(tiny_root: Path) -> None:
 
 def test_a_study_does_not_name_the_output_of_augment(tiny_root: Path, tmp_path: Path) -> None:
     values_of("shrink", "--portion", "0.4", "--data", str(tiny_root))
-    write_settings('name = "mine"\nout = "pona.pt"\nseed = 3\n')
+    write_settings('name = "mine"\nseed = 3\n')
     command = ["--ckpt", str(write_checkpoint(tmp_path / "tiny.pt", 0)), "--device", "cpu"]
     assert values_of("synthesize", *command)["sets"][0]["name"] == "mine"
     assert values_of("augment", *command, "--per-person", "3")["sets"][0]["name"] == "augmented"

@@ -175,7 +175,7 @@ def test_a_layout_may_be_named(tiny_root: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_read_leaves_nothing_behind(tiny_root: Path, tmp_path: Path) -> None:
     out = tmp_path / "new"
     shutil.copyfile(tiny_root / "market-annotation-train.csv", split_folder(tiny_root, "train") / "0001_c1s1_0_00.jpg")
-    assert "cannot read the image" in error_of("import", str(tiny_root), str(out))
+    assert "an image of " in (error := error_of("import", str(tiny_root), str(out))) and "0001_c1s1_0_00.jpg" in error
     (split_folder(tiny_root, "train") / "0001_c1s1_0_00.jpg").unlink()
     (split_folder(tiny_root, "query") / "x.jpg").touch()
     assert "query/x.jpg" in error_of("import", str(tiny_root), str(out))
@@ -215,8 +215,16 @@ def test_an_image_that_is_cut_off_is_not_copied(tmp_path: Path) -> None:
     write_images(tmp_path / "photos", ["1/c1.jpg", "1/c2.jpg", "2/c1.jpg"], (128, 64))
     broken = tmp_path / "photos" / "1" / "c2.jpg"
     broken.write_bytes(broken.read_bytes()[:-300])  # its header says size and mode
-    assert f"cannot read the image {broken}" in error_of("import", str(tmp_path / "photos"), str(tmp_path / "out"))
+    assert f"cannot be read: {broken}" in error_of("import", str(tmp_path / "photos"), str(tmp_path / "out"))
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_all_images_that_cannot_be_read_are_named(tiny_root: Path, tmp_path: Path) -> None:
+    paths = sorted((tiny_root / "query").glob("*.jpg"))[:2]
+    for path in paths:
+        path.write_bytes(b"")
+    error = error_of("import", str(tiny_root), str(tmp_path / "out"))
+    assert "2 images of " in error and all(str(path) in error for path in paths)
 
 
 def test_the_new_root_lies_outside_of_the_data_set(tmp_path: Path) -> None:

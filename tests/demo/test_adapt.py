@@ -12,12 +12,12 @@ import pytest
 import pona
 from reidaug.cli.app import app
 from reidaug.cli.console import progress
+from reidaug.core.files import cache_folder
 from reidaug.core.fingerprint import file_digest
 from reidaug.core.locks import locked
 from reidaug.demo import adapt as adapt_module
 from reidaug.demo import pretrain
 from reidaug.demo.request import AdaptRequest
-from reidaug.evaluation.start import cache_folder
 from reidaug.study.folder import Study
 from reidaug.study.plan import read_plan
 from reidaug.study.records import read_synthesis_record

@@ -13,13 +13,14 @@ import pytest
 import pona
 from reid_baseline import RECIPES, ReIDError, load_model
 from reidaug.cli.app import app
+from reidaug.core.files import cache_folder
 from reidaug.core.locks import locked
 from reidaug.core.progress import Advance
 from reidaug.demo import pretrain as module
 from reidaug.demo.mannequins import write_mannequins
 from reidaug.demo.pretrain import PEOPLE, pretrain
 from reidaug.evaluation.request import EvaluationRequest
-from reidaug.evaluation.start import Start, cache_folder, rendered_path
+from reidaug.evaluation.start import Start, rendered_path
 from reidaug.study.folder import Study
 from reidaug.synthesis.painter import Painter, shipped_checkpoint
 from tests.cli.commands import runner

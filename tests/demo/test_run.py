@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 import pona
 from reidaug.cli.app import app
+from reidaug.core.errors import ReidAugError
 from reidaug.datasets.images import read_images
 from reidaug.datasets.keypoints import find_annotations, read_annotations
 from reidaug.datasets.market1501 import split_folder
@@ -57,6 +59,14 @@ def test_shipped_generator_beats_both_guesses_on_people_it_has_not_seen(people: 
     error = np.abs(generated.permute(0, 2, 3, 1).numpy() - truth).mean()
     assert error < np.abs(images.mean(axis=0) - truth).mean()
     assert error < np.abs(images[condition] - truth).mean()
+
+
+def test_demo_counts_the_people_that_are_there(
+    tmp_path: Path, own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_mannequins(tmp_path / "demo" / demo.ROOT_NAME, replace(FEW, test_ids=3))
+    monkeypatch.setattr(demo, "synthesize", Mock(side_effect=ReidAugError("that will do")))
+    assert "6 people to train on, 3 others to test on" in runner.invoke(app, ["demo", "--out", "demo"]).stderr
 
 
 def test_demo_ends_in_a_table_and_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

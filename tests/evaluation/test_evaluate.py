@@ -18,7 +18,7 @@ from reid_baseline import RECIPES
 from reid_baseline.efficientnet import IMAGENET
 from reidaug.cli.app import app
 from reidaug.core import fingerprint
-from reidaug.datasets import market1501
+from reidaug.datasets import market1501, readable
 from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import split_folder
 from reidaug.evaluation.results import read_results
@@ -50,6 +50,26 @@ def test_three_commands_end_in_a_table(study: Study, tmp_path: Path) -> None:
     assert len(study.results_path.read_text().splitlines()) == 3
     table = runner.invoke(app, ["table", "--format", "markdown"])
     assert table.exit_code == 0 and "| pona |" in table.stdout and "trapezoid" in table.stdout
+
+
+def test_images_are_looked_at_once_by_all_commands_of_a_job(
+    study: Study, tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = write_checkpoint(tmp_path / "pona.pt", seed=0)
+    looked_at: list[str] = []
+    read = readable.read_image
+    monkeypatch.setattr(readable, "cache_folder", lambda: tmp_path / "other-cache")
+    monkeypatch.setattr(readable, "read_image", lambda path: looked_at.append(path.name) or read(path))
+    values_of("synthesize", "--ckpt", str(checkpoint))  # of a study that was shrunk elsewhere
+    assert len(looked_at) == 36
+    assert evaluate().exit_code == 0
+    assert len(looked_at) == 67 == len(set(looked_at))
+    values_of("shrink", "--portion", "0.6", "--data", str(tiny_root))
+    values_of("augment", "--portion", "0.6", "--ckpt", str(checkpoint), "--factor", "1.5")
+    assert len(looked_at) == 67
+    broken = sorted(split_folder(tiny_root, "query").iterdir())[2]
+    broken.write_bytes(broken.read_bytes()[:700])
+    assert f"an image of {tiny_root} cannot be read: {broken}" in error_of("evaluate", *SMALL)
 
 
 def test_any_network_of_timm_from_a_file(tmp_path: Path) -> None:

@@ -155,6 +155,15 @@ def test_what_cannot_be_evaluated_is_an_error_before_anything_is_written() -> No
     assert not Path("study").exists()
 
 
+def test_images_that_cannot_be_read_are_all_named_before_anything_is_written(tiny_root: Path) -> None:
+    paths = [sorted((tiny_root / folder).glob("*.jpg"))[1] for folder in ("bounding_box_train", "query")]
+    for path in paths:
+        path.write_bytes(b"")
+    result = sweep("--portions", "0.4")
+    assert result.exit_code == 1 and "2 images of " in result.stderr
+    assert all(str(path) in result.stderr for path in paths) and not Path("study").exists()
+
+
 def test_keypoints_of_other_images_are_an_error_before_anything_is_said(tiny_root: Path) -> None:
     double_keypoints(tiny_root / "market-annotation-train.csv")
     result = sweep("--portions", "0.4")

@@ -22,7 +22,7 @@ from reidaug.study.folder import Study
 from reidaug.study.plan import PlanRow, read_manifest, read_plan
 from reidaug.study.request import ShrinkConfig
 from reidaug.study.shrink import shrink
-from tests.cli.commands import runner
+from tests.cli.commands import error_of, runner
 from tests.factories import SPOIL, write_picture
 
 
@@ -211,6 +211,17 @@ def test_bad_input_writes_nothing(tiny_root: Path, tmp_path: Path) -> None:
     with pytest.raises(ReidAugError, match="junk"):
         shrink(open_dataset(tiny_root), Study(tmp_path / "study"), ShrinkConfig(0.4))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+
+
+@pytest.mark.parametrize("split", ["train", "query", "gallery"])
+def test_an_image_that_cannot_be_read_is_named_before_anything_is_written(
+    tiny_root: Path, own_folder: Path, split: str
+) -> None:
+    paths = sorted(split_folder(tiny_root, split).glob("*.jpg"))
+    paths[3].write_bytes(paths[3].read_bytes()[:700])
+    error = error_of("shrink", "--portion", "0.4", "--data", str(tiny_root))
+    assert f"an image of {tiny_root} cannot be read: {paths[3]} (" in error and "truncated" in error
+    assert not (own_folder / "study").exists()
 
 
 @pytest.mark.parametrize("spoil", SPOIL)

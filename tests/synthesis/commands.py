@@ -22,4 +22,6 @@ def train(*arguments: str) -> Result:
 
 def complete(study: Study, checkpoint: Path, **options: Any) -> SynthesisReport:
     """Completes the set of a portion of the study."""
-    return synthesize(study, PORTION, checkpoint, SynthesisOptions(device="cpu", **options), lambda done, total: None)
+    return synthesize(
+        study, PORTION, checkpoint, SynthesisOptions(device="cpu", **options), lambda done, total, note="": None
+    )

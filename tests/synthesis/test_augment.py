@@ -215,6 +215,13 @@ def test_outputs_that_cannot_be_are_refused(tiny_root: Path, checkpoint: Path) -
     assert "neither of --per-person and --factor" in error_of("augment", "--ckpt", str(checkpoint), "--out", "x")
 
 
+def test_images_that_cannot_be_read_are_named_and_nothing_is_written(tiny_root: Path, checkpoint: Path) -> None:
+    for split in ("train", "gallery"):
+        sorted(split_folder(tiny_root, split).glob("*.jpg"))[2].write_bytes(b"\xff\xd8")
+    assert "2 images of " in error_of("augment", *typed(tiny_root, checkpoint))
+    assert not Path("augmented").exists()
+
+
 def test_images_of_two_sizes_are_named(tiny_root: Path, checkpoint: Path) -> None:
     path = sorted(split_folder(tiny_root, "train").iterdir())[3]
     PIL.Image.open(path).resize((80, 160)).save(path)

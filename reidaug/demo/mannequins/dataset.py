@@ -1,8 +1,5 @@
 """Writes mannequins as a Market-1501 folder with keypoint files."""
 
-import os
-import secrets
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import sync
+from reidaug.core.files import whole_folder
 from reidaug.datasets.dataset import DISTRACTOR_PID, JUNK_PID
 from reidaug.datasets.keypoints import FILES, write_annotations
 from reidaug.datasets.market1501 import SPLIT_FOLDERS, check_output_path
@@ -127,7 +124,8 @@ def write_mannequins(out: Path, config: MannequinConfig, progress: Callable[[int
         market-annotation-test.csv (gallery and query).
 
     Raises:
-        ReidAugError: a value is out of range, `out` is not empty, or a name in its path would mislead readers.
+        ReidAugError: a value is out of range, `out` is not empty, cannot be written, or another process renders there,
+            or a name in its path would mislead readers.
     """
     _check(config)
     out = Path(out)
@@ -135,19 +133,10 @@ def write_mannequins(out: Path, config: MannequinConfig, progress: Callable[[int
     if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
         raise ReidAugError(f"{out} exists and is not an empty folder; give a new path or remove it")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder = out.with_name(f".mannequins-{secrets.token_hex(8)}")
-        folder.mkdir()
-    except OSError as error:
-        raise ReidAugError(f"cannot write beside {out}: {error.strerror}; give another path") from error
-    try:
-        _fill(folder, config, progress)
-        sync()  # the images are on disk before the folder gets its name
-        os.replace(folder, out)
+        with whole_folder(out) as folder:
+            _fill(folder, config, progress)
     except OSError as error:
         raise ReidAugError(f"cannot write {out}: {error.strerror}; nothing was kept") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return out
 
 

@@ -153,6 +153,33 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mon
     assert calls == 5 and list(tmp_path.iterdir()) == []
 
 
+def test_what_a_killed_run_left_half_made_is_swept_by_the_next_one(tmp_path: Path) -> None:
+    def kill(done: int, total: int) -> None:
+        if done == 5:
+            os._exit(1)
+
+    if not (child := os.fork()):
+        write_mannequins(tmp_path / "out", FEWEST, kill)
+    os.waitpid(child, 0)
+    assert [path.name for path in tmp_path.iterdir()] != [] and not (tmp_path / "out").exists()
+    root = write_mannequins(tmp_path / "out", FEWEST)
+    assert [*tmp_path.iterdir()] == [root]
+    assert bytes_of(root) == bytes_of(write_mannequins(tmp_path / "again", FEWEST))
+
+
+def test_two_at_once_are_refused(tmp_path: Path) -> None:
+    refused: list[str] = []
+
+    def second(done: int, total: int) -> None:
+        if done == 1:
+            with pytest.raises(ReidAugError) as caught:
+                write_mannequins(tmp_path / "out", FEWEST)
+            refused.append(str(caught.value))
+
+    write_mannequins(tmp_path / "out", FEWEST, second)
+    assert len(refused) == 1 and "out is being made by another process" in refused[0]
+
+
 @pytest.mark.parametrize(
     "change",
     [
