@@ -130,6 +130,7 @@ def augment_portion(
     check_name(options.name)
     root = study.set_root(portion, options.name)
     check_output_path(root)
+    check_out(root, folder=True)
     data = study.data_of(portion)
     annotations = study.unchanged_annotations(portion, data)
     follow(study, portion, data)
