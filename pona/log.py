@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pona.progress import TrainProgress
-from pona.torch_file import write_whole
+from pona.torch_file import cannot_write, write_whole
 
 
 class Log:
@@ -17,14 +17,17 @@ class Log:
 
     def begin(self) -> None:
         """Empties the file."""
-        self.path.write_text("", encoding="utf-8")
+        write_whole(self.path, lambda file: None)
 
     def add(self, report: TrainProgress, seconds: float) -> None:
         """Appends a report without its images, with the seconds of training so far."""
         line = asdict(report) | {"seconds": round(seconds, 1)}
         del line["samples"]
-        with self.path.open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
+        try:
+            with self.path.open("a", encoding="utf-8") as log:
+                log.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise cannot_write(self.path, error) from None
 
     def cut(self, iteration: int) -> None:
         """Removes the lines after `iteration`, which a killed run logged after its last state, and unfinished ones."""

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from pona.processes import Processes
@@ -27,17 +29,28 @@ class Losses:
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
-        self._counted = 0
+        self.counted = 0  # steps since `begin`
 
     def add(self, losses: Mapping[str, Tensor]) -> None:
         """Adds the losses of one step."""
         for name, loss in losses.items():
             self._sums[name] = self._sums[name] + loss if name in self._sums else loss.clone()
-        self._counted += 1
+        self.counted += 1
 
     def means(self, processes: Processes) -> dict[str, float]:
-        """The means since the last call, over all processes; the only point where training waits for the device."""
+        """The means since `begin`, over all processes; the only point where training waits for the device."""
         processes.mean_(list(self._sums.values()))
-        means = {name: float(total) / self._counted for name, total in self._sums.items()}
-        self._sums, self._counted = {}, 0
-        return means
+        return {name: float(total) / self.counted for name, total in self._sums.items()}
+
+    def begin(self) -> None:
+        """Begins again with no step."""
+        self._sums, self.counted = {}, 0
+
+    def state_dict(self, processes: Processes) -> dict[str, Any]:
+        """The sums, over all processes, which must all call it."""
+        processes.mean_(list(self._sums.values()))
+        return {"sums": self._sums, "counted": self.counted}
+
+    def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
+        self._sums = {name: total.to(device) for name, total in state["sums"].items()}
+        self.counted = state["counted"]

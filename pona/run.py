@@ -58,7 +58,8 @@ class Run:
         """Resumes from `<out>.last`, or begins a new log and checks that the folder can be written."""
         if self.processes.first(lambda: resume and self.state_path.exists()):
             self.processes.every(self._resume)
-            self.processes.first(lambda: self.log.cut(self.trainer.iteration))
+            reported = self.trainer.iteration - (self._losses.counted > 0)  # a state before its report has losses
+            self.processes.first(lambda: self.log.cut(reported))
             return
         self._save_state()
         self.processes.first(self.log.begin)
@@ -68,6 +69,8 @@ class Run:
         self._check_same_run(state)
         self.trainer.load_state_dict(state["state"])
         self.last_validation, self.best = state["validation"], state["best"]
+        if "losses" in state:  # earlier versions have none
+            self._losses.load_state_dict(state["losses"], self.trainer.fabric.device)
 
     def loop(self, interrupted: threading.Event) -> None:
         """Steps until the schedule ends."""
@@ -76,15 +79,19 @@ class Run:
         reported_at, reported = time.monotonic(), trainer.iteration
         self._saved_at = trainer.seconds
         ended = False
+        unreported = self._losses.counted > 0 and (self._is_due() or self._is_to_log())  # killed after its state
         while not ended:
-            self._losses.add(self._step())
+            if not unreported:
+                self._losses.add(self._step())
+            unreported = False
             trainer.seconds, stopped = self.processes.agree(time.monotonic() - started, interrupted.is_set())
             ended = self._fraction() >= 1
             stopped = stopped and not ended
             if stopped:
                 self._save_state()  # at once: it may be killed before its validation ends
-            due = trainer.iteration % config.validate_every == 0 or ended or stopped
-            if due or trainer.iteration % config.log_every == 0:
+            planned = self._is_due() or ended
+            due, to_log = planned or stopped, planned or self._is_to_log()
+            if due or to_log:
                 now = time.monotonic()
                 means = self._losses.means(self.processes)
                 self.processes.first(partial(self._check_finite, means))
@@ -93,7 +100,9 @@ class Run:
                 speed = (trainer.iteration - reported) * config.batch_size / max(now - reported_at, 1e-9)
                 measured = self.processes.first(self._validate) if due else None
                 trainer.seconds, _ = self.processes.agree(time.monotonic() - started, False)
-                self.processes.first(partial(self._report, means, speed, measured))
+                self.processes.first(partial(self._report, means, speed, measured, to_log, planned))
+                if to_log:
+                    self._losses.begin()
                 reported_at, reported = time.monotonic(), trainer.iteration
             if due:
                 self.processes.first(partial(self._save_generators, ended))
@@ -106,6 +115,13 @@ class Run:
                 raise KeyboardInterrupt if self.processes.is_first else StoppedElsewhere("interrupted")
         # A finished run leaves only the checkpoint and its log.
         self.processes.first(lambda: self.state_path.unlink(missing_ok=True))
+
+    def _is_due(self) -> bool:
+        """Whether a validation is planned after this iteration."""
+        return self.trainer.iteration % self.config.validate_every == 0
+
+    def _is_to_log(self) -> bool:
+        return self.trainer.iteration % self.config.log_every == 0
 
     def _step(self) -> dict[str, Tensor]:
         config = self.config
@@ -159,7 +175,15 @@ class Run:
         """The generator to save: the moving average, if there is one."""
         return self.trainer.average or self.trainer.generator.module
 
-    def _report(self, losses: dict[str, float], speed: float, measured: dict[str, float | None] | None) -> None:
+    def _report(
+        self,
+        losses: dict[str, float],
+        speed: float,
+        measured: dict[str, float | None] | None,
+        to_log: bool,
+        planned: bool,
+    ) -> None:
+        """Shows a report and logs what is planned: the log is that of a run which was never stopped."""
         trainer, fraction = self.trainer, self._fraction()
         report = TrainProgress(
             iteration=trainer.iteration,
@@ -169,7 +193,8 @@ class Run:
             seconds_left=max(0.0, trainer.seconds / fraction - trainer.seconds),
             validation=measured,
         )
-        self.log.add(report, trainer.seconds)
+        if to_log:
+            self.log.add(report if planned else replace(report, validation=None), trainer.seconds)
         if self.progress is not None:
             self.progress(replace(report, samples=self._samples if measured else None))
 
@@ -194,6 +219,7 @@ class Run:
             "origin": self.origin,
             "validation": self.last_validation,
             "best": self.best,
+            "losses": self._losses.state_dict(self.processes),
             "state": self.trainer.state_dict(),
         }
         self.processes.first(lambda: write_torch(self.state_path, content))

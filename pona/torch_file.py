@@ -1,10 +1,12 @@
 """Files of tensors and plain values: written whole or not at all, read without running code."""
 
+import errno
 import os
 import re
 import secrets
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,20 +31,45 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     Raises:
         PoNAError: for a folder that is missing or read-only, or a full disk.
     """
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")  # short: `path` may have the longest name
     try:
-        with temporary.open("xb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        temporary, file = _open_half(path.parent)
+        try:
+            with file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+                if os.name == "nt":  # which renames no open file
+                    file.close()
+                os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        reason = getattr(error, "strerror", None) or "is the disk full?"
-        raise PoNAError(
-            f"cannot write {path}: {reason}; choose a folder that exists, is writable and has free space"
-        ) from None
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise cannot_write(path, error) from None
+
+
+def _open_half(folder: Path) -> tuple[Path, IO[bytes]]:
+    """A new file to fill, locked where there are locks: a file of such a name that nobody has locked is left over."""
+    while True:
+        path = folder / f".{secrets.token_hex(8)}.partial"  # short: what it becomes may have the longest name
+        file = path.open("xb")
+        with suppress(ImportError, OSError):
+            from fcntl import LOCK_EX, flock
+
+            flock(file, LOCK_EX)
+        if path.exists():  # in the moment before, it could be taken for one
+            return path, file
+        file.close()
+
+
+def cannot_write(path: Path, error: BaseException) -> PoNAError:
+    """The error for a file that cannot be written, of the OSError that is at the root of another one."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__context__
+    if cause is not None and cause.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return PoNAError(f"cannot write {path}: {cause.strerror}; choose a folder that exists and is writable")
+    reason = "is the disk full?" if cause is None else cause.strerror
+    return PoNAError(f"cannot write {path}: {reason}; free some space and run again: it goes on where it stopped")
 
 
 def read_torch(path: Path, what: str = "checkpoint that `train` wrote") -> Any:

@@ -1,12 +1,14 @@
 """The state of an unfinished training in a file: a kill costs at most a minute and an epoch, and changes no result."""
 
+import errno
 import functools
 import hashlib
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import nn
@@ -74,18 +76,41 @@ def write_whole(path: Path, content: Mapping[str, object]) -> None:
     Raises:
         ReIDError: the folder is absent or cannot be written, or the disk is full.
     """
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")  # short: `path` may have the longest name
     try:
-        with temporary.open("xb") as file:
-            torch.save(dict(content), file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:  # torch.save turns a full disk into a RuntimeError
-        reason = getattr(error, "strerror", None) or "is the disk full?"
-        raise ReIDError(f"{path} cannot be written ({reason}): free some space or choose another folder") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        temporary, file = _open_half(path.parent)
+        try:
+            with file:
+                torch.save(dict(content), file)
+                file.flush()
+                os.fsync(file.fileno())
+                if os.name == "nt":  # which renames no open file
+                    file.close()
+                os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:
+        cause: BaseException | None = error  # torch.save turns a full disk into a RuntimeError
+        while cause is not None and not isinstance(cause, OSError):
+            cause = cause.__context__
+        if cause is not None and cause.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise ReIDError(f"cannot write {path}: {cause.strerror}; choose a folder that is writable") from error
+        reason = "is the disk full?" if cause is None else cause.strerror
+        advice = "free some space and run again: it goes on where it stopped"
+        raise ReIDError(f"cannot write {path}: {reason}; {advice}") from error
+
+
+def _open_half(folder: Path) -> tuple[Path, IO[bytes]]:
+    """A new file to fill, locked where there are locks: a file of such a name that nobody has locked is left over."""
+    while True:
+        path = folder / f".{secrets.token_hex(8)}.partial"  # short: what it becomes may have the longest name
+        file = path.open("xb")
+        with suppress(ImportError, OSError):
+            from fcntl import LOCK_EX, flock
+
+            flock(file, LOCK_EX)
+        if path.exists():  # in the moment before, it could be taken for one
+            return path, file
+        file.close()
 
 
 def read_state(path: Path, identity: str, parts: Parts) -> tuple[int, float]:

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from reidaug.cli.weights import weight_files
+from reidaug.core.locks import check_locks
 
 OLDEST_PYTHON = (3, 11)
 LEAST_MEMORY = 3.0  # GiB; enough for a synthesis of the size of Market-1501
@@ -26,6 +27,37 @@ class Check:
     ok: bool  # whether the commands can work with it
     detail: str
     fix: str = ""  # what to do; empty if there is nothing to do
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is half written in a study."""
+
+    path: Path
+    size: int  # bytes
+    held: bool  # a living process is at work on it
+    removed: bool
+
+
+def look_at_left_overs(study: Path, clean: bool) -> list[Found]:
+    """What killed runs left in a study, and what living ones are writing now.
+
+    Args:
+        study: the folder of the study; it need not exist.
+        clean: remove what nobody is at work on.
+
+    Raises:
+        ReidAugError: a result that cannot be read, or files that cannot be locked.
+    """
+    from reidaug.evaluation.store import left_overs_of
+    from reidaug.study.folder import Study
+
+    found = left_overs_of(Study(study), lock_files=True)
+    if clean and found:
+        check_locks(study)
+    sizes, held = [left.size() for left in found], [left.is_held() for left in found]
+    removed = [clean and left.remove() for left in found]
+    return [Found(left.path, *state) for left, state in zip(found, zip(sizes, held, removed, strict=True), strict=True)]
 
 
 def examine(folder: Path = Path()) -> list[Check]:

@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 
-from reidaug.cli.doctor import Check
+from reidaug.cli.doctor import Check, Found
 from reidaug.datasets.inspection import Inspection
 from reidaug.reports.drawing import DrawnTable, Words
 from reidaug.synthesis.profile import Profile
@@ -73,6 +74,29 @@ def doctor_table(checks: Sequence[Check]) -> RenderableType:
 def doctor_values(checks: Sequence[Check]) -> dict[str, object]:
     rows = [{"name": check.name, "ok": check.ok, "detail": check.detail, "mend": check.fix} for check in checks]
     return {"ok": all(check.ok for check in checks), "checks": rows}
+
+
+def left_overs_table(found: Sequence[Found], study: Path) -> RenderableType:
+    """A line for each, and what to do."""
+    lines = []
+    for left in found:
+        state = "removed, " if left.removed else "a process is at work on it, " if left.held else ""
+        lines.append(Words(f"left {left.path}: {state}{_bytes(left.size)}"))
+    free = [left for left in found if not left.held and not left.removed]
+    if free:
+        total = _bytes(sum(left.size for left in free))
+        fix = f"reidaug doctor --study {study} --clean"
+        lines.append(Words(f"     {len(free)} left by killed runs, {total}: run them again, or `{fix}` removes them"))
+    return Group(*lines)
+
+
+def left_overs_values(found: Sequence[Found]) -> list[dict[str, object]]:
+    """For `--json`."""
+    return [asdict(left) | {"path": str(left.path)} for left in found]
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size:,} bytes"
 
 
 def profile_tables(profiles: Sequence[Profile]) -> RenderableType:

@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Annotated
 
+from rich.console import Group
+
 from reidaug.cli.console import progress, say
 from reidaug.cli.frame import command, report, show, show_table
 from reidaug.cli.options import Json
 from reidaug.core.errors import ReidAugError
-from reidaug.core.options import Device, Option
+from reidaug.core.options import DEFAULT_STUDY, OUTPUT, Device, Option, StudyFolder
 from reidaug.core.progress import duration
 
 
@@ -40,14 +42,26 @@ def demo(
 
 
 @command
-def doctor(*, json: Json = False) -> None:
-    """Show what is installed, which devices there are, what is missing and how to fix it."""
-    say("looking at this machine")
-    from reidaug.cli.doctor import examine
-    from reidaug.cli.render import doctor_table, doctor_values
+def doctor(
+    *,
+    study: StudyFolder = DEFAULT_STUDY,
+    clean: Annotated[
+        bool, Option("Remove what killed runs left in the study, except where a process is at work.", panel=OUTPUT)
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show what is installed, which devices there are, what is missing and how to fix it; and what killed runs left.
 
-    checks = examine()
-    show(doctor_table(checks), doctor_values(checks), json)
+    A run that was killed leaves what it had half written in the study. The same command, typed again, removes it and
+    goes on; --clean removes it without that. Unfinished trainings stay.
+    """
+    say("looking at this machine")
+    from reidaug.cli.doctor import examine, look_at_left_overs
+    from reidaug.cli.render import doctor_table, doctor_values, left_overs_table, left_overs_values
+
+    checks, found = examine(), look_at_left_overs(study, clean)
+    shown = Group(doctor_table(checks), left_overs_table(found, study))
+    show(shown, {**doctor_values(checks), "left_overs": left_overs_values(found)}, json)
     if broken := [check.name for check in checks if not check.ok]:
         raise ReidAugError(f"{', '.join(broken)} must be fixed")
 

@@ -2,8 +2,11 @@
 
 import errno
 
+FULL = (errno.ENOSPC, errno.EDQUOT)  # of an OSError: the disk, or what one may use of it, is full
 # parts of torch's messages; repeated in pona.errors, so that neither package needs the other for its errors
 OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "could not create a memory object")
+
+FREE_SPACE = "free some space and run again: it goes on where it stopped"  # as pona and reid_baseline say
 
 
 class ReidAugError(Exception):
@@ -37,9 +40,9 @@ def one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         path = error.filename2 or error.filename  # the first is the target of a renaming
         where = f"{path}: " if path else ""
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        fix = "free some space and run the same command again" if full else "check the path and its permissions"
-        return f"{where}{error.strerror}: {fix}"
+        if error.errno in FULL:
+            return f"cannot write {where}{error.strerror}; {FREE_SPACE}"
+        return f"{where}{error.strerror}: check the path and its permissions"
     if _is_out_of_memory(error):
         return "out of memory: give a smaller --batch-size, evaluate --arch resnet18, or use a machine with more memory"
     first = (str(error).strip().splitlines() or ["no message"])[0]

@@ -7,15 +7,16 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image
 
-from reidaug.core.errors import ReidAugError
+from reidaug.core.errors import FULL, ReidAugError
 from reidaug.core.fingerprint import fingerprint
-from reidaug.core.locks import locked_folder
+from reidaug.core.left_overs import remove, remove_half_files
+from reidaug.core.locks import lock_quietly, locked
 
 
 def atomic_write(path: Path, data: bytes | str) -> None:
@@ -24,19 +25,51 @@ def atomic_write(path: Path, data: bytes | str) -> None:
     A byte of a path that is no text is written as ``\\udcff``.
     """
     content = data.encode(errors="backslashreplace") if isinstance(data, str) else data
-    temporary = path.parent / f".{secrets.token_hex(8)}.partial"  # short: `path` may have the longest name
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_half_files(path.parent)
+        temporary, file = _open_half(path.parent)
+        try:
+            with file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+                if os.name == "nt":  # which renames no open file, and has no locks to keep
+                    file.close()
+                os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def _open_half(folder: Path) -> tuple[Path, BinaryIO]:
+    """A new file to fill, locked, so that no other process takes it for a left-over."""
+    while True:
+        path = folder / f".{secrets.token_hex(8)}.partial"  # short: what it becomes may have the longest name
+        file = open(path, "xb")  # noqa: SIM115
+        lock_quietly(file.fileno())
+        if path.exists():  # in the moment before, it could be taken for one
+            return path, file
+        file.close()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """A context in which an OSError names the file that is written: that of a full disk names none, or the source."""
     try:
-        with open(temporary, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):  # that of a full disk names no file, that of opening another one
-            raise OSError(error.errno, error.strerror, str(path)) from None
-        raise
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copies the bytes of a file; an error names the one of the two that it is about."""
+    try:
+        shutil.copyfile(source, target)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise OSError(error.errno, error.strerror, str(target)) from None
 
 
 def write_csv(path: Path, rows: Iterable[Iterable[object]]) -> None:
@@ -70,8 +103,11 @@ def check_out(path: Path, folder: bool = False) -> None:
     block = above[max(above.index(nearest) - 1, 0)]  # what is to be made in it
     if block != above[0] and block.exists():
         raise ReidAugError(f"{block} is a file, expected a folder for {path.name}")
-    if folder and path.is_symlink() and not path.exists():
-        raise ReidAugError(f"{path} is a link to {path.readlink()}, which is not there: remove it, or make that folder")
+    broken = path if block == above[0] else block
+    if (folder or broken != path) and broken.is_symlink() and not broken.exists():
+        raise ReidAugError(
+            f"{broken} is a link to {broken.readlink()}, which is not there: remove it, or make that folder"
+        )
     if folder and path.exists() and not path.is_dir():
         raise ReidAugError(f"{path} is a file, expected a folder to write to")
     if not folder and path.is_dir():
@@ -113,41 +149,69 @@ def list_files(folder: Path) -> list[str]:
 
 
 @contextmanager
-def whole_folder(out: Path) -> Iterator[Path]:
+def whole_folder(out: Path, replace: bool = False) -> Iterator[Path]:
     """A new folder to fill, which takes its place when all is written, or else is removed.
 
     Args:
-        out: where it will be; an empty folder there is replaced, also one that this is a link to.
+        out: where it will be, also one that this is a link to.
+        replace: replace what is there; else only an empty folder is replaced.
 
     Raises:
         HeldError: another process fills it.
     """
-    out = Path(os.path.realpath(out))
-    name = out.name if len(os.fsencode(out.name)) < 240 else fingerprint(out.name)  # of 255 bytes that it may have
-    partial = out.with_name(f".{name}.partial")
-    partial.mkdir(parents=True, exist_ok=True)
-    with locked_folder(partial, out):
-        try:
-            for left in partial.iterdir():  # by a killed run
+    out = behind_link(out)
+    with locked(lock_of(out), str(out)), filled(out, replace) as partial:
+        yield partial
+
+
+def behind_link(folder: Path) -> Path:
+    """Where a folder is, if there is a link to it at its path."""
+    return Path(os.path.realpath(folder)) if folder.is_symlink() else folder
+
+
+@contextmanager
+def filled(out: Path, replace: bool = False) -> Iterator[Path]:
+    """As `whole_folder`, for one who has locked `lock_of(out)`; a link at this path is itself replaced."""
+    partial, stale = beside(out, "partial"), beside(out, "stale")
+    for left in (partial, stale):  # by a killed run
+        remove(left)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        sync()
+        if replace and os.path.lexists(out):
+            os.rename(out, stale)
+        elif out.exists():
+            out.rmdir()
+        os.rename(partial, out)
+    finally:
+        for left in (partial, stale):
+            with suppress(OSError):
                 remove(left)
-            yield partial
-            sync()
-            if out.exists():
-                out.rmdir()
-            os.rename(partial, out)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+
+
+def discard(folder: Path) -> None:
+    """Removes a folder, or a link to one, in one step: what is left of it after a kill has another name."""
+    stale = beside(folder, "stale")
+    with locked(lock_of(folder), str(folder)):
+        remove(stale)
+        if os.path.lexists(folder):
+            os.rename(folder, stale)
+            remove(stale)
+
+
+def lock_of(folder: Path) -> Path:
+    """The lock file of a folder that is filled or removed."""
+    return beside(folder, "lock")
+
+
+def beside(folder: Path, ending: str) -> Path:
+    """The hidden name of what belongs to a folder while it is filled or removed."""
+    name = folder.name if len(os.fsencode(folder.name)) < 240 else fingerprint(folder.name)  # of 255 bytes at most
+    return folder.with_name(f".{name}.{ending}")
 
 
 def sync() -> None:
     """Waits until all that was written is on the disk, where the operating system can tell."""
     if hasattr(os, "sync"):
         os.sync()
-
-
-def remove(folder: Path) -> None:
-    """Removes a folder with its content, a file or a link, if it is there."""
-    if folder.is_symlink() or folder.is_file():
-        folder.unlink()
-    elif folder.exists():
-        shutil.rmtree(folder)

@@ -3,12 +3,13 @@
 import errno
 import logging
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from reidaug.core.files import remove, sync
+from reidaug.core.files import copy_file, filled, lock_of
 from reidaug.core.fingerprint import refuse_pipe
+from reidaug.core.left_overs import remove
+from reidaug.core.locks import locked
 
 # what file systems answer that have no links: exFAT, network drives, file systems of containers
 NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
@@ -45,7 +46,7 @@ def link_or_copy_file(path: Path, source: Path, copy: bool) -> None:
     except OSError as error:
         _copy_instead(error, path.parent)
     refuse_pipe(source)
-    shutil.copyfile(source, path)
+    copy_file(source, path)
 
 
 def _copy_instead(error: OSError, place: Path) -> None:
@@ -64,17 +65,12 @@ def _link_or_copy(files: Mapping[str, Path], target: Path, copy: bool) -> None:
         return
     if one_folder:
         files = {entry.name: Path(entry.path) for entry in os.scandir(folders.pop()) if entry.is_file()}
-    partial = target.with_name(f".{target.name}.part")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    for name, path in files.items():
-        if copy:
-            shutil.copyfile(path, partial / name)
-        else:
-            link(partial / name, path)
-    sync()
-    remove(target)
-    os.rename(partial, target)
+    with locked(lock_of(target), str(target), wait=True), filled(target, replace=True) as partial:
+        for name, path in files.items():
+            if copy:
+                copy_file(path, partial / name)
+            else:
+                link(partial / name, path)
 
 
 def link(path: Path, source: Path) -> None:

@@ -7,7 +7,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,11 @@ _LOG = logging.getLogger("reidaug")
 def locked(path: Path, what: str, wait: bool = False, shared: bool = False) -> Iterator[None]:
     """Locks an output; a second process is refused at once. The system releases the lock of a process that dies.
 
-    Where the file system has no locks, the work goes on without one, and a line says so.
+    The lock file is there as long as it is locked: its holder removes it in the end, the next holder that of a process
+    which was killed. Where the file system has no locks, the work goes on without one, and a line says so.
 
     Args:
-        path: the lock file, usually a hidden one beside the output; it stays, and names its last holder.
+        path: the lock file, usually a hidden one beside the output; it names its holder.
         what: the output's name in the message.
         wait: wait for the holder instead of being refused.
         shared: a lock that several processes can hold; the file still names the last exclusive holder.
@@ -40,21 +41,69 @@ def locked(path: Path, what: str, wait: bool = False, shared: bool = False) -> I
     Raises:
         HeldError: another process holds it; the message names process, machine and time.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    handle = _open_locked(path, what, wait, shared)
     try:
-        try:
-            lock_file(handle, path, shared, wait)
-        except BlockingIOError:
-            holder = os.read(handle, 200).decode(errors="replace").strip() or "another process"
-            raise HeldError(f"{what} is being made by {holder}; wait for that process, or stop it") from None
         if not shared:
             os.ftruncate(handle, 0)
             os.write(handle, f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%F %T')}".encode())
         yield
-        _flock(handle, path, "LOCK_UN")  # closing alone is not enough: a forked child would keep the lock
+    finally:
+        with suppress(OSError):  # another holder of a shared lock, or Windows, where an open file cannot be removed
+            if shared:
+                _system_lock(handle, "LOCK_EX", wait=False)
+            if _is_at(handle, path):
+                path.unlink()
+        with suppress(OSError):
+            _system_lock(handle, "LOCK_UN")  # closing alone is not enough: a forked child would keep the lock
+        os.close(handle)
+
+
+def _open_locked(path: Path, what: str, wait: bool, shared: bool) -> int:
+    """Opens and locks the file that is at a path: the one that was waited for may have been removed by its holder."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            lock_file(handle, path, shared, wait)
+            if _is_at(handle, path):
+                return handle
+        except BlockingIOError:
+            holder = os.read(handle, 200).decode(errors="replace").strip() or "another process"
+            os.close(handle)
+            raise HeldError(f"{what} is being made by {holder}; wait for that process, or stop it") from None
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether an open file is the one at a path; it is opened, as NFS answers `stat` from memory."""
+    try:
+        now = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return os.path.samestat(os.fstat(handle), os.fstat(now))
+    finally:
+        os.close(now)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process has locked a file; not known, so False, where the file system has no locks."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        _system_lock(handle, "LOCK_SH", wait=False)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
     finally:
         os.close(handle)
+    return False
 
 
 def lock_file(handle: int, path: Path, shared: bool = False, wait: bool = True) -> None:
@@ -71,6 +120,12 @@ def lock_file(handle: int, path: Path, shared: bool = False, wait: bool = True) 
         OSError: any other failure; it names the file.
     """
     _flock(handle, path, "LOCK_SH" if shared else "LOCK_EX", wait)
+
+
+def lock_quietly(handle: int) -> None:
+    """Locks a file that this process has just made, where there are locks."""
+    with suppress(OSError):
+        _system_lock(handle, "LOCK_EX")
 
 
 def _flock(handle: int, path: Path, kind: str, wait: bool = True) -> None:
@@ -105,22 +160,6 @@ def check_locks(folder: Path) -> None:
                 f"files in {folder} cannot be locked ({error.strerror}), so several processes cannot share the work: "
                 "start one process alone, or use a folder of another file system"
             ) from None
-
-
-@contextmanager
-def locked_folder(folder: Path, what: Path) -> Iterator[None]:
-    if fcntl is None:  # Windows opens no folders
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            lock_file(handle, folder, wait=False)
-        except BlockingIOError:
-            raise HeldError(f"{what} is being made by another process; wait for that process, or stop it") from None
-        yield
-    finally:
-        os.close(handle)
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from reidaug import __version__
 if TYPE_CHECKING:
     import torch
 
+TIME = "%Y-%m-%dT%H:%M:%S%z"  # of a result
+
 
 def device_name(device: "torch.device") -> str:
     """The GPU's name, "cpu" or "mps"."""
@@ -57,7 +59,7 @@ def describe_run(device: "torch.device", precision: str, package: str | None = N
         "precision": choose_precision(device, precision),
         "processor": processor_name(),
         "threads": torch.get_num_threads(),
-        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "time": time.strftime(TIME),
         "command": shlex.join(["reidaug", *sys.argv[1:]]),
     }
 

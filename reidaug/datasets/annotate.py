@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import atomic_write, check_out
+from reidaug.core.files import atomic_write, check_out, writing
 from reidaug.core.fingerprint import fingerprint, refuse_pipe
 from reidaug.core.locks import locked
 from reidaug.core.progress import Advance, Say
@@ -116,9 +116,11 @@ def _estimate(request: PoseRequest, images: dict[str, Path], advance: Advance, s
                 pixels = [read_image(images[name]) for name in batch]
                 keypoints = estimator(pixels, request.threshold, request.batch_size)
                 new = dict(zip(batch, format_rows(batch, keypoints), strict=True))
-                file.write("".join(f"{_digest(images[name])} {row}\n" for name, row in new.items()).encode())
-                file.flush()
-                os.fsync(file.fileno())
+                lines = "".join(f"{_digest(images[name])} {row}\n" for name, row in new.items())
+                with writing(part):
+                    file.write(lines.encode())
+                    file.flush()
+                    os.fsync(file.fileno())
                 rows |= new
         advance(len(images), len(images))
         request.out.unlink(missing_ok=True)  # it never stands beside the record of another one

@@ -6,7 +6,6 @@ OUT/cameras.csv    a row for each camera that has another number in the names th
 
 import csv
 import re
-import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,7 +16,7 @@ import numpy as np
 import PIL.Image
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import lies_in, whole_folder, write_csv, write_image
+from reidaug.core.files import copy_file, lies_in, whole_folder, write_csv, write_image
 from reidaug.core.progress import Advance, Say
 from reidaug.core.threads import in_threads
 from reidaug.datasets import layouts
@@ -190,7 +189,7 @@ def _write(image: Image, target: Path, picture: Picture, size: tuple[int, int]) 
     with opened(image.path) as file:
         if picture.plain and picture.size == size:
             file.load()  # what is cut off is no image
-            shutil.copyfile(image.path, target)
+            copy_file(image.path, target)
             return
         turn = turn_of(file)
         pixels = to_rgb(file)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from reidaug.core.errors import ReidAugError
+from reidaug.core.left_overs import remove_left_overs
 from reidaug.core.options import SameCamera
 from reidaug.core.progress import Progress, Say, duration
 from reidaug.datasets.dataset import Dataset
@@ -15,7 +16,7 @@ from reidaug.evaluation.runner import Runner
 from reidaug.evaluation.runs import Run, make_run
 from reidaug.evaluation.setting import Setting, choose_setting
 from reidaug.evaluation.start import Start, check_weights_file
-from reidaug.evaluation.store import ResultStore
+from reidaug.evaluation.store import ResultStore, left_overs_of
 from reidaug.study.controls import make_control
 from reidaug.study.folder import PLAIN_SET, Study, chosen_portions
 from reidaug.study.shrink import follow
@@ -70,6 +71,7 @@ def evaluate_study(
         for training_set in sets
         if only(training_set, seed)
     ]
+    remove_left_overs(left_overs_of(study))
     store = ResultStore(study, setting, request.save_models, request.rerank)
     if request.rerank and (count := rerank_saved(study, {run.key for run in runs}, data)):
         say(f"{count} results got re-ranked scores from their saved features, without training")

@@ -5,11 +5,14 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
+from reidaug.core.files import writing
 from reidaug.core.fingerprint import fingerprint, refuse_pipe
 from reidaug.core.locks import lock_file
+from reidaug.core.machine import TIME
 from reidaug.core.records import record_of
 from reidaug.study.training_sets import Provenance
 
@@ -90,6 +93,13 @@ class Result:
         """The requested epochs in words."""
         return f"{self.epochs} epoch{'s' * (self.epochs > 1)}"
 
+    def written_at(self) -> float:
+        """The end of the second in which it was written, in seconds since 1970; 0 = unknown."""
+        try:
+            return datetime.strptime(self.time, TIME).timestamp() + 1
+        except ValueError:
+            return 0
+
     def values(self) -> dict[str, object]:
         """As a JSON object, without the fields that are None."""
         values: dict[str, object] = {}
@@ -135,9 +145,10 @@ def append_result(path: Path, result: Result) -> None:
         file.seek(max(0, size - 1))
         start = b"" if file.read() in (b"", b"\n") else b"\n"
         try:
-            file.write(start + json.dumps(result.values()).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+            with writing(path):
+                file.write(start + json.dumps(result.values()).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
         except OSError:
             os.truncate(path, size)
             raise

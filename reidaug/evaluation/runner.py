@@ -74,7 +74,7 @@ class Runner:
 
     def _unfinished(self, run: Run) -> Path:
         """The file with the state of an interrupted training."""
-        return self.study.path / ".work" / f"{run.key}.pt"
+        return self.study.work_path / f"{run.key}.pt"
 
     def _load_test_images(self) -> dict[str, "Tensor"]:
         """(N, 3, H, W) uint8 of the recipe's size, for query and gallery."""

@@ -3,10 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from reidaug.core.left_overs import LeftOver, left_overs
 from reidaug.evaluation.results import Result, append_result, current_results, read_results
 from reidaug.evaluation.runs import Run
 from reidaug.evaluation.setting import Setting
 from reidaug.study.folder import Study
+
+
+def left_overs_of(study: Study, lock_files: bool = False) -> list[LeftOver]:
+    """What killed processes left in a study, or living ones are at work on.
+
+    Among these are the states of trainings that were written before the result: this stands in the study, and the
+    process was killed before it could remove them. `lock_files` as in `left_overs`.
+    """
+    written = {result.key: result.written_at() for result in read_results(study.results_path)}
+    states = sorted(study.work_path.glob("*.pt"))
+    done = [path for path in states if path.stat().st_mtime < written.get(path.stem, 0)]
+    return [*left_overs(study.path, True, lock_files), *(LeftOver(path, path.with_suffix(".lock")) for path in done)]
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,8 @@ class Monitor:
             self.pictures.mkdir(exist_ok=True)
             save_comparison(self.pictures / f"{now.iteration:07d}.png", sample_rows(now.samples))
         if self._writer is not None:
-            self._board = self._board or self._writer(str(self._board_folder))
+            # TensorBoard hides what a run that was killed wrote after the state from which this one goes on.
+            self._board = self._board or self._writer(str(self._board_folder), purge_step=now.iteration)
             values: dict[str, float | None] = {f"loss/{name}": value for name, value in now.losses.items()}
             values |= {f"validation/{name}": value for name, value in (now.validation or {}).items()}
             for name, value in values.items():

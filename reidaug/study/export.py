@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,13 +81,8 @@ def _replaced(folder: Path, tool: str) -> Iterator[Path]:
     there = folder.is_symlink() or (folder.exists() and not (folder.is_dir() and not any(folder.iterdir())))
     if there and (what := _something_else(folder, tool)):
         raise ReidAugError(f"{folder} is {what}: remove it, or give another folder")
-    stale = folder.with_name(f".{folder.name}.stale")
-    shutil.rmtree(stale, ignore_errors=True)
-    with whole_folder(folder) as new:
+    with whole_folder(folder, replace=there) as new:
         yield new
-        if there:
-            os.rename(folder, stale)
-    shutil.rmtree(stale, ignore_errors=True)
 
 
 def _something_else(folder: Path, tool: str) -> str:

@@ -52,6 +52,11 @@ class Study:
         """A trained baseline, by the key of its result; it exists if it was asked for."""
         return self.path / "models" / f"{key}.pt"
 
+    @property
+    def work_path(self) -> Path:
+        """The folder with the states of unfinished trainings of baselines."""
+        return self.path / ".work"
+
     def portion_dir(self, portion: float) -> Path:
         return self.path / portion_name(portion)
 

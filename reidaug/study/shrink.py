@@ -1,7 +1,6 @@
 """Remove training images: write the plan and the reduced set of a portion to a study folder."""
 
 import os
-import shutil
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import sync
+from reidaug.core.files import behind_link, check_out, copy_file, filled, lock_of
 from reidaug.core.locks import locked
 from reidaug.core.progress import Advance
 from reidaug.datasets.dataset import Dataset
@@ -20,7 +19,6 @@ from reidaug.datasets.market1501 import check_output_path, market_set, split_fol
 from reidaug.datasets.readable import check_readable
 from reidaug.study.folder import PLAIN_SET, Study
 from reidaug.study.plan import PlanRow, manifest_rows, read_plan, write_manifest, write_plan
-from reidaug.study.portions import portion_name
 from reidaug.study.query_gallery import add_query_and_gallery
 from reidaug.study.records import ShrinkRecord, read_shrink_record, write_record
 from reidaug.study.request import ShrinkConfig
@@ -86,6 +84,7 @@ def shrink(
     """
     root = study.set_root(config.portion, PLAIN_SET)
     check_output_path(root)
+    check_out(study.portion_dir(config.portion), folder=True)
     images = data.images("train")
     warn_of_cameras([*images, *data.images("query"), *data.images("gallery")])
     check_readable(data, advance=advance)  # query and gallery too: `evaluate` would need them after hours
@@ -194,7 +193,7 @@ def _moved(record: ShrinkRecord, study: Study, data: Dataset) -> ShrinkRecord:
 
 
 def _locked(study: Study, portion: float, wait: bool) -> AbstractContextManager[None]:
-    return locked(study.path / f".{portion_name(portion)}.lock", f"portion {portion:.2f}", wait)
+    return locked(lock_of(behind_link(study.portion_dir(portion))), f"portion {portion:.2f}", wait)
 
 
 def _beside(study: Study, data: Path) -> str:
@@ -214,27 +213,16 @@ def _write_portion(
     record: ShrinkRecord,
 ) -> None:
     """Build the portion's folder under another name, then rename it in one step."""
-    final = study.portion_dir(report.portion)
-    partial, stale = study.path / f".{final.name}.partial", study.path / f".{final.name}.stale"
-    for left_over in (partial, stale):
-        shutil.rmtree(left_over, ignore_errors=True)
-    try:
-        root = partial / report.root.relative_to(final)
+    final = behind_link(study.portion_dir(report.portion))
+    with ExitStack() as locks, filled(final, replace=True) as partial:
+        root = partial / report.root.relative_to(study.portion_dir(report.portion))
         _write_set(root, data, [row for row in plan if row.kept], annotations, record.copy)
         write_plan(partial / "plan.csv", plan)
         write_record(
             partial / "shrink.json", replace(record, made=time.strftime("%F %T"), report=_without_paths(report))
         )
-        sync()  # once for all files: the folder is renamed when its content is on the disk
-        with ExitStack() as locks:
-            for lock in final.glob("*/.lock*"):
-                locks.enter_context(locked(lock, f"the set {lock.parent.name} of portion {report.portion:.2f}"))
-            if final.exists():
-                os.rename(final, stale)
-            os.rename(partial, final)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(stale, ignore_errors=True)
+        for lock in final.glob("*/.lock*"):
+            locks.enter_context(locked(lock, f"the set {lock.parent.name} of portion {report.portion:.2f}"))
 
 
 def _without_paths(report: ShrinkReport) -> dict[str, object]:
@@ -248,12 +236,12 @@ def _write_set(root: Path, data: Dataset, kept: Sequence[PlanRow], annotations: 
     target = split_folder(root, "train")
     target.mkdir(parents=True)
     for row in kept:
-        shutil.copyfile(paths[row.name], target / row.name)
+        copy_file(paths[row.name], target / row.name)
     add_query_and_gallery(root, data, copy)
     rows = annotations.only(row.name for row in kept)
     write_annotations(root / FILES["train"], rows.names, rows.keypoints)
     with suppress(ReidAugError):  # optional: only the test pairs of generators need it
-        shutil.copyfile(find_annotations(data.root, "test"), root / FILES["test"])
+        copy_file(find_annotations(data.root, "test"), root / FILES["test"])
     write_manifest(root / "manifest.csv", manifest_rows(kept))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import PIL.Image
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import atomic_write, list_files, write_image
+from reidaug.core.files import atomic_write, check_out, list_files, write_image
 from reidaug.core.fingerprint import digests_fingerprint, file_digests
 from reidaug.core.locks import locked
 from reidaug.core.progress import Advance, Say
@@ -38,6 +38,7 @@ def adopt(study: Study, portion: float, request: AdoptRequest, advance: Advance,
     check_name(request.name)
     root = study.set_root(portion, request.name)
     market1501.check_output_path(root)
+    check_out(root, folder=True)
     plan = [row for row in read_plan(study.plan_path(portion)) if row.action != "drop"]
     files = _files(request.folder)
     given = _given(plan, files, request.folder, study.plan_path(portion))

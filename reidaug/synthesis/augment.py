@@ -132,6 +132,7 @@ def augment_portion(
     check_name(options.name)
     root = study.set_root(portion, options.name)
     check_output_path(root)
+    check_out(root, folder=True)
     data = study.data_of(portion)
     check_readable(data, advance=advance)
     annotations = study.unchanged_annotations(portion, data)

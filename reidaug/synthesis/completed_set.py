@@ -13,6 +13,7 @@ import PIL.Image
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import atomic_write, write_image
+from reidaug.core.left_overs import left_overs, remove_left_overs
 from reidaug.core.locks import locked
 from reidaug.datasets.dataset import Dataset, Image
 from reidaug.datasets.images import read_image, read_images
@@ -104,8 +105,7 @@ class CompletedSet:
         if self.missing(self.plan):
             return False
         with locked(self.home / ".lock-finish", f"the manifest of {self.home}", wait=True):
-            for left in self.folder.glob(".*.partial"):  # by a killed run
-                left.unlink(missing_ok=True)
+            remove_left_overs(left_overs(self.folder))
             add_query_and_gallery(self.root, self.data, self.options.copy)
             # The original keypoints in their order, then those of new images; a copy has those of its condition image.
             shown = {row.name: row.condition if row.action == "copy" else row.target for row in self.plan}

@@ -1,14 +1,15 @@
 """Generate the missing images of a plan with a trained generator, and complete the training set."""
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
+from reidaug.core.files import check_out, discard
 from reidaug.core.fingerprint import file_digest
+from reidaug.core.left_overs import left_overs, remove, remove_left_overs
 from reidaug.core.locks import check_locks, locked
 from reidaug.core.progress import Advance
 from reidaug.core.shares import shard_from_environment
@@ -93,6 +94,7 @@ def synthesize(
     check_name(options.name)
     root = study.set_root(portion, options.name)
     check_output_path(root)
+    check_out(root, folder=True)
     plan = [row for row in read_plan(study.plan_path(portion)) if row.action != "drop"]
     data = study.data_of(portion)
     check_readable(data, ("train",), advance)
@@ -212,6 +214,7 @@ def claim(home: Path, root: Path, record: SynthesisRecord, force: bool, what: st
         ReidAugError: such a set, or one without a record.
     """
     path = home / SYNTHESIS
+    remove_left_overs([*left_overs(home), *left_overs(root)])
     if path.exists():
         try:
             conflict = find_conflict(home, record)
@@ -227,14 +230,8 @@ def claim(home: Path, root: Path, record: SynthesisRecord, force: bool, what: st
             for lock in home.glob(".lock-*-of-*"):
                 shares.enter_context(locked(lock, what))
             for table in (root / "manifest.csv", home / "plan.csv"):  # without a manifest it is not complete
-                table.unlink(missing_ok=True)
-            images = split_folder(root, "train")
-            if images.exists():
-                # A half-removed folder would look like a half-made one.
-                stale = images.with_name(f".{images.name}.gone")
-                shutil.rmtree(stale, ignore_errors=True)
-                images.rename(stale)
-                shutil.rmtree(stale)
+                remove(table)
+            discard(split_folder(root, "train"))  # half removed it would look like a half-made one
     elif root.exists() and any(not entry.name.startswith(".") for entry in root.iterdir()):
         raise ReidAugError(f"{root} is not empty and has no record of its generator: move it away, or {advice}")
     write_record(path, record)

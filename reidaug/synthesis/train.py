@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import check_file, check_out
+from reidaug.core.left_overs import remove_half_files
 from reidaug.core.locks import locked
 from reidaug.core.progress import Say
 from reidaug.core.shares import is_first
@@ -98,6 +99,7 @@ def _train(
     with ExitStack() as stack:
         lock = request.out.with_name(f".{request.out.name}.lock")
         processes.first(lambda: stack.enter_context(locked(lock, f"the training of {request.out}")))
+        processes.first(lambda: remove_half_files(request.out.parent))
         train(
             job.data.pose_images,
             config,

@@ -66,7 +66,7 @@ def test_a_path_that_is_no_text_is_shown_and_given_back(own_folder: Path, tiny_r
     assert b"plan written: study?/p0.40/plan.csv" in reidaug(*typed).stdout
     values = json.loads(reidaug(*typed, "--json").stdout)
     assert values == values_of(*typed) and Path(values["plan"]).is_file()
-    assert sorted(os.listdir(b"study\xff")) == [b".p0.40.lock", b"p0.40"]
+    assert sorted(os.listdir(b"study\xff")) == [b"p0.40"]
 
 
 @pytest.mark.parametrize("columns", ["60", "80"])

@@ -1,7 +1,10 @@
 """reidaug doctor: what it reports, and that a broken part becomes a check with a fix."""
 
 import builtins
+import errno
+import fcntl
 import json
+import os
 import shutil
 import sys
 from collections import namedtuple
@@ -9,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -18,7 +22,8 @@ from reid_baseline.device import choose_precision
 from reidaug.cli import doctor
 from reidaug.cli.app import app
 from reidaug.cli.doctor import Check, examine
-from tests.cli.commands import error_of, runner
+from reidaug.core.locks import locked
+from tests.cli.commands import error_of, runner, values_of
 
 
 def checks_by_name() -> dict[str, Check]:
@@ -129,3 +134,35 @@ def test_a_failed_check_is_one_line_and_exit_code_1(monkeypatch: pytest.MonkeyPa
     assert error_of("doctor").startswith("error: memory must be fixed")
     result = runner.invoke(app, ["doctor", "--json"])
     assert result.exit_code == 1 and json.loads(result.stdout)["ok"] is False and "error: " in result.stderr
+
+
+def test_left_overs_of_a_study_are_listed_and_removed_when_asked(
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "examine", list)
+    assert values_of("doctor")["left_overs"] == []
+    for folder in ("study/.p0.40.partial", "study/.p0.20.stale"):
+        Path(folder).mkdir(parents=True)
+        (Path(folder) / "a.jpg").write_bytes(bytes(2_000_000))
+    with locked(Path("study/.p0.20.lock"), "it"):
+        lines = " ".join(runner.invoke(app, ["doctor"]).stdout.split())
+        assert "left study/.p0.40.partial: 2.0 MB" in lines
+        assert "left study/.p0.20.stale: a process is at work on it, 2.0 MB" in lines
+        assert "1 left by killed runs, 2.0 MB: run them again, or `reidaug doctor --study study --clean`" in lines
+        found = {left["path"]: left for left in values_of("doctor", "--clean")["left_overs"]}
+        assert found["study/.p0.40.partial"] == {
+            **{"path": "study/.p0.40.partial", "size": 2_000_000},
+            **{"held": False, "removed": True},
+        }
+        assert found["study/.p0.20.stale"]["held"] and not found["study/.p0.20.stale"]["removed"]
+        assert sorted(os.listdir("study")) == [".p0.20.lock", ".p0.20.stale"]
+    assert "removed, 2.0 MB" in runner.invoke(app, ["doctor", "--clean"]).stdout
+    assert not os.listdir("study")
+
+
+def test_without_locks_nothing_is_removed_and_said_so(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "examine", list)
+    Path("study/.p0.40.partial").mkdir(parents=True)
+    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(errno.ENOLCK, "No locks available")))
+    assert "cannot be locked (No locks available)" in error_of("doctor", "--clean")
+    assert Path("study/.p0.40.partial").exists()

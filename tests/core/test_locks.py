@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -14,7 +16,7 @@ import pytest
 from reidaug.core import locks
 from reidaug.core.errors import HeldError, ReidAugError
 from reidaug.core.files import whole_folder
-from reidaug.core.locks import check_locks, locked
+from reidaug.core.locks import check_locks, is_held, locked
 
 
 def test_lock_is_for_one_at_a_time_and_freed_on_error(tmp_path: Path) -> None:
@@ -68,9 +70,48 @@ def test_two_processes_do_not_fill_one_folder(tmp_path: Path) -> None:
     out = tmp_path / "out"
     with whole_folder(out) as folder:
         (folder / "a").touch()
-        with pytest.raises(HeldError, match="out is being made by another process"), whole_folder(out):
+        with pytest.raises(HeldError, match=f"out is being made by process {os.getpid()} on "), whole_folder(out):
             pass
         assert (folder / "a").exists()
     with whole_folder(tmp_path / "other"):
         pass
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "other", "out"]
+
+
+def test_a_lock_file_is_there_as_long_as_it_is_locked(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    path.write_text("process 1 on a machine, which was killed")
+    with locked(path, "it", shared=True):
+        with locked(path, "it", shared=True):
+            assert is_held(path) is False and path.exists()  # by nobody alone
+        assert path.exists()
+        with pytest.raises(HeldError), locked(path, "it"):
+            pass
+    assert not path.exists() and not is_held(path)
+    with locked(path, "it"):
+        assert is_held(path)
+        path.unlink()
+        path.write_text("that of another folder, which took the place of this one")
+    assert path.exists()
+
+
+def test_one_who_has_waited_holds_the_lock_that_others_see(tmp_path: Path) -> None:
+    path, order = tmp_path / ".lock", []
+
+    def work(name: str) -> None:
+        with locked(path, "it", wait=True):
+            order.append(f"{name} begins")
+            with pytest.raises(HeldError), locked(path, "it"):
+                pass
+            time.sleep(0.01)
+            order.append(f"{name} ends")
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
+    with locked(path, "it"):
+        for thread in threads:
+            thread.start()
+        time.sleep(0.05)
+    for thread in threads:
+        thread.join()
+    assert len(order) == 8 and all(a[0] == b[0] for a, b in zip(order[::2], order[1::2], strict=True))
+    assert not path.exists()

@@ -1,6 +1,8 @@
 """The results of a study for an evaluation: complete ones, shared ones, those that come back."""
 
+import os
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,12 +11,15 @@ import pytest
 
 from reid_baseline import RECIPES
 from reidaug.cli.app import app
+from reidaug.core.left_overs import remove_left_overs
+from reidaug.core.locks import locked
+from reidaug.core.machine import TIME
 from reidaug.evaluation.request import EvaluationRequest
-from reidaug.evaluation.results import current_results, read_results
+from reidaug.evaluation.results import append_result, current_results, read_results
 from reidaug.evaluation.runs import Run
 from reidaug.evaluation.setting import choose_setting
 from reidaug.evaluation.start import Start
-from reidaug.evaluation.store import ResultStore
+from reidaug.evaluation.store import ResultStore, left_overs_of
 from reidaug.study.folder import Study
 from reidaug.study.training_sets import Provenance
 from tests.cli.commands import runner, values_of
@@ -153,3 +158,31 @@ def test_results_tell_the_origin_of_the_images_as_they_are_now(tmp_path: Path) -
     store.add(make_result("pona", key="k", missing=7))
     (result,) = store.results_of([run_of("pona", "k", provenance=now), run_of("pona", "absent")])
     assert result.provenance == now
+
+
+def test_the_state_of_a_training_whose_result_is_written_is_left_over(tmp_path: Path) -> None:
+    study = Study(tmp_path / "other")
+    study.work_path.mkdir(parents=True)
+    written = time.strftime(TIME)
+    for key in ("done", "again", "other"):
+        (study.work_path / f"{key}.pt").write_bytes(b"state")
+    for key in ("done", "again"):
+        append_result(study.results_path, make_result(key=key, time=written))
+    os.utime(study.work_path / "again.pt", (time.time() + 60,) * 2)  # of a training that began after its result
+    assert [left.path.name for left in left_overs_of(study)] == ["done.pt"]
+    with locked(study.work_path / "done.lock", "it"):
+        remove_left_overs(left_overs_of(study))
+        assert (study.work_path / "done.pt").exists()
+    remove_left_overs(left_overs_of(study))
+    assert sorted(os.listdir(study.work_path)) == ["again.pt", "other.pt"]
+
+
+def test_evaluate_removes_what_killed_runs_left(study: Study) -> None:
+    key = rows_of(evaluate("--save-models"))[0]["key"]
+    (study.work_path / f"{key}.pt").write_bytes(b"state")
+    os.utime(study.work_path / f"{key}.pt", (time.time() - 60,) * 2)
+    for folder in ("models", "queries", ".work"):
+        (study.path / folder / ".0123456789abcdef.partial").touch()
+    assert "nothing to train" in evaluate().stderr
+    assert not [path for path in study.path.rglob("*") if path.name.startswith(".") and path != study.work_path]
+    assert not list(study.work_path.iterdir())

@@ -13,6 +13,10 @@ def test_means_are_those_since_the_last_call() -> None:
     for l1, gan in ((1.0, 4.0), (2.0, 6.0), (6.0, 2.0)):
         losses.add({"l1": torch.tensor(l1), "gan": torch.tensor(gan)})
     assert losses.means(processes) == pytest.approx({"l1": 3.0, "gan": 4.0})
+    again = Losses()
+    again.load_state_dict(losses.state_dict(processes), torch.device("cpu"))
+    assert again.means(processes) == losses.means(processes) and again.counted == 3
+    losses.begin()
     losses.add({"l1": torch.tensor(5.0)})
     assert losses.means(processes) == {"l1": 5.0}
     assert losses.means(processes) == {}

@@ -66,12 +66,23 @@ def test_tensorboard_gets_the_figures_that_there_are(tmp_path: Path, monkeypatch
         add_images=lambda name, images, step: written.update({name: (len(images), step)}),
         flush=lambda: None,
     )
-    monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter", lambda folder: board)
+    monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter", lambda folder, purge_step: board)
     monitor = Monitor(tmp_path / "pona.pt", lambda line: None, lambda *report: None, tensorboard=True)
     scores = {name: None if name.startswith("mask") else value for name, value in FIGURES.items()}
     monitor(TrainProgress(3, 90, {"l1": 0.5}, 1.0, 1.0, scores, samples()))
     wanted = {f"validation/{name}": (value, 3) for name, value in scores.items() if value is not None}
     assert written == {"loss/l1": (0.5, 3), "generated": (2, 3), **wanted}
+
+
+def test_tensorboard_shows_each_iteration_once_when_a_killed_run_goes_on(tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    for iterations in ((1, 2, 3, 4), (3, 4, 5)):  # killed after 4, and its newest state is of 2
+        monitor = Monitor(tmp_path / "pona.pt", lambda line: None, lambda *report: None, tensorboard=True)
+        for iteration in iterations:
+            monitor(TrainProgress(iteration, 90, {"l1": len(iterations)}, 1.0, 1.0, None))
+    shown = accumulator.EventAccumulator(str(tmp_path / "pona.pt.tensorboard"))
+    shown.Reload()
+    assert [(one.step, one.value) for one in shown.Scalars("loss/l1")] == [(1, 4), (2, 4), (3, 3), (4, 3), (5, 3)]
 
 
 def test_validation_says_where_there_is_no_figure() -> None:

@@ -20,6 +20,7 @@ from reidaug.datasets.market1501 import split_folder
 from reidaug.datasets.pairs import usable
 from reidaug.study.folder import Study
 from reidaug.study.plan import PlanRow, read_manifest, read_plan
+from reidaug.study.records import read_shrink_record
 from reidaug.study.request import ShrinkConfig
 from reidaug.study.shrink import shrink
 from tests.cli.commands import error_of, runner
@@ -180,7 +181,7 @@ def test_full_disk_leaves_nothing_half_written(
     monkeypatch.setattr(shutil, "copyfile", full_after_ten)
     with pytest.raises(OSError, match="No space"):
         shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
-    assert len(calls) > 10 and [path.name for path in study.path.iterdir()] == [".p0.40.lock"]
+    assert len(calls) > 10 and not list(study.path.iterdir())
     monkeypatch.undo()
     shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4))
 
@@ -310,3 +311,28 @@ def test_cameras_that_other_tools_misread_are_said_where_they_are_written(tiny_r
         assert result.exit_code == 0, result.output
         line = " ".join(result.stderr.split())
         assert line.count("camera 12 in a file name") == 1 and "as camera 1, without a word" in line
+
+
+def test_a_portion_behind_a_link_is_replaced_where_it_is(study: Study, tiny_root: Path, tmp_path: Path) -> None:
+    folder, far = study.portion_dir(0.4), tmp_path / "far" / "p0.40"
+    far.parent.mkdir()
+    folder.rename(far)
+    folder.symlink_to(far)
+    for seed in (1, 2):
+        shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4, seed=seed), force=True)
+        assert folder.is_symlink() and read_shrink_record(far / "shrink.json").seed == seed
+    assert shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4, seed=2)).existed
+    assert len(open_dataset(study.set_root(0.4, "none")).images("query")) == 8
+    assert os.listdir(study.path) == ["p0.40"] and os.listdir(far.parent) == ["p0.40"]
+
+
+@pytest.mark.parametrize("what", ["a file", "a link to nowhere, which is not there"])
+def test_what_is_no_folder_is_named_and_not_replaced(tiny_root: Path, tmp_path: Path, what: str) -> None:
+    study = Study(tmp_path / "study")
+    study.path.mkdir()
+    place = study.portion_dir(0.4)
+    place.touch() if what == "a file" else place.symlink_to("nowhere")
+    for force in (False, True):
+        with pytest.raises(ReidAugError, match=rf"p0\.40 is {what}"):
+            shrink(open_dataset(tiny_root), study, ShrinkConfig(0.4), force=force)
+    assert os.listdir(study.path) == ["p0.40"]

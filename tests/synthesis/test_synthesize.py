@@ -17,7 +17,7 @@ from reidaug.core.errors import ReidAugError
 from reidaug.core.locks import locked
 from reidaug.datasets.keypoints import find_annotations, read_annotations, write_annotations
 from reidaug.datasets.layouts import open_dataset
-from reidaug.datasets.market1501 import split_folder
+from reidaug.datasets.market1501 import ROOT_NAME, split_folder
 from reidaug.study.folder import Study
 from reidaug.study.plan import read_manifest, read_plan
 from reidaug.study.records import read_shrink_record, write_record
@@ -217,3 +217,35 @@ def test_what_a_killed_run_left_half_written_is_not_in_the_set(study: Study, che
     (folder / ".0123456789abcdef.partial").touch()
     assert complete(study, checkpoint).complete
     assert not list(folder.glob(".*"))
+
+
+@pytest.mark.parametrize("moved", ["", ROOT_NAME, f"{ROOT_NAME}/bounding_box_train"])
+def test_force_replaces_a_set_behind_a_link(study: Study, checkpoint: Path, tmp_path: Path, moved: str) -> None:
+    root = complete(study, checkpoint).root
+    folder, far = root.parent / moved, tmp_path / "far"
+    folder.rename(far)
+    folder.symlink_to(far)
+    other = write_checkpoint(tmp_path / "other.pt", seed=1)
+    assert complete(study, other, force=True).painted_now > 0 and study.sets(PORTION) == ["none", "pona"]
+    assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("place", ["", ROOT_NAME])
+def test_a_set_in_the_place_of_which_is_no_folder_is_named(study: Study, checkpoint: Path, place: str) -> None:
+    path = study.set_root(PORTION, "pona").parent / place
+    path.parent.mkdir(exist_ok=True)
+    for what, make in (("a file", path.touch), ("a link to nowhere", lambda: path.symlink_to("nowhere"))):
+        make()
+        with pytest.raises(ReidAugError, match=f"{path.name} is {what}"):
+            complete(study, checkpoint, force=True)
+        path.unlink()
+
+
+def test_what_a_killed_force_left_is_removed_by_whoever_comes_next(study: Study, checkpoint: Path) -> None:
+    root = complete(study, checkpoint).root
+    for path in (root / ".bounding_box_train.stale" / "a.jpg", root / ".query.partial" / "a.jpg"):
+        path.parent.mkdir()
+        path.touch()
+    (root.parent / ".0123456789abcdef.partial").touch()
+    complete(study, checkpoint)
+    assert not [path for path in root.parent.rglob("*") if path.name.startswith(".")]

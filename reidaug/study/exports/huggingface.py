@@ -5,7 +5,7 @@ Splits of such names are found by the card alone: without it datasets looks for 
 
 from pathlib import Path
 
-from reidaug.core.files import write_csv
+from reidaug.core.files import atomic_write, write_csv
 from reidaug.datasets.dataset import SPLITS
 from reidaug.study.exports.layout import Export, ImageSet, quoted
 
@@ -25,7 +25,9 @@ def lay_out(images: ImageSet, root: Path) -> None:
         write_csv(folder / "metadata.csv", rows)
     files = "".join(f"  - split: {split}\n    path: {split}/**\n" for split in SPLITS)
     card = f"---\nconfigs:\n- config_name: default\n  data_files:\n{files}---\n"
-    (root / "README.md").write_text(f"{card}\nPeople for re-identification; synthetic = 1: generated from condition.\n")
+    atomic_write(
+        root / "README.md", f"{card}\nPeople for re-identification; synthetic = 1: generated from condition.\n"
+    )
 
 
 def command(images: ImageSet, out: Path) -> str:

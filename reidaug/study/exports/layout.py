@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
+from reidaug.core.files import atomic_write
 from reidaug.core.links import link_or_copy_file
 from reidaug.core.threads import in_threads
 from reidaug.datasets.dataset import SPLITS, Image
@@ -82,8 +83,8 @@ def put_msmt17(images: ImageSet, root: Path) -> None:
             (folder / f"{number:04d}").mkdir(parents=True, exist_ok=True)
         images.put({folder / name: image for name, image in zip(names, rows, strict=True)})
         lines = [f"{name} {label[image.pid]}\n" for name, image in zip(names, rows, strict=True)]
-        (root / f"list_{split}.txt").write_text("".join(lines))
-    (root / "list_val.txt").write_text("")
+        atomic_write(root / f"list_{split}.txt", "".join(lines))
+    atomic_write(root / "list_val.txt", "")
 
 
 def refuse_numbers(images: ImageSet, tool: str, last_pid: int, last_camid: int) -> None:
