@@ -13,6 +13,7 @@ import numpy as np
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import sync
 from reidaug.core.locks import locked
+from reidaug.core.records import Scalar
 from reidaug.datasets.dataset import Dataset
 from reidaug.datasets.keypoints import FILES, Annotations, find_annotations, read_annotations_of, write_annotations
 from reidaug.datasets.market1501 import check_output_path, market_set, split_folder, warn_of_cameras
@@ -49,7 +50,7 @@ class ShrinkReport:
     plan: Path  # the plan
     existed: bool = False  # made by an earlier run; nothing was done
 
-    def values(self) -> dict[str, object]:
+    def values(self) -> dict[str, Scalar]:
         """As plain values."""
         return asdict(self) | {"data": str(self.data), "root": str(self.root), "plan": str(self.plan)}
 
@@ -231,7 +232,7 @@ def _write_portion(
         shutil.rmtree(stale, ignore_errors=True)
 
 
-def _without_paths(report: ShrinkReport) -> dict[str, object]:
+def _without_paths(report: ShrinkReport) -> dict[str, Scalar]:
     """A report as the study keeps it: paths would be wrong once it is moved."""
     return {name: value for name, value in report.values().items() if name not in ("data", "root", "plan")}
 

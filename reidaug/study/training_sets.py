@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from reidaug.core.errors import ReidAugError
 from reidaug.core.fingerprint import stamp_files
 from reidaug.core.progress import Say
+from reidaug.core.records import Count, Scalar
 from reidaug.datasets.dataset import Dataset, Image
 from reidaug.datasets.market1501 import market_set
 from reidaug.study.folder import PLAIN_SET, Study
@@ -23,11 +24,11 @@ FULL_SET = "full"  # the whole training set of the data set
 class Provenance:
     """The origin of the synthetic images of a set."""
 
-    missing: int  # images missing from the reduced set
-    copied: int = 0  # of these, copies of their condition image
-    seen_missing: int | None  # of these, those that the generator was trained on; None = its checkpoint does not say
+    missing: Count  # images missing from the reduced set
+    copied: Count = 0  # of these, copies of their condition image
+    seen_missing: Count | None  # of these, those that the generator was trained on; None = its checkpoint does not say
     protocol: str | None  # of its training: paper, strict or unknown
-    generator: dict[str, object] = field(default_factory=dict)  # digest and training of the checkpoint
+    generator: dict[str, Scalar] = field(default_factory=dict)  # digest and training of the checkpoint
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from reidaug.core.errors import ReidAugError
 from reidaug.core.fingerprint import file_digest
 from reidaug.core.locks import check_locks, locked
 from reidaug.core.progress import Advance
+from reidaug.core.records import Scalar
 from reidaug.core.shares import shard_from_environment
 from reidaug.datasets.market1501 import check_output_path, split_folder
 from reidaug.study.controls import CONTROLS
@@ -238,9 +239,10 @@ def claim(home: Path, root: Path, record: SynthesisRecord, force: bool, what: st
     write_record(path, record)
 
 
-def _origin(training: Mapping[str, object]) -> dict[str, object]:
-    """The facts about the generator that the table shows."""
+def _origin(training: Mapping[str, object]) -> dict[str, Scalar]:
+    """The facts about the generator that the table shows, without those that are no plain values."""
     names = ("preset", "iteration", "iterations", "batch_size", "seconds", "protocol", "perceptual", "selected_on")
     start = trained_on(training).get("start")
     file = start.get("file") if isinstance(start, Mapping) else None
-    return {**{name: training.get(name) for name in names}, "started_from": file}
+    facts = {**{name: training.get(name) for name in names}, "started_from": file}
+    return {name: value if isinstance(value, Scalar) else None for name, value in facts.items()}
