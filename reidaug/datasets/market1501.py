@@ -42,7 +42,7 @@ def parse_name(name: str) -> tuple[int, int]:
     match = _NAME.fullmatch(name)
     if match is None:
         raise ReidAugError(f"image name {name!r} does not parse; {_FORM}")
-    pid, camid = int(match[1]), int(match[2])
+    pid, camid = (int(digits) if len(digits) < 99 else _LARGEST + 1 for digits in match.groups())
     if max(pid, camid) > _LARGEST:
         raise ReidAugError(f"image name {name!r} has a person or camera number above {_LARGEST}; give smaller ones")
     return pid, camid

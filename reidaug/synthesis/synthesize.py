@@ -16,7 +16,6 @@ from reidaug.core.shares import shard_from_environment
 from reidaug.datasets.market1501 import check_output_path, split_folder
 from reidaug.study.controls import CONTROLS
 from reidaug.study.folder import PLAIN_SET, Study
-from reidaug.study.plan import read_plan
 from reidaug.study.records import SYNTHESIS, SynthesisRecord, read_synthesis_record, write_record
 from reidaug.study.shrink import follow
 from reidaug.study.training_sets import FULL_SET
@@ -54,7 +53,12 @@ class SynthesisReport:
             f"{self.copied:,} copied for lack of a pose; the generator was trained on {seen} of the "
             f"{self.generated + self.copied:,} missing images"
         )
-        if not self.generated:
+        if not self.generated + self.copied:
+            text = (
+                f"{start} nothing was generated, because no image is missing of the people who have one: the set "
+                f"is the {self.kept:,} kept images"
+            )
+        elif not self.generated:
             text = (
                 f"{start} nothing was generated, because no missing image shows both shoulders and both hips in the "
                 f"keypoint file: the set is {self.kept:,} kept images and {self.copied:,} copies of them"
@@ -93,9 +97,9 @@ def synthesize(
     check_name(options.name)
     root = study.set_root(portion, options.name)
     check_output_path(root)
-    plan = [row for row in read_plan(study.plan_path(portion)) if row.action != "drop"]
     data = study.data_of(portion)
     annotations = study.unchanged_annotations(portion, data)
+    plan = [row for row in study.read_plan(portion, data.images("train")) if row.action != "drop"]
     completed = CompletedSet(root, root.parent, data, plan, annotations, options)
     follow(study, portion, data)
     painter = Painter(checkpoint_path, options.device, options.precision)
