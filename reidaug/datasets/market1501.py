@@ -41,10 +41,12 @@ def parse_name(name: str) -> tuple[int, int]:
     """
     match = _NAME.fullmatch(name)
     if match is None:
-        raise ReidAugError(f"image name {name!r} does not parse; {_FORM}")
-    pid, camid = int(match[1]), int(match[2])
+        raise ReidAugError(f"image name {name[:255]!r} does not parse; {_FORM}")
+    pid, camid = (int(digits) if len(digits) < 99 else _LARGEST + 1 for digits in match.groups())
     if max(pid, camid) > _LARGEST:
-        raise ReidAugError(f"image name {name!r} has a person or camera number above {_LARGEST}; give smaller ones")
+        raise ReidAugError(
+            f"image name {name[:255]!r} has a person or camera number above {_LARGEST}; give smaller ones"
+        )
     return pid, camid
 
 
@@ -68,7 +70,7 @@ def name_at(name: str, frame: int) -> str:
 def _shot(name: str) -> re.Match[str]:
     if match := _SHOT.match(name):
         return match
-    raise ReidAugError(f"image name {name!r} does not parse; {_FORM}")
+    raise ReidAugError(f"image name {name[:255]!r} does not parse; {_FORM}")
 
 
 def split_folder(root: Path, split: str) -> Path:

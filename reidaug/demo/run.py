@@ -18,7 +18,7 @@ from reidaug.evaluation.request import EvaluationRequest
 from reidaug.evaluation.results import Result
 from reidaug.reports.tiles import pose_image, save_comparison
 from reidaug.study.folder import Study
-from reidaug.study.plan import PlanRow, read_plan
+from reidaug.study.plan import PlanRow
 from reidaug.study.request import ShrinkConfig
 from reidaug.study.shrink import shrink, shrink_summary
 from reidaug.synthesis.painter import shipped_checkpoint
@@ -79,12 +79,12 @@ def run_demo(out: Path, *, device: str, progress: Progress, say: Say) -> DemoRes
 def draw_comparison(study: Study, portion: float, name: str, path: Path) -> None:
     """Writes a PNG of generated images of different people: condition, target pose, generated, real."""
     first_of: dict[int, PlanRow] = {}
-    for row in read_plan(study.plan_path(portion)):
+    data = study.data_of(portion)
+    for row in study.read_plan(portion, data.images("train")):
         if row.action == "generate":
             first_of.setdefault(row.pid, row)
     people = list(first_of.values())
     chosen = [people[i] for i in np.linspace(0, len(people) - 1, min(ROWS_IN_PICTURE, len(people))).astype(int)]
-    data = study.data_of(portion)
     keypoints = read_annotations(find_annotations(data.root, "train")).select([row.name for row in chosen])
     real = {image.name: image.path for image in data.images("train")}
     generated = split_folder(study.set_root(portion, name), "train")

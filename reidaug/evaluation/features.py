@@ -5,6 +5,8 @@ always uses the half-precision features, so its scores are the same right after 
 """
 
 import io
+import math
+import sys
 import zipfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +18,7 @@ import numpy as np
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import atomic_write
-from reidaug.core.fingerprint import file_digest
+from reidaug.core.fingerprint import file_digest, refuse_pipe
 from reidaug.core.threads import in_threads
 from reidaug.datasets.dataset import Dataset, Image
 from reidaug.evaluation.results import Result, append_result, read_results
@@ -106,21 +108,23 @@ def load_features(path: Path, data: Dataset) -> SavedFeatures:
         ReidAugError: no such file, a file of another format, features of other images, or features that are not finite.
     """
     images = {split: data.images(split) for split in ("query", "gallery")}
+    advice = "remove it and run `reidaug evaluate` with --save-models"
     try:
-        with np.load(path, allow_pickle=False) as content:
-            if str(content["format"]) != FORMAT:
-                raise ValueError
-            saved = str(content["fingerprint"])
-            names = {split: content[f"{split}_names"].tolist() for split in images}
-            query, gallery = (content[split] for split in images)
+        arrays = _read_arrays(path)
+        if str(arrays["format"]) != FORMAT:
+            raise ValueError(f"its format is not {FORMAT!r}")
+        query, gallery = (arrays[split] for split in images)
         for split, features in (("query", query), ("gallery", gallery)):
-            if features.dtype != np.float16 or features.ndim != 2 or len(features) != len(names[split]):
-                raise ValueError
+            if features.dtype != np.float16 or features.ndim != 2 or not features.shape[1]:
+                raise ValueError(f"{split} is {features.dtype} {features.shape}, expected float16 (images, numbers)")
+            if arrays[f"{split}_names"].shape != features.shape[:1] or query.shape[1] != gallery.shape[1]:
+                raise ValueError(f"{split} is {features.shape}, which does not fit the names or the other side")
+        saved = str(arrays["fingerprint"])
+        names = {split: arrays[f"{split}_names"].tolist() for split in images}
     except FileNotFoundError:
         raise ReidAugError(f"no {path}: run `reidaug evaluate` with --save-models") from None
-    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
-        advice = "remove it and run `reidaug evaluate` with --save-models"
-        raise ReidAugError(f"{path} holds no features of reidaug: {advice}") from None
+    except ValueError as error:
+        raise ReidAugError(f"{path} holds no features of reidaug ({error}): {advice}") from None
     now = data.fingerprint("query", "gallery")
     if saved != now or any(names[split] != [image.name for image in images[split]] for split in images):
         raise ReidAugError(
@@ -129,6 +133,49 @@ def load_features(path: Path, data: Dataset) -> SavedFeatures:
         )
     _check_finite(query, gallery, path)
     return SavedFeatures(query, gallery, tuple(images["query"]), tuple(images["gallery"]), saved)
+
+
+_ARRAYS = {  # in a file -> kind of numpy's type, and dimensions
+    **{"format": ("U", 0), "fingerprint": ("U", 0), "query": ("f", 2), "gallery": ("f", 2)},
+    **{"query_names": ("U", 1), "gallery_names": ("U", 1)},
+}
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a file, each checked by its header before memory is taken for it.
+
+    Raises:
+        ValueError: not a file of `save_features`; what is wrong with it.
+    """
+    arrays = {}
+    refuse_pipe(path)
+    try:
+        with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
+            for name, (kind, dimensions) in _ARRAYS.items():
+                member = archive.getinfo(f"{name}.npy")
+                if member.compress_type != zipfile.ZIP_STORED:  # what is stored is never larger than its file
+                    raise ValueError(f"{name} is compressed")
+                content = archive.read(member)
+                file = io.BytesIO(content)
+                version = np.lib.format.read_magic(file)
+                if version != (1, 0):
+                    raise ValueError(f"{name} has another version of numpy's format")
+                shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+                form = (dtype.kind, len(shape), dtype.isnative, fortran)
+                if form != (kind, dimensions, True, False) or min(shape, default=0) < 0:
+                    raise ValueError(f"{name} is {dtype} {shape}")
+                if math.prod(shape) * dtype.itemsize != len(content) - file.tell():
+                    raise ValueError(f"{name} is cut off")
+                if kind == "U" and (np.frombuffer(content, np.uint32, offset=file.tell()) > sys.maxunicode).any():
+                    raise ValueError(f"{name} is no Unicode")
+                arrays[name] = np.frombuffer(content, dtype, math.prod(shape), file.tell()).reshape(shape).copy()
+    except OSError:
+        raise
+    except ValueError as error:
+        raise ValueError(" ".join(str(error).split())[:100]) from None
+    except Exception as error:
+        raise ValueError(f"{type(error).__name__} while reading it") from None
+    return arrays
 
 
 def _check_finite(query: np.ndarray, gallery: np.ndarray, path: Path) -> None:

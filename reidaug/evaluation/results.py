@@ -7,20 +7,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import writing
 from reidaug.core.fingerprint import fingerprint, refuse_pipe
 from reidaug.core.locks import lock_file
 from reidaug.core.machine import TIME
-from reidaug.core.records import record_of
+from reidaug.core.options import LAST_SEED
+from reidaug.core.records import Count, FileName, Fraction, Like, Seconds, Within, record_of
 from reidaug.study.training_sets import Provenance
 
 _LOG = logging.getLogger("reidaug")
 
 # Key, set, portion and asked weights: two sets of equal images share a key, but not a row of a table.
 RowKey = tuple[str, str, float, str]
-FRACTIONS = ("mean_ap", "mean_ap_trapezoid", "mean_inp", "rank1", "rank5", "rank10")
+# Of a training set; that of a control may have blanks: "duplicate for augmented".
+SetName = Annotated[str, Like(r"[\w.-]+( [\w.-]+)*", "words of letters, digits, '.', '_' and '-'")]
+Epochs = Annotated[int, Within(1, 10**6)]
 # Equal in one table.
 TABLE_FIELDS = ("recipe", "arch", "weights", "epochs", "asked_precision", "same_camera", "test_fingerprint")
 
@@ -29,46 +33,46 @@ TABLE_FIELDS = ("recipe", "arch", "weights", "epochs", "asked_precision", "same_
 class Result:
     """One trained and scored baseline. Scores are fractions."""
 
-    key: str  # what the result depends on, see `result_key`
-    set: str  # name of the training set
-    portion: float  # 1 for the full set
-    epochs: int  # of the recipe that was asked for
-    synthetic: int  # number of generated or copied images
+    key: FileName  # what the result depends on, see `result_key`
+    set: SetName
+    portion: Annotated[float, Within(0.01, 1)]  # 1 for the full set
+    epochs: Epochs  # of the recipe that was asked for
+    synthetic: Count  # number of generated or copied images
     reduced_fingerprint: str | None = None  # of the kept images that the set completes; None for the full set
     provenance: Provenance | None = None  # of generated images; in JSON its fields stand beside the others
     recipe: str
     arch: str
     weights: str  # that were asked for: none, imagenet, or a file's name and digest
     trained_weights: str | None = None  # what the training started from if not these: a control may have others
-    trained_epochs: int  # of the training; a control may have others
+    trained_epochs: Epochs  # of the training; a control may have others
     care: Mapping[str, float]  # how generated images are treated differently from real ones
-    seed: int
-    images: int  # in the training set
-    identities: int
+    seed: Annotated[int, Within(0, LAST_SEED)]
+    images: Count  # in the training set
+    identities: Count
     training_fingerprint: str
     configuration: Mapping[str, object]  # the whole recipe, network and weights
-    mean_ap: float  # plain
-    mean_ap_trapezoid: float
-    mean_inp: float
-    rank1: float
-    rank5: float
-    rank10: float
-    queries: int  # that count
-    queries_without_match: int
+    mean_ap: Fraction  # plain
+    mean_ap_trapezoid: Fraction
+    mean_inp: Fraction
+    rank1: Fraction
+    rank5: Fraction
+    rank10: Fraction
+    queries: Count  # that count
+    queries_without_match: Count
     test_fingerprint: str  # of query and gallery
     versions: Mapping[str, str]
     device: str
     precision: str  # of the computation
     processor: str
-    threads: int
+    threads: Count
     time: str
     command: str
     asked_precision: str | None = None  # None = auto
     same_camera: str | None = None  # count: gallery images of a query's own camera do; None = they are ignored
-    seconds: float
-    rerank_mean_ap: float | None = None
-    rerank_mean_ap_trapezoid: float | None = None
-    rerank_rank1: float | None = None
+    seconds: Seconds
+    rerank_mean_ap: Fraction | None = None
+    rerank_mean_ap_trapezoid: Fraction | None = None
+    rerank_rank1: Fraction | None = None
     reranking: Mapping[str, float] | None = None  # its settings
 
     @property
@@ -124,10 +128,16 @@ def result_of(values: object, where: str) -> Result:
     advice = "remove the line, or name another --study"
     result = record_of(Result, values, where, advice)
     if isinstance(values, dict) and "missing" in values:
-        result = replace(result, provenance=record_of(Provenance, values, where, advice))
-    for name in FRACTIONS:
-        if not 0 <= getattr(result, name) <= 1:
-            raise ReidAugError(f"{where}: {name} is {getattr(result, name)}, expected 0 to 1: {advice}")
+        origin = record_of(Provenance, values, where, advice)
+        result = replace(result, provenance=origin)
+        for name, count in (("copied", origin.copied), ("seen_missing", origin.seen_missing or 0)):
+            if count > origin.missing:
+                raise ReidAugError(f"{where}: {name} is {count}, expected at most missing, {origin.missing}: {advice}")
+    if result.portion != round(result.portion, 2):
+        raise ReidAugError(f"{where}: portion is {result.portion}, expected at most two decimals: {advice}")
+    scores = (result.rerank_mean_ap, result.rerank_mean_ap_trapezoid, result.rerank_rank1)
+    if result.reranking is not None and None in scores:
+        raise ReidAugError(f"{where}: reranking is given, expected its three scores too: {advice}")
     return result
 
 

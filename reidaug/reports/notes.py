@@ -88,10 +88,10 @@ def _origins(results: Sequence[Result]) -> list[str]:
 
 def _training(generator: Mapping[str, object]) -> str:
     words = [str(generator["method"])] if generator.get("method") else []
-    if generator.get("iteration"):
+    if isinstance(iteration := generator.get("iteration"), int) and iteration:
         seconds = generator.get("seconds")
         took = f" in {duration(seconds)}" if isinstance(seconds, int | float) else ""
-        length = f"{generator['iteration']:,} iterations of {generator.get('batch_size')}{took}"
+        length = f"{iteration:,} iterations of {generator.get('batch_size')}{took}"
         words.append(f"preset {generator.get('preset')}, {length}")
     if generator.get("started_from"):
         words.append(f"its training started from {generator['started_from']}")

@@ -74,7 +74,7 @@ def compare_lists(study: Study, before: Result, after: Result, *, count: int, ph
     if scores[0] is None or scores[1] is None:
         raise ReidAugError("the scores by query are gone")
     names = sorted(scores[0].keys() & scores[1].keys())
-    gains = np.array([scores[1][name][1] - scores[0][name][1] for name in names])
+    gains = np.array([scores[1][name].ap_trapezoid - scores[0][name].ap_trapezoid for name in names])
     chosen = choose_queries(gains, count, seed)
     request = RanksRequest(queries=tuple(names[index] for index in chosen))
     lists = [rank_queries(features_of(study, result), request, result.same_camera) for result in (before, after)]

@@ -20,7 +20,7 @@ FEWEST = 20  # query identities; with fewer, the bootstrap reports differences w
 LEVEL = 95  # per cent, of the intervals
 Interval = tuple[float, float]
 Gap = tuple[float, float | None]  # a share, and its standard deviation; None = one seed
-Scores = dict[str, tuple[str, float]]  # query name -> (pid, trapezoid AP in per cent)
+Scores = dict[str, tuple[int, float]]  # query name -> (pid, trapezoid AP in per cent)
 
 
 @dataclass(frozen=True)
@@ -164,13 +164,13 @@ def spread_over_seeds(results: Sequence[Result], references: Sequence[Result]) -
 
 def _query_scores(results: Sequence[Result], queries: Path) -> Scores | None:
     """Means over seeds; None if a file is missing."""
-    values: dict[str, tuple[str, list[float]]] = {}
+    values: dict[str, tuple[int, list[float]]] = {}
     for result in results:
         scores = read_query_scores(queries / f"{result.key}.csv")
         if scores is None:
             return None
-        for name, (pid, score) in scores.items():
-            values.setdefault(name, (pid, []))[1].append(100 * score)
+        for name, score in scores.items():
+            values.setdefault(name, (score.pid, []))[1].append(100 * score.ap_trapezoid)
     return {name: (pid, fmean(scores)) for name, (pid, scores) in values.items()}
 
 

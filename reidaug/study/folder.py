@@ -10,16 +10,18 @@ STUDY/p0.40/<name>/Market-1501-v15.09.15/           a training set with the miss
 
 import os
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
-from reidaug.datasets.dataset import Dataset
+from reidaug.datasets.dataset import Dataset, Image
 from reidaug.datasets.keypoints import Annotations, find_annotations, read_annotations_of
 from reidaug.datasets.layouts import open_dataset, open_posed_images
 from reidaug.datasets.market1501 import ROOT_NAME
 from reidaug.datasets.posed_images import PosedImages
+from reidaug.study.plan import PlanRow, plan_fingerprint, read_plan
 from reidaug.study.portions import parse_portion, portion_name
 from reidaug.study.records import SYNTHESIS, ShrinkRecord, SynthesisRecord, read_shrink_record, read_synthesis_record
 
@@ -102,7 +104,7 @@ class Study:
         records = {}
         for portion in self.portions():
             with suppress(ReidAugError):
-                records[portion] = read_shrink_record(self.shrink_path(portion))
+                records[portion] = self.shrink_record(portion)
         return records
 
     def synthesis_records(self, portion: float) -> dict[str, SynthesisRecord]:
@@ -122,7 +124,7 @@ class Study:
         Raises:
             ReidAugError: the portion has not been shrunk, or the data set is gone.
         """
-        record = read_shrink_record(self.shrink_path(portion))
+        record = self.shrink_record(portion)
         if self.data is not None:
             return open_dataset(self.data.absolute())
         same = [record, *(other for other in self.shrink_records().values() if other.images == record.images)]
@@ -150,12 +152,47 @@ class Study:
                     return data
         return open_dataset(places[-1]) if places else None
 
+    def shrink_record(self, portion: float) -> ShrinkRecord:
+        """How a portion was made.
+
+        Raises:
+            ReidAugError: it has no record, a broken one, or that of another portion.
+        """
+        record = read_shrink_record(path := self.shrink_path(portion))
+        if record.portion != portion:
+            raise ReidAugError(
+                f"{path} is of p = {record.portion:.2f}: give the folder the name {portion_name(record.portion)} again"
+            )
+        return record
+
+    def read_plan(self, portion: float, images: Iterable[Image]) -> list[PlanRow]:
+        """The plan of a portion, checked to be the one that its shrink wrote, where that recorded it.
+
+        Args:
+            portion: of the study.
+            images: all training images of its data set.
+
+        Raises:
+            ReidAugError: there is none, it is broken or was changed, or it is not of these images.
+        """
+        record, plan = self.shrink_record(portion), read_plan(path := self.plan_path(portion))
+        now = plan_fingerprint(plan)
+        if record.plan not in ("", now):
+            wrong = f"was changed since `reidaug shrink` wrote it (fingerprint {now}, not {record.plan})"
+        elif differ := {row.name for row in plan} ^ {image.name for image in images}:
+            wrong = f"and the training images of the data set differ in {len(differ):,} names, such as {min(differ)}"
+        else:
+            return plan
+        raise ReidAugError(
+            f"{path} {wrong}: restore it, or run `reidaug shrink --force`, which replaces the portion and its sets"
+        )
+
     def check_unchanged(self, portion: float, data: Dataset) -> None:
         """Raises ReidAugError if a portion was not made from the training images that a data set has now.
 
         The images are known by their names and bytes: the data set may have moved.
         """
-        record = read_shrink_record(self.shrink_path(portion))
+        record = self.shrink_record(portion)
         now = data.split_fingerprint("train")
         if now != record.images:
             prints = f"(fingerprint {now}, not {record.images})"
@@ -178,7 +215,7 @@ class Study:
         self.check_unchanged(portion, data)
         images = data.images("train")
         annotations = read_annotations_of(find_annotations(data.root, "train"), images)
-        recorded = read_shrink_record(self.shrink_path(portion)).keypoints
+        recorded = self.shrink_record(portion).keypoints
         if recorded != annotations.fingerprint([image.name for image in images]):
             raise ReidAugError(
                 f"the keypoints of the training images of {data.root} have changed since p = {portion:.2f} was planned "

@@ -4,6 +4,7 @@ Their last column, `pose`, is written only where a row has one, which those of `
 """
 
 import csv
+import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TypeVar
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import write_csv
-from reidaug.core.fingerprint import refuse_pipe
+from reidaug.core.fingerprint import fingerprint, refuse_pipe
 from reidaug.datasets.market1501 import parse_name
 
 # Whether a condition image is needed. Of an image that another program made (adopt) none is known.
@@ -50,11 +51,11 @@ class ManifestRow:
 
 
 Row = TypeVar("Row", PlanRow, ManifestRow)
-_FIX = "make the file again"
+_FIX = "make the file again with the command that wrote it, and --force"
 
 
 def read_plan(path: Path) -> list[PlanRow]:
-    """Read a `plan.csv`.
+    """Read a `plan.csv`. Of a portion, `Study.read_plan` knows whether it was changed.
 
     Raises:
         ReidAugError: there is none, or a row is broken (with its line number).
@@ -65,6 +66,11 @@ def read_plan(path: Path) -> list[PlanRow]:
         if row.kept != (row.action == "keep") or (row.condition and kept.get(row.condition) != row.pid):
             raise ReidAugError(f"{path} line {number}: the condition image is not a kept image of the person; {_FIX}")
     return rows
+
+
+def plan_fingerprint(plan: Iterable[PlanRow]) -> str:
+    """The fingerprint of all that a plan says, in its order."""
+    return fingerprint(json.dumps([list(asdict(row).values()) for row in plan]))
 
 
 def write_plan(path: Path, rows: Iterable[PlanRow]) -> None:
@@ -122,23 +128,42 @@ def _read_rows(path: Path, kind: type[Row], hint: str) -> list[Row]:
     *header, last = [field.name for field in fields(kind)]
     if not lines or lines[0] not in (",".join(header), ",".join([*header, last])):
         raise ReidAugError(f"{path} line 1: expected the header '{','.join(header)}'; {_FIX}")
-    columns = len(lines[0].split(","))
-    flag = {"0": False, "1": True}
+    if len(lines) == 1:
+        raise ReidAugError(f"{path} names no image; {_FIX}")
+    columns = lines[0].split(",")
     rows: list[Row] = []
     names: set[str] = set()
     for number, line in enumerate(lines[1:], start=2):
         try:
-            row = next(csv.reader([line]), [])
-            if len(row) != columns or row[0] in names:
-                raise ValueError
-            name, pid, camid, truth, condition, action, *pose = row
-            person, camera = parse_name(name)  # refuses a path such as ../x.jpg
-            for source in filter(None, (condition, *pose)):
-                parse_name(source)
-            if (int(pid), int(camid)) != (person, camera) or (condition != "") != ACTIONS[action]:
-                raise ValueError
-            names.add(name)
-            rows.append(kind(name, person, camera, flag[truth], condition, action, *pose))
-        except (ValueError, KeyError, csv.Error, ReidAugError):
-            raise ReidAugError(f"{path} line {number} is broken: {line[:80]!r}; {_FIX}") from None
+            values = next(csv.reader([line]), [])
+            if len(values) != len(columns):
+                raise ReidAugError(f"{len(values)} columns, expected {','.join(columns)}")
+            row = _row(kind, dict(zip(columns, values, strict=True)))
+            if row.name in names:
+                raise ReidAugError("the image has a row above")
+        except (ReidAugError, csv.Error) as error:
+            raise ReidAugError(f"{path} line {number} is broken: {line[:80]!r}: {error}; {_FIX}") from None
+        names.add(row.name)
+        rows.append(row)
     return rows
+
+
+def _row(kind: type[Row], values: dict[str, str]) -> Row:
+    """Raises ReidAugError for a field that is wrong."""
+    name, pid, camid, truth, condition, action, *pose = values.values()
+    flag = fields(kind)[3].name
+    person, camera = parse_name(name)  # refuses a path such as ../x.jpg
+    for source in filter(None, (condition, *pose)):
+        parse_name(source)
+    if "\0" in "".join(values.values()):
+        raise ReidAugError("a NUL byte")
+    for column, value, named in (("pid", pid, person), ("camid", camid, camera)):
+        if value != str(named):
+            raise ReidAugError(f"{column} is {value[:20]!r}, and the name says {named}")
+    if truth not in ("0", "1"):
+        raise ReidAugError(f"{flag} is {truth[:20]!r}, expected 0 or 1")
+    if action not in ACTIONS:
+        raise ReidAugError(f"action is {action[:20]!r}, expected {', '.join(ACTIONS)}")
+    if (condition != "") != ACTIONS[action]:
+        raise ReidAugError(f"action is {action}, which has {'a' if ACTIONS[action] else 'no'} condition image")
+    return kind(name, person, camera, truth == "1", condition, action, *pose)

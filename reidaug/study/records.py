@@ -4,9 +4,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 from reidaug.core.files import atomic_write
-from reidaug.core.records import read_record
+from reidaug.core.options import LAST_SEED
+from reidaug.core.records import Count, Scalar, Within, read_record
+from reidaug.study.request import Keep, Source
 
 SYNTHESIS = "synthesis.json"  # in the folder of a completed set
 
@@ -15,21 +18,23 @@ SYNTHESIS = "synthesis.json"  # in the folder of a completed set
 class ShrinkRecord:
     """How a portion was made."""
 
-    portion: float
-    keep: str  # per-identity or uniform
-    source: str  # nearest or random
-    seed: int
+    portion: Annotated[float, Within(0.01, 0.99)]
+    keep: Keep
+    source: Source
+    seed: Annotated[int, Within(0, LAST_SEED)]
     data: str  # absolute path of the data set, which is known by its images: it may move
     images: str  # fingerprint of its training images
     keypoints: str  # fingerprint of the keypoints of these images
     copy: bool  # query and gallery are copies
     made: str = ""  # date and time
-    report: Mapping[str, object] = field(default_factory=dict)  # of `reidaug shrink`
+    report: Mapping[str, Scalar] = field(default_factory=dict)  # of `reidaug shrink`
     beside: str = ""  # path of the data set from the study folder, for both moved together; empty = on another drive
+    plan: str = ""  # fingerprint of the plan, see `plan_fingerprint`; empty = made before it was recorded
 
     def settings(self) -> dict[str, object]:
         """The values in which two equal shrinks agree."""
-        return {name: value for name, value in asdict(self).items() if name not in ("data", "beside", "made", "report")}
+        others = ("data", "beside", "made", "report", "plan")
+        return {name: value for name, value in asdict(self).items() if name not in others}
 
 
 @dataclass(frozen=True)
@@ -39,10 +44,10 @@ class SynthesisRecord:
     checkpoint: str  # file name
     sha256: str  # of the file
     precision: str  # as asked for
-    jpeg: int  # quality
-    seen_missing: int | None = None  # missing images that the generator was trained on; None = unknown
-    training: Mapping[str, object] = field(default_factory=dict)  # of the generator, for the table
-    augmentation: Mapping[str, object] = field(default_factory=dict)  # of `augment`: its settings; else empty
+    jpeg: Annotated[int, Within(1, 100)]  # quality
+    seen_missing: Count | None = None  # missing images that the generator was trained on; None = unknown
+    training: Mapping[str, Scalar] = field(default_factory=dict)  # of the generator, for the table
+    augmentation: Mapping[str, Scalar] = field(default_factory=dict)  # of `augment`: its settings; else empty
 
     def conflict(self, other: "SynthesisRecord") -> str:
         """In words, how the settings of this record differ from those of another; empty if they are the same."""

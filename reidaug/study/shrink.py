@@ -13,14 +13,15 @@ from reidaug.core.errors import ReidAugError
 from reidaug.core.files import behind_link, check_out, copy_file, filled, lock_of
 from reidaug.core.locks import locked
 from reidaug.core.progress import Advance
+from reidaug.core.records import Scalar
 from reidaug.datasets.dataset import Dataset
 from reidaug.datasets.keypoints import FILES, Annotations, find_annotations, read_annotations_of, write_annotations
 from reidaug.datasets.market1501 import check_output_path, market_set, split_folder, warn_of_cameras
 from reidaug.datasets.readable import check_readable
 from reidaug.study.folder import PLAIN_SET, Study
-from reidaug.study.plan import PlanRow, manifest_rows, read_plan, write_manifest, write_plan
+from reidaug.study.plan import PlanRow, manifest_rows, plan_fingerprint, read_plan, write_manifest, write_plan
 from reidaug.study.query_gallery import add_query_and_gallery
-from reidaug.study.records import ShrinkRecord, read_shrink_record, write_record
+from reidaug.study.records import ShrinkRecord, write_record
 from reidaug.study.request import ShrinkConfig
 from reidaug.study.selection import make_plan
 
@@ -49,7 +50,7 @@ class ShrinkReport:
     plan: Path  # the plan
     existed: bool = False  # made by an earlier run; nothing was done
 
-    def values(self) -> dict[str, object]:
+    def values(self) -> dict[str, Scalar]:
         """As plain values."""
         return asdict(self) | {"data": str(self.data), "root": str(self.root), "plan": str(self.plan)}
 
@@ -101,6 +102,7 @@ def shrink(
         images=data.split_fingerprint("train"),
         keypoints=annotations.fingerprint(names),
         copy=copy,
+        plan=plan_fingerprint(plan),
     )
     with _locked(study, config.portion, wait):
         if not force and _is_made(study, config.portion, plan, record):
@@ -146,7 +148,7 @@ def _is_made(study: Study, portion: float, plan: Sequence[PlanRow], record: Shri
     if not study.portion_dir(portion).exists():
         return False
     try:
-        made = read_shrink_record(study.shrink_path(portion))
+        made = study.shrink_record(portion)
         earlier, wanted = made.settings(), record.settings()
         shown = earlier | {"images": f"of {made.data}, not of these (fingerprint {record.images}, not {made.images})"}
         other = [f"{name} {shown[name]}" for name, value in wanted.items() if earlier[name] != value]
@@ -173,14 +175,14 @@ def follow(study: Study, portion: float, data: Dataset) -> None:
         portion: one of its portions.
         data: a data set with the training images of the portion.
     """
-    record = read_shrink_record(study.shrink_path(portion))
+    record = study.shrink_record(portion)
     if record != _moved(record, study, data):
         with _locked(study, portion, wait=True):
             _follow(study, portion, data)
 
 
 def _follow(study: Study, portion: float, data: Dataset) -> None:
-    record = read_shrink_record(study.shrink_path(portion))
+    record = study.shrink_record(portion)
     if record != (now := _moved(record, study, data)):
         write_record(study.shrink_path(portion), now)
     for name in study.sets(portion):
@@ -225,7 +227,7 @@ def _write_portion(
             locks.enter_context(locked(lock, f"the set {lock.parent.name} of portion {report.portion:.2f}"))
 
 
-def _without_paths(report: ShrinkReport) -> dict[str, object]:
+def _without_paths(report: ShrinkReport) -> dict[str, Scalar]:
     """A report as the study keeps it: paths would be wrong once it is moved."""
     return {name: value for name, value in report.values().items() if name not in ("data", "root", "plan")}
 
@@ -258,7 +260,9 @@ def shrink_summary(report: ShrinkReport) -> str:
             f"condition images ({report.source}): {report.pose_distance:.1f} pixels per joint from the target pose, "
             f"{100 * report.same_camera:.0f} % from the same camera"
         )
-    if not report.generate:
+    if not report.generate + report.copy:
+        lines.append("nothing to generate: of the people who have an image left, none is missing")
+    elif not report.generate:
         lines.append("nothing to generate: no missing image shows both shoulders and both hips in the keypoint file")
     if report.unannotated:
         lines.append(f"{report.unannotated:,} training images have no keypoint row")

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.fingerprint import stamp_files
 from reidaug.core.progress import Say
+from reidaug.core.records import Count, Scalar
 from reidaug.datasets.dataset import Dataset, Image
 from reidaug.datasets.market1501 import market_set
 from reidaug.study.folder import PLAIN_SET, Study
-from reidaug.study.plan import PlanRow, plan_of, read_manifest, read_plan
+from reidaug.study.plan import ManifestRow, PlanRow, manifest_rows, plan_of, read_manifest
 from reidaug.study.records import SYNTHESIS, read_synthesis_record
 
 if TYPE_CHECKING:
@@ -23,11 +25,11 @@ FULL_SET = "full"  # the whole training set of the data set
 class Provenance:
     """The origin of the synthetic images of a set."""
 
-    missing: int  # images missing from the reduced set
-    copied: int = 0  # of these, copies of their condition image
-    seen_missing: int | None  # of these, those that the generator was trained on; None = its checkpoint does not say
+    missing: Count  # images missing from the reduced set
+    copied: Count = 0  # of these, copies of their condition image
+    seen_missing: Count | None  # of these, those that the generator was trained on; None = its checkpoint does not say
     protocol: str | None  # of its training: paper, strict or unknown
-    generator: dict[str, object] = field(default_factory=dict)  # digest and training of the checkpoint
+    generator: dict[str, Scalar] = field(default_factory=dict)  # digest and training of the checkpoint
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ def find_training_sets(study: Study, portions: Sequence[float], data: Dataset, s
     sets = []
     for portion in portions:
         study.check_unchanged(portion, data)
-        complete = [_completed_set(study, portion, name) for name in study.sets(portion)]
+        plan = study.read_plan(portion, data.images("train"))
+        complete = [_completed_set(study, portion, name, plan) for name in study.sets(portion)]
         reduced = next((item.fingerprint for item in complete if item.name == PLAIN_SET), "")
         sets += [replace(item, reduced=reduced) for item in complete]
         for name in study.unfinished_sets(portion):
@@ -106,7 +109,7 @@ def _training_set(name: str, portion: float, data: Dataset) -> TrainingSet:
     return TrainingSet(name, portion, data.fingerprint("train"), images, stamp=stamp)
 
 
-def _completed_set(study: Study, portion: float, name: str) -> TrainingSet:
+def _completed_set(study: Study, portion: float, name: str, portion_plan: Sequence[PlanRow]) -> TrainingSet:
     root = study.set_root(portion, name)
     manifest = read_manifest(root / "manifest.csv")
     synthetic = {row.name for row in manifest if row.synthetic}
@@ -120,12 +123,14 @@ def _completed_set(study: Study, portion: float, name: str) -> TrainingSet:
     rows = tuple(row for row, image in enumerate(training_set.images) if image.name in synthetic)
     training_set = replace(training_set, synthetic=rows)
     path = root.parent / SYNTHESIS
-    if not path.exists():
+    record = read_synthesis_record(path) if path.exists() else None
+    if name == PLAIN_SET or (record is not None and not record.augmentation):
+        _check_manifest(root / "manifest.csv", manifest, [row for row in portion_plan if row.kept or name != PLAIN_SET])
+    if record is None:
         return training_set
-    record = read_synthesis_record(path)
     protocol = record.training.get("protocol")
     provenance = Provenance(
-        missing=sum(row.condition != "" for row in read_plan(study.plan_path(portion))),
+        missing=sum(row.condition != "" for row in portion_plan),
         copied=sum(row.action == "copy" for row in manifest),
         seen_missing=record.seen_missing,
         protocol=protocol if isinstance(protocol, str) else None,
@@ -133,6 +138,21 @@ def _completed_set(study: Study, portion: float, name: str) -> TrainingSet:
     )
     plan = plan_of(manifest) if record.augmentation else ()
     return replace(training_set, provenance=provenance, plan=tuple(plan))
+
+
+def _check_manifest(path: Path, manifest: Sequence[ManifestRow], plan: Sequence[PlanRow]) -> None:
+    """Raises ReidAugError if the manifest of a set does not follow the plan of its portion."""
+    planned = {row.name: row for row in manifest_rows(plan)}
+    rows = {row.name: row for row in manifest}
+    for name in sorted(planned.keys() | rows.keys()):
+        row, wanted = rows.get(name), planned.get(name)
+        if row and wanted and row.action == "adopt" and wanted.synthetic:
+            wanted = replace(wanted, condition="", action="adopt")
+        if row != wanted:
+            raise ReidAugError(
+                f"{path} does not follow the plan of the portion, such as in {name}: restore it, or remove the folder "
+                f"{path.parent.parent} and make the set again"
+            )
 
 
 def augmented_sets(study: Study, portion: float) -> list[str]:

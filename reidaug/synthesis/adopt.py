@@ -16,7 +16,7 @@ from reidaug.datasets.dataset import is_image_file, jpg_name
 from reidaug.datasets.images import opened, read_image
 from reidaug.datasets.readable import refuse_faulty
 from reidaug.study.folder import Study
-from reidaug.study.plan import PlanRow, read_plan
+from reidaug.study.plan import PlanRow
 from reidaug.study.records import SynthesisRecord
 from reidaug.synthesis.completed_set import JPEG_QUALITY, CompletedSet
 from reidaug.synthesis.request import AdoptRequest, SynthesisOptions
@@ -39,13 +39,13 @@ def adopt(study: Study, portion: float, request: AdoptRequest, advance: Advance,
     root = study.set_root(portion, request.name)
     market1501.check_output_path(root)
     check_out(root, folder=True)
-    plan = [row for row in read_plan(study.plan_path(portion)) if row.action != "drop"]
+    data = study.data_of(portion)
+    plan = [row for row in study.read_plan(portion, data.images("train")) if row.action != "drop"]
     files = _files(request.folder)
     given = _given(plan, files, request.folder, study.plan_path(portion))
     if extra := len(files) - len(given):
         say(f"{extra:,} images of {request.folder} have names of kept images and are passed over")
     rows = [replace(row, condition="", action="adopt") if row.name in given else row for row in plan]
-    data = study.data_of(portion)
     options = SynthesisOptions(name=request.name, copy=request.copy, force=request.force)
     completed = CompletedSet(root, root.parent, data, rows, study.unchanged_annotations(portion, data), options)
     refuse_faulty(list(given.values()), request.folder, advance)

@@ -137,7 +137,7 @@ def augment_portion(
     check_readable(data, advance=advance)
     annotations = study.unchanged_annotations(portion, data)
     follow(study, portion, data)
-    plan = read_plan(study.plan_path(portion))
+    plan = study.read_plan(portion, data.images("train"))
     original = {image.name: image for image in data.images("train")}
     kept = [original[row.name] for row in plan if row.kept]
     missing = [row.name for row in plan if row.condition]

@@ -39,6 +39,15 @@ class CompletedSet:
     annotations: Annotations  # keypoints of the original images
     options: SynthesisOptions
 
+    def __post_init__(self) -> None:
+        """Raises ReidAugError if the plan names images that the data set does not have."""
+        wanted = {row.condition or row.name for row in self.plan} | {row.pose for row in self.plan if row.pose}
+        if gone := sorted(wanted - self.original.keys()):
+            raise ReidAugError(
+                f"the plan of {self.root} names {gone[0]}, which is no training image of {self.data.root}: restore the "
+                "plan, or make the set again with --force"
+            )
+
     @property
     def folder(self) -> Path:
         """The folder of the training images."""

@@ -12,12 +12,12 @@ from reidaug.core.fingerprint import file_digest
 from reidaug.core.left_overs import left_overs, remove, remove_left_overs
 from reidaug.core.locks import check_locks, locked
 from reidaug.core.progress import Advance
+from reidaug.core.records import Scalar
 from reidaug.core.shares import shard_from_environment
 from reidaug.datasets.market1501 import check_output_path, split_folder
 from reidaug.datasets.readable import check_readable
 from reidaug.study.controls import CONTROLS
 from reidaug.study.folder import PLAIN_SET, Study
-from reidaug.study.plan import read_plan
 from reidaug.study.records import SYNTHESIS, SynthesisRecord, read_synthesis_record, write_record
 from reidaug.study.shrink import follow
 from reidaug.study.training_sets import FULL_SET
@@ -55,7 +55,12 @@ class SynthesisReport:
             f"{self.copied:,} copied for lack of a pose; the generator was trained on {seen} of the "
             f"{self.generated + self.copied:,} missing images"
         )
-        if not self.generated:
+        if not self.generated + self.copied:
+            text = (
+                f"{start} nothing was generated: of the people who have an image left, none is missing; the set is the "
+                f"{self.kept:,} kept images"
+            )
+        elif not self.generated:
             text = (
                 f"{start} nothing was generated, because no missing image shows both shoulders and both hips in the "
                 f"keypoint file: the set is {self.kept:,} kept images and {self.copied:,} copies of them"
@@ -95,10 +100,10 @@ def synthesize(
     root = study.set_root(portion, options.name)
     check_output_path(root)
     check_out(root, folder=True)
-    plan = [row for row in read_plan(study.plan_path(portion)) if row.action != "drop"]
     data = study.data_of(portion)
     check_readable(data, ("train",), advance)
     annotations = study.unchanged_annotations(portion, data)
+    plan = [row for row in study.read_plan(portion, data.images("train")) if row.action != "drop"]
     completed = CompletedSet(root, root.parent, data, plan, annotations, options)
     follow(study, portion, data)
     painter = Painter(checkpoint_path, options.device, options.precision)
@@ -237,9 +242,10 @@ def claim(home: Path, root: Path, record: SynthesisRecord, force: bool, what: st
     write_record(path, record)
 
 
-def _origin(training: Mapping[str, object]) -> dict[str, object]:
-    """The facts about the generator that the table shows."""
+def _origin(training: Mapping[str, object]) -> dict[str, Scalar]:
+    """The facts about the generator that the table shows, without those that are no plain values."""
     names = ("preset", "iteration", "iterations", "batch_size", "seconds", "protocol", "perceptual", "selected_on")
     start = trained_on(training).get("start")
     file = start.get("file") if isinstance(start, Mapping) else None
-    return {**{name: training.get(name) for name in names}, "started_from": file}
+    facts = {**{name: training.get(name) for name in names}, "started_from": file}
+    return {name: value if isinstance(value, Scalar) else None for name, value in facts.items()}

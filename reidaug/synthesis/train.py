@@ -15,7 +15,6 @@ from reidaug.core.shares import is_first
 from reidaug.datasets.dataset import Dataset, Image
 from reidaug.datasets.layouts import open_dataset
 from reidaug.study.folder import Study, chosen_portions, resolve_data
-from reidaug.study.plan import read_plan
 from reidaug.synthesis.identity import load_identity_loss
 from reidaug.synthesis.painter import checkpoint_file
 from reidaug.synthesis.provenance import add_training_images, count_seen, describe_training_images, trained_on
@@ -225,8 +224,9 @@ def _record(
     if data.portion is None:
         return record, "paper"
     study = Study(request.study, request.data)
-    kept = {row.name for row in read_plan(study.plan_path(data.portion)) if row.kept}
-    missing = [image for image in study.data_of(data.portion).images("train") if image.name not in kept]
+    images = study.data_of(data.portion).images("train")
+    kept = {row.name for row in study.read_plan(data.portion, images) if row.kept}
+    missing = [image for image in images if image.name not in kept]
     leaks = count_seen(missing, {"trained_on": record}) != 0  # None = unknown
     return record, "paper" if leaks else "strict"
 
@@ -246,5 +246,6 @@ def _training_images(request: TrainRequest, study: Study) -> tuple[Dataset, list
     portion = chosen_portions(study, request.portion)[0]
     data = study.data_of(portion)
     study.check_unchanged(portion, data)
-    kept = {row.name for row in read_plan(study.plan_path(portion)) if row.kept}
-    return data, [image for image in data.images("train") if image.name in kept], portion
+    images = data.images("train")
+    kept = {row.name for row in study.read_plan(portion, images) if row.kept}
+    return data, [image for image in images if image.name in kept], portion

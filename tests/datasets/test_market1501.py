@@ -62,6 +62,13 @@ def test_numbers_that_no_array_holds_are_refused_when_the_names_are_read(tiny_ro
         open_dataset(tiny_root).images("gallery")
 
 
+def test_a_name_of_a_table_may_be_longer_than_any_of_a_file_and_its_message_is_not() -> None:
+    for name, message in (("9" * 5000 + "_c1s1_0.jpg", "above 9223372036854775807"), ("x" * 140_000, "does not parse")):
+        with pytest.raises(ReidAugError, match=message) as error:
+            parse_name(name)
+        assert len(str(error.value)) < 400
+
+
 def test_scan_is_sorted_and_passes_over_other_files(tiny_root: Path) -> None:
     for stray in ("0101_c1s1_000451_03.txt", "._0101_c1s1_000451_03.jpg", ".0101_c1s1_000451_03.jpg.1f.partial"):
         (split_folder(tiny_root, "gallery") / stray).touch()

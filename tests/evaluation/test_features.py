@@ -1,7 +1,9 @@
 """Saved features: what is written is read and scored again; what is foreign, broken or outdated is one line."""
 
+import io
 import pickle
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +154,58 @@ def test_a_file_that_holds_no_features(what: str, data: Dataset, tmp_path: Path)
     assert "\n" not in str(error.value)
 
 
+def zipped(arrays: dict[str, np.ndarray], compression: int = zipfile.ZIP_STORED, **raw: bytes) -> bytes:
+    """A file as `save_features` writes it; `raw` are whole members."""
+    members = raw
+    for name in arrays.keys() - raw.keys():
+        content = io.BytesIO()
+        np.save(content, arrays[name])
+        members[name] = content.getvalue()
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        for name in arrays:
+            archive.writestr(f"{name}.npy", members[name])
+    return file.getvalue()
+
+
+def header(shape: str, kind: str = "'<f2'", content: bytes = bytes(32)) -> bytes:
+    """A file of numpy that says what it likes of itself."""
+    text = f"{{'descr': {kind}, 'fortran_order': False, 'shape': {shape}, }}".encode()
+    text += b" " * (63 - (len(text) + 10) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + content
+
+
+def test_a_hostile_archive_is_refused_before_memory_is_taken_for_it(data: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "key.npz"
+    save_features(path, example(data))
+    good = path.read_bytes()
+    with np.load(path) as content:
+        arrays = dict(content)
+    entry = good.index(b"PK\x01\x02")  # of the first member in the list at the end
+    wrong = ((10, 99), (8, 1), (6, 99))  # compression, encrypted, version of the archive
+    changed = [bytes([*good[: entry + at], value, *good[entry + at + 1 :]]) for at, value in wrong]
+    shapes = (
+        "(10**9, 8)",
+        "(1000000000, 2048)",
+        "(2, 10000000000000000000000)",
+        "(-1, -16)",
+        "(2,)",
+        "(2, 0)",
+        "('a',)",
+    )
+    sizes = [zipped(arrays, query=header(shape)) for shape in shapes]
+    kinds = [header("()", kind) for kind in ("'|V2147483647'", "'|O'", "'<f4'", "[('a', '<f2')]", "3")]
+    kinds.append(header("()", "'<U1'", b"\xff\xff\xff\x7f"))  # no Unicode
+    texts = [zipped(arrays, **{name: kind}) for name in ("fingerprint", "format") for kind in kinds]
+    bomb = zipped(arrays, zipfile.ZIP_DEFLATED, query=header("(10000000, 8)", content=bytes(160_000_000)))
+    for broken in (*changed, *sizes, *texts, bomb, zipped(arrays, query=b"junk"), zipped(arrays, query=b"")):
+        path.write_bytes(broken)
+        with pytest.raises(ReidAugError, match=r"key\.npz holds no features of reidaug \(.*\): remove it and run"):
+            load_features(path, data)
+    path.write_bytes(zipped(arrays))
+    assert load_features(path, data).query.flags.writeable
+
+
 def test_features_that_are_not_finite(data: Dataset, tmp_path: Path) -> None:
     features, path = example(data), tmp_path / "key.npz"
     save_features(path, features)
@@ -203,4 +257,4 @@ def test_broken_features_are_named(study: Study) -> None:
     study.features_path(row["key"]).write_bytes(b"broken")
     result = evaluate("--rerank")
     assert result.exit_code == 1
-    assert "holds no features of reidaug: remove it" in result.stderr.splitlines()[-1]
+    assert "holds no features of reidaug (BadZipFile" in result.stderr.splitlines()[-1]

@@ -83,6 +83,12 @@ def test_a_foreign_line_is_named(tmp_path: Path) -> None:
         *[("mean_ap", float("nan")), ("mean_ap_trapezoid", float("inf")), ("mean_inp", 1.5), ("rank5", -0.1)],
         *[("versions", "2"), ("versions", {"torch": 2}), ("care", {"synthetic_weight": "half"}), ("key", 7)],
         *[("missing", "many"), ("reranking", 3), ("epochs", None)],
+        *[("images", -1), ("synthetic", -1), ("queries", 10**30), ("threads", 10**40), ("epochs", 0), ("seed", -1)],
+        *[("seconds", -1.0), ("seconds", 1e300), ("portion", 0), ("portion", 7), ("portion", float("nan"))],
+        *[("portion", 0.4321), ("key", "../../x"), ("set", "../x"), ("set", ""), ("missing", -1), ("copied", 2.5)],
+        *[("copied", 4), ("seen_missing", 4)],
+        *[("rerank_mean_ap", 1.5), ("rerank_rank1", float("inf")), ("arch", "\ud800"), ("configuration", {"a": 1e999})],
+        *[("generator", {"iteration": []}), ("generator", {"method": {}}), ("generator", {"seconds": float("nan")})],
     ],
 )
 def test_a_value_that_cannot_be_right_is_named_with_its_line(tmp_path: Path, field: str, value: object) -> None:
@@ -92,6 +98,20 @@ def test_a_value_that_cannot_be_right_is_named_with_its_line(tmp_path: Path, fie
         file.write(json.dumps({**result("b", missing=3).values(), field: value}) + "\n")
     with pytest.raises(ReidAugError, match=rf"line 2: {field} is .*remove the line"):
         read_results(path)
+
+
+def test_re_ranked_scores_come_together(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    path.write_text(json.dumps({**result("a").values(), "reranking": {"k1": 20}, "rerank_mean_ap": 0.5}) + "\n")
+    with pytest.raises(ReidAugError, match="line 1: reranking is given, expected its three scores too"):
+        read_results(path)
+
+
+def test_the_table_names_an_iteration_that_is_text_in_no_traceback(tmp_path: Path) -> None:
+    """The facts of a generator are those of its checkpoint, which another program may have written."""
+    append_result(tmp_path / "results.jsonl", result("a", seen_missing=0, generator={"iteration": "many"}))
+    shown = runner.invoke(app, ["table", "--study", str(tmp_path)])
+    assert shown.exit_code == 0 and "protocol unknown)" in " ".join(shown.stdout.split())
 
 
 @pytest.mark.parametrize("field", sorted(result("a").values().keys() - {"reduced_fingerprint"}))

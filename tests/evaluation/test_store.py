@@ -124,7 +124,9 @@ def test_a_result_is_complete_when_it_has_all_that_is_required(tmp_path: Path) -
         path.parent.mkdir()
         path.touch()
     assert models.is_done(run) and not scores.is_done(run)
-    plain.add(make_result(key="k", reranking={"k1": 20}))
+    plain.add(
+        make_result(key="k", rerank_mean_ap=0.5, rerank_mean_ap_trapezoid=0.5, rerank_rank1=0.5, reranking={"k1": 20})
+    )
     assert scores.is_done(run)
 
 

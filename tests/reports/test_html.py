@@ -20,7 +20,7 @@ from reidaug.reports import html
 from reidaug.study.folder import Study
 from tests.cli import commands
 from tests.cli.commands import runner, values_of
-from tests.factories import make_result, seeds_of, write_checkpoint
+from tests.factories import make_result, write_checkpoint
 from tests.reports.test_ranks import add_result
 
 report, error_of = partial(values_of, "report"), partial(commands.error_of, "report")
@@ -184,7 +184,7 @@ def test_a_network_that_cannot_be_read(full_study: Study) -> None:
 
 
 def test_text_from_files_is_only_text(full_study: Study) -> None:
-    results = [*seeds_of(HOSTILE, 0.4, 0.5), make_result("none", 0.4), make_result("full", 1.0)]
+    results = [make_result("pona", 0.4), make_result("none", 0.4), make_result("full", 1.0)]
     for result in results:
         more = {"command": HOSTILE, "versions": {HOSTILE: HOSTILE}, "processor": HOSTILE, "arch": HOSTILE}
         append_result(full_study.results_path, replace(result, configuration={HOSTILE: HOSTILE}, **more))

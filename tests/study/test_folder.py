@@ -1,6 +1,8 @@
 """The study folder: names, what is complete, and the data set to work on."""
 
+import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,9 @@ from reidaug.study.plan import write_manifest, write_plan
 from reidaug.study.records import ShrinkRecord, write_record
 from reidaug.study.request import ShrinkConfig
 from reidaug.study.shrink import shrink
+from reidaug.study.training_sets import find_training_sets
+from reidaug.synthesis.painter import shipped_checkpoint
+from tests.synthesis.commands import complete
 
 
 def test_places(tmp_path: Path) -> None:
@@ -95,6 +100,71 @@ def shrunk(study: Study, portion: float, data: Path, images: str = "images") -> 
     write_plan(study.plan_path(portion), [])
     record = ShrinkRecord(portion, "per-identity", "nearest", 0, str(data), images, "keypoints", False)
     write_record(study.shrink_path(portion), record)
+
+
+def lines_of(study: Study) -> list[str]:
+    return study.plan_path(0.4).read_text().splitlines()
+
+
+def cut(lines: list[str]) -> list[str]:
+    return [line for line in lines if not line.endswith(",copy")]
+
+
+def other_condition(lines: list[str]) -> list[str]:
+    """Of the first generated image that has a choice."""
+    kept = [line.split(",")[0] for line in lines if line.endswith(",keep")]
+    for row, line in enumerate(lines):
+        name, *_, condition, action = line.split(",")
+        choice = [other for other in kept if other[:4] == name[:4] and other != condition]
+        if action == "generate" and choice:
+            return [*lines[:row], line.replace(condition, choice[0]), *lines[row + 1 :]]
+    raise AssertionError
+
+
+def nothing_missing(lines: list[str]) -> list[str]:
+    return [lines[0], *(f"{','.join(line.split(',')[:3])},1,,keep" for line in lines[1:])]
+
+
+@pytest.mark.parametrize("change", [cut, other_condition, nothing_missing, lambda lines: [lines[0], *lines[:0:-1]]])
+def test_a_plan_that_was_changed_is_refused(change: Callable[[list[str]], list[str]], study: Study) -> None:
+    data, before = study.data_of(0.4), study.plan_path(0.4).read_text()
+    assert len(study.read_plan(0.4, data.images("train"))) == 36
+    study.plan_path(0.4).write_text("\n".join(change(lines_of(study))) + "\n")
+    message = (
+        r"p0.40/plan.csv was changed since `reidaug shrink` wrote it .*: restore it, or run `reidaug shrink --force`"
+    )
+    for read in (
+        lambda: study.read_plan(0.4, data.images("train")),
+        lambda: find_training_sets(study, [0.4], data, print),
+        lambda: complete(study, shipped_checkpoint()),
+    ):
+        with pytest.raises(ReidAugError, match=message):
+            read()
+    assert not study.set_root(0.4, "pona").exists()
+    with pytest.raises(ReidAugError, match="incomplete or changed"):
+        shrink(data, study, ShrinkConfig(0.4))
+    study.plan_path(0.4).write_text(before)
+    assert shrink(data, study, ShrinkConfig(0.4)).existed
+
+
+def test_a_study_of_an_earlier_version_has_no_fingerprint_of_its_plan(study: Study) -> None:
+    data, record = study.data_of(0.4), json.loads(study.shrink_path(0.4).read_text())
+    del record["plan"]
+    study.shrink_path(0.4).write_text(json.dumps(record))
+    assert shrink(data, study, ShrinkConfig(0.4)).existed
+    study.plan_path(0.4).write_text("\n".join(other_condition(lines_of(study))) + "\n")
+    assert len(study.read_plan(0.4, data.images("train"))) == 36
+    study.plan_path(0.4).write_text("\n".join(cut(lines_of(study))) + "\n")
+    with pytest.raises(
+        ReidAugError, match=r"plan.csv and the training images of the data set differ in \d+ names, such"
+    ):
+        study.read_plan(0.4, data.images("train"))
+
+
+def test_the_record_of_another_portion_is_refused(study: Study) -> None:
+    study.portion_dir(0.4).rename(study.portion_dir(0.6))
+    with pytest.raises(ReidAugError, match=r"p0.60/shrink.json is of p = 0.40: give the folder the name p0.40 again"):
+        study.data_of(0.6)
 
 
 def test_a_copied_project_takes_its_own_data_set_and_a_moved_study_no_other(tiny_root: Path, tmp_path: Path) -> None:

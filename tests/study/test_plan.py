@@ -1,5 +1,6 @@
 """plan.csv and manifest.csv: there and back, and broken rows named by line."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from reidaug.study.plan import (
     ManifestRow,
     PlanRow,
     manifest_rows,
+    plan_fingerprint,
     plan_of,
     read_manifest,
     read_plan,
@@ -79,6 +81,39 @@ def test_broken_rows_are_named_with_their_line(tmp_path: Path, row: str) -> None
     path.write_text(path.read_text() + row + "\n")
     with pytest.raises(ReidAugError, match=r"plan\.csv line 5 is broken"):
         read_plan(path)
+
+
+def test_a_broken_field_is_named(tmp_path: Path) -> None:
+    rows = {
+        f"{A},7,1,1,,keep": "pid is '7', and the name says 2",
+        f"{A},2,01,1,,keep": "camid is '01', and the name says 1",
+        f"{A},2,1,yes,,keep": "kept is 'yes', expected 0 or 1",
+        f"{A},2,1,1,,paint": "action is 'paint', expected keep, generate, copy, drop, adopt",
+        f"{A},2,1,0,,copy": "action is copy, which has a condition image",
+        f"{A},2,1,1,{B},keep": "action is keep, which has no condition image",
+        f"{A[:-4]}\0.jpg,2,1,1,,keep": "a NUL byte",
+        f"{A},2,1,1": "4 columns, expected name,pid,camid,kept,condition,action",
+        '"' + "x" * 140_000 + '",2,1,1,,keep': "field larger than field limit",
+    }
+    for row, message in rows.items():
+        (tmp_path / "plan.csv").write_text(f"name,pid,camid,kept,condition,action\n{row}\n")
+        with pytest.raises(
+            ReidAugError, match=rf"plan\.csv line 2 is broken: .*{message}.*; make the file again with the"
+        ):
+            read_plan(tmp_path / "plan.csv")
+    for name, read in (("kept", read_plan), ("synthetic", read_manifest)):
+        (tmp_path / "table.csv").write_text(f"name,pid,camid,{name},condition,action\n")
+        with pytest.raises(ReidAugError, match=r"table\.csv names no image"):
+            read(tmp_path / "table.csv")
+
+
+def test_the_fingerprint_is_that_of_all_that_a_plan_says_however_it_is_saved(tmp_path: Path) -> None:
+    write_plan(tmp_path / "plan.csv", PLAN)
+    text = (tmp_path / "plan.csv").read_text()
+    (tmp_path / "plan.csv").write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())  # as a spreadsheet does
+    assert plan_fingerprint(read_plan(tmp_path / "plan.csv")) == plan_fingerprint(PLAN)
+    others = [PLAN[:2], PLAN[::-1], [*PLAN, PLAN[0]], [PLAN[0], replace(PLAN[1], action="copy"), PLAN[2]]]
+    assert len({plan_fingerprint(plan) for plan in (PLAN, *others)}) == 5
 
 
 def test_other_tables_are_refused(tmp_path: Path) -> None:

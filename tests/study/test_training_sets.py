@@ -87,6 +87,28 @@ def test_a_set_that_is_not_complete_is_left_out_and_one_unlike_its_manifest_is_r
     assert list(sets) == ["none", "full"] and len(said) == 1 and "mine, p = 0.40, is not complete" in said[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [("mine", ",generate\n", ",copy\n"), ("mine", ",1,", ",0,"), ("none", ",0,,keep", ",1,,adopt"), ("mine", "_c", "")],
+    ids=["copies", "kept", "none", "row"],
+)
+def test_a_manifest_that_does_not_follow_the_plan_is_refused(
+    study: Study, generated: Path, name: str, old: str, new: str
+) -> None:
+    path = study.set_root(0.4, name) / "manifest.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    row = next(row for row, line in enumerate(lines) if row and old in line)
+    gone = lines[row].split(",")[0]
+    if new:
+        flipped = ",".join([*lines[row].split(",")[:3], "0,,keep\n"]) if new == ",0," else lines[row].replace(old, new)
+        path.write_text("".join([*lines[:row], flipped, *lines[row + 1 :]]))
+    else:
+        path.write_text("".join(lines[:row] + lines[row + 1 :]))
+        (split_folder(study.set_root(0.4, name), "train") / gone).unlink()
+    with pytest.raises(ReidAugError, match=r"manifest\.csv does not follow the plan .*, such as in .*: restore it, or"):
+        found(study)
+
+
 def test_a_portion_follows_its_images_and_no_others(study: Study, tiny_root: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(tiny_root, tmp_path / "other" / tiny_root.name))
     before, after = (find_training_sets(study, [0.4], open_dataset(root), print) for root in (tiny_root, other))

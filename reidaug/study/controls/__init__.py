@@ -9,7 +9,6 @@ from reidaug.core.errors import ReidAugError
 from reidaug.study.controls import duplicate, flip, none_matched, rendered_first, source_copy
 from reidaug.study.controls.control import Control
 from reidaug.study.folder import Study
-from reidaug.study.plan import read_plan
 from reidaug.study.training_sets import TrainingSet
 
 CONTROLS: dict[str, Control] = {
@@ -77,5 +76,5 @@ def make_control(study: Study, name: str, reduced: TrainingSet, full: TrainingSe
     """
     if full.plan:
         return replace(CONTROLS[name].make(full.plan, reduced, full), name=name_for(name, full.name))
-    plan = [row for row in read_plan(study.plan_path(reduced.portion)) if row.action != "drop"]
+    plan = [row for row in study.read_plan(reduced.portion, full.images) if row.action != "drop"]
     return replace(CONTROLS[name].make(plan, reduced, full), name=name)
