@@ -76,11 +76,17 @@ class ImagePool:
         return {"kept": kept, "random": self._random.get_state()}
 
     def load_state_dict(self, state: PoolState, device: torch.device) -> None:
-        """Restores a state."""
+        """Restores a state.
+
+        Raises:
+            ValueError: for one that is not of such a pool.
+        """
         self._random.set_state(state["random"])
         self._kept, self._filled = None, 0
         if state["kept"] is not None:
             kept = state["kept"].to(device)
+            if kept.ndim != 4 or not 0 < len(kept) <= self._size or not torch.isfinite(kept).all():
+                raise ValueError(f"{tuple(kept.shape)} are no inputs of a pool of {self._size}, or not finite")
             self._filled = len(kept)
             self._kept = kept.new_empty(self._size, *kept.shape[1:])
             self._kept[: self._filled] = kept

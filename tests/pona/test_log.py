@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pona import PoNAError
+from pona.log import Log
 from tests.factories import interrupted, train_tiny
 
 
@@ -33,3 +34,25 @@ def test_a_full_disk_leaves_the_log_whole(tmp_path: Path, monkeypatch: pytest.Mo
         train_tiny(tmp_path / "g.pt")
     assert (tmp_path / "g.pt.jsonl").read_text() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["g.pt.jsonl", "g.pt.last"]
+
+
+@pytest.mark.parametrize(
+    "rest", ["[" * 10**5, '{"iteration": "3"}', '{"iteration": 1' + "0" * 5000 + "}", '{"iteration": -1}', "[1]"]
+)
+def test_broken_lines_are_cut(tmp_path: Path, rest: str) -> None:
+    log = Log(tmp_path / "g.pt.jsonl")
+    log.path.write_text(f'{{"iteration": 1}}\n{rest}\n{{"iteration": 2}}\n{{"iteration": 3}}\n')
+    log.cut(2)
+    assert log.path.read_text() == '{"iteration": 1}\n{"iteration": 2}\n'
+
+
+def test_a_pipe_or_folder_in_its_place_is_refused(tmp_path: Path) -> None:
+    log = Log(tmp_path / "g.pt.jsonl")
+    os.mkfifo(log.path)
+    for work in (log.begin, lambda: log.cut(2)):
+        with pytest.raises(PoNAError, match=r"g\.pt\.jsonl is no file.*move it away"):
+            work()
+    log.path.unlink()
+    log.path.mkdir()
+    with pytest.raises(PoNAError, match=r"g\.pt\.jsonl is no file.*move it away"):
+        log.begin()
