@@ -73,6 +73,8 @@ class Run:
             self._check_same_run(state)
             self.trainer.load_state_dict(state["state"])
             self.last_validation, self.best = _figures(state["validation"]), _figures(state["best"])
+            if self.best is not None and None in (self.best.get("iteration"), self.best.get("l1")):
+                raise ValueError("no best weights")
         except PoNAError:
             raise
         except Exception as error:  # whatever the values of a damaged file lead to
@@ -260,8 +262,8 @@ class Run:
 def _figures(recorded: Any) -> Any:
     """What a state holds of a validation; raises ValueError for anything else."""
     figures = {} if recorded is None else recorded
-    known = all(type(name) is str and (value is None or math.isfinite(value)) for name, value in figures.items())
-    if not known or ("iteration" in figures and type(figures["l1"]) is not float):
+    known = (value is None or (type(value) in (int, float) and math.isfinite(value)) for value in figures.values())
+    if not all(known) or not all(type(name) is str for name in figures):
         raise ValueError("no figures")
     return recorded
 

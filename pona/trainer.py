@@ -247,8 +247,10 @@ class Trainer:
         local = state if self.processes.is_first else state["others"][self.processes.rank - 1]
         self.iteration, self.seconds = state["iteration"], state["seconds"]
         most = self.config.iterations or MOST_ITERATIONS
-        if type(self.iteration) is not int or not 0 <= self.iteration <= most or not 0 <= self.seconds < math.inf:
-            raise ValueError("no iteration of this run, or no time")
+        if type(self.iteration) is not int or not 0 <= self.iteration <= most:
+            raise ValueError("no iteration of this run")
+        if type(self.seconds) not in (int, float) or not 0 <= self.seconds < math.inf:
+            raise ValueError("no time")
         check_optimizer(self.generator_optimizer, state["generator_optimizer"])
         for name, optimizer in self.discriminator_optimizers.items():
             check_optimizer(optimizer, state["discriminator_optimizers"][name])
