@@ -3,11 +3,13 @@
 import re
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from pona.errors import PoNAError
 from pona.generators.patn import PATNConfig, PATNGenerator
 from pona.generators.pona import PoNAGenerator
+from pona.torch_reader import misfits
 
 
 def generator_from_author_weights(
@@ -35,11 +37,11 @@ def generator_from_author_weights(
         )
     width, blocks = first.shape[0], max(indices) + 1
     norm = "batch" if "image_encoder.2.weight" in renamed else "instance"
-    generator: PoNAGenerator | PATNGenerator
-    if "blocks.0.image_path.1.weight" in renamed:
-        generator = PATNGenerator(PATNConfig(width, blocks, norm, sigma))
-    else:
-        generator = PoNAGenerator(
+
+    def build() -> PoNAGenerator | PATNGenerator:
+        if "blocks.0.image_path.1.weight" in renamed:
+            return PATNGenerator(PATNConfig(width, blocks, norm, sigma))
+        return PoNAGenerator(
             width=width,
             blocks=blocks,
             norm=norm,
@@ -48,20 +50,20 @@ def generator_from_author_weights(
             cross_attention="blocks.0.cross_attention.gamma" in renamed,
             sigma=sigma,
         )
-    expected = generator.state_dict()
-    if isinstance(generator, PATNGenerator):  # torch 0.3.1 counted no batches, and stored statistics of IN without use
+
+    with torch.device("meta"):  # takes no memory, whatever the names claim
+        expected = build().state_dict()
+    if "blocks.0.image_path.1.weight" in renamed:  # torch 0.3.1 counted no batches, and stored statistics of IN unused
         stale = {name for name in renamed if name.endswith(("running_mean", "running_var")) and name not in expected}
-        counted = {name: tensor for name, tensor in expected.items() if name.endswith("num_batches_tracked")}
+        counted = {name: torch.tensor(0) for name in expected if name.endswith("num_batches_tracked")}
         renamed = counted | {name: tensor for name, tensor in renamed.items() if name not in stale}
-    wrong = [name for name, tensor in expected.items() if name in renamed and renamed[name].shape != tensor.shape]
-    if not wrong:
-        missing, unknown = generator.load_state_dict(renamed, strict=False)
-        wrong = [*missing, *unknown]
-    if wrong:
+    if wrong := misfits(expected, renamed):
         raise PoNAError(
             f"the authors' names, but not a generator that this package can build: {len(wrong)} entries are missing, "
             f"unknown or of another shape, such as {wrong[0]} (in this package's names)"
         )
+    generator = build()
+    generator.load_state_dict(renamed)
     return generator.eval()
 
 

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from pona.errors import PoNAError
 from pona.generators import architecture_of, generator_class
-from pona.generators.generator import Generator
+from pona.generators.generator import LARGEST, Generator
 from pona.torch_file import not_finite, read_torch, write_torch
+from pona.torch_reader import misfits
+from pona.train_config import MOST_ITERATIONS
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -79,25 +81,44 @@ def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> Che
         if isinstance(content, dict) and any("stream1_down" in str(name) for name in content):
             hint = "; these are weights of the authors' code: load them with pona.generator_from_author_weights"
         raise PoNAError(f"{path} is no PoNA checkpoint (no '{FORMAT}' mark in it){hint}")
-    if content.get("version") != VERSION:
-        raise PoNAError(f"{path} has version {content.get('version')}, this program reads version {VERSION}: update it")
-    architecture = content.get("architecture")
-    try:
-        kind = generator_class(architecture) if isinstance(architecture, str) else None
-    except PoNAError as error:
-        raise PoNAError(f"{path} is of another version of this program, update it: {error}") from None
-    if kind is None:
+    version, architecture = content.get("version"), content.get("architecture")
+    if type(version) is not int:
+        raise PoNAError(f"{path} is damaged: it names no version; get the file again")
+    if version != VERSION:
+        raise PoNAError(f"{path} has version {version}, this program reads version {VERSION}: update it")
+    if type(architecture) is not str:
         raise PoNAError(f"{path} is damaged: it names no architecture; get the file again")
     try:
+        kind = generator_class(architecture[:50])
+    except PoNAError as error:
+        raise PoNAError(f"{path} is of another version of this program, update it: {error}") from None
+    try:
         config = kind.config_class(**content["config"])
-        state = {name: t.float() if t.is_floating_point() else t for name, t in content["state"].items()}
         with torch.device("meta"):  # its weights are replaced at once: none are drawn
             generator = kind.from_config(config)
-        generator.load_state_dict(state, assign=True)
-        training = _with_names(content["training"], _unpack_names)
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, PoNAError, zlib.error):
+        given, expected = content["state"], generator.state_dict()
+        wrong = misfits(expected, given)
+    except Exception as error:  # whatever the values of a damaged file lead to
+        reason = (
+            " ".join(str(error).split())
+            if isinstance(error, PoNAError)
+            else "its configuration is not of its architecture"
+        )
+        raise PoNAError(f"{path} is damaged: {reason}; get the file again") from None
+    if wrong:
         raise PoNAError(
-            f"{path} is damaged: its weights do not fit its own configuration; get the file again"
+            f"{path} is damaged: its weights do not fit its own configuration, {len(wrong)} of {len(expected)} tensors "
+            f"(first: {wrong[0]}); get the file again"
+        )
+    state = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in given.items()}
+    generator.load_state_dict(state, assign=True)
+    try:
+        training = _with_names(content["training"], _unpack_names)
+        _check_training(training)
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, zlib.error) as error:
+        reason = f": {error}" if isinstance(error, PoNAError) else ""
+        raise PoNAError(
+            f"{path} is damaged in the record of its training{reason}; get the file again, or remove it to train again"
         ) from None
     if bad := not_finite(state):
         raise PoNAError(
@@ -105,6 +126,24 @@ def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> Che
             "earlier checkpoint, or train again"
         )
     return Checkpoint(generator.to(device).eval(), config, training)
+
+
+def _check_training(training: Mapping[str, Any]) -> None:
+    """Checks the values of a record that this package and others compute with; any of them may be missing."""
+    check_plain(dict(training), "training")
+    for name in ("iteration", "iterations", "batch_size", "seconds"):
+        value = training.get(name, 0)
+        if type(value) not in (int, float) or not 0 <= value <= MOST_ITERATIONS:
+            raise PoNAError(f"{name} is {str(value)[:50]}, expected 0 to {MOST_ITERATIONS:.0e}")
+    for name in ("trained_on", "origin", "config"):
+        if type(training.get(name, {})) is not dict:
+            raise PoNAError(f"{name} is no dict")
+    names = training.get("trained_on", {}).get("names", [])
+    if type(names) is not list or not all(type(name) is str for name in names):
+        raise PoNAError("names are no list of text")
+    size = training.get("image_size", [1, 1])
+    if type(size) is not list or len(size) != 2 or not all(type(side) is int and 0 < side <= LARGEST for side in size):
+        raise PoNAError(f"image_size is {str(size)[:50]}, expected two lengths in pixels")
 
 
 def _halved(tensor: Tensor) -> Tensor:

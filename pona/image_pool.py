@@ -5,6 +5,8 @@ from typing import TypedDict
 import torch
 from torch import Tensor
 
+from pona.errors import PoNAError
+
 
 class PoolState(TypedDict):
     """What a resumed run needs of an `ImagePool`."""
@@ -30,12 +32,21 @@ class ImagePool:
         self._random = torch.Generator().manual_seed(seed)  # on the CPU, as Python code depends on its draws
 
     def query(self, inputs: Tensor) -> Tensor:
-        """B x C x H x W -> the same shape; once the pool is full, about half of the rows are older inputs."""
+        """B x C x H x W -> the same shape; once the pool is full, about half of the rows are older inputs.
+
+        Raises:
+            PoNAError: for inputs of another shape or type than those before.
+        """
         if self._size == 0:
             return inputs
         inputs = inputs.detach()
         if self._kept is None:
             self._kept = inputs.new_empty(self._size, *inputs.shape[1:])
+        if self._kept.shape[1:] != inputs.shape[1:] or self._kept.dtype != inputs.dtype:  # of a damaged state
+            raise PoNAError(
+                f"the pool of past images holds {tuple(self._kept.shape[1:])} {self._kept.dtype}, expected "
+                f"{tuple(inputs.shape[1:])} {inputs.dtype}: delete the state of this training (.last) to start again"
+            )
         sources, stored = self._draw(len(inputs))
         # Drawn on the CPU and copied at once, without waiting for the device.
         plan = torch.tensor([*sources, *stored.keys(), *stored.values()], pin_memory=inputs.is_cuda)
@@ -76,11 +87,17 @@ class ImagePool:
         return {"kept": kept, "random": self._random.get_state()}
 
     def load_state_dict(self, state: PoolState, device: torch.device) -> None:
-        """Restores a state."""
+        """Restores a state.
+
+        Raises:
+            ValueError: for one that is not of such a pool.
+        """
         self._random.set_state(state["random"])
         self._kept, self._filled = None, 0
         if state["kept"] is not None:
             kept = state["kept"].to(device)
+            if kept.ndim != 4 or not 0 < len(kept) <= self._size or not torch.isfinite(kept).all():
+                raise ValueError(f"{tuple(kept.shape)} are no inputs of a pool of {self._size}, or not finite")
             self._filled = len(kept)
             self._kept = kept.new_empty(self._size, *kept.shape[1:])
             self._kept[: self._filled] = kept

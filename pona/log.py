@@ -5,6 +5,7 @@ import math
 from dataclasses import asdict
 from pathlib import Path
 
+from pona.errors import PoNAError
 from pona.progress import TrainProgress
 from pona.torch_file import cannot_write, write_whole
 
@@ -16,7 +17,12 @@ class Log:
         self.path = path
 
     def begin(self) -> None:
-        """Empties the file."""
+        """Empties the file.
+
+        Raises:
+            PoNAError: for a folder or a pipe in its place.
+        """
+        self._check()
         write_whole(self.path, lambda file: None)
 
     def add(self, report: TrainProgress, seconds: float) -> None:
@@ -30,15 +36,25 @@ class Log:
             raise cannot_write(self.path, error) from None
 
     def cut(self, iteration: int) -> None:
-        """Removes the lines after `iteration`, which a killed run logged after its last state, and unfinished ones."""
+        """Removes the lines after `iteration`, which a killed run logged after its last state, and broken ones.
+
+        Raises:
+            PoNAError: for a folder or a pipe in its place.
+        """
+        self._check()
         lines = self.path.read_text(encoding="utf-8-sig", errors="replace").splitlines() if self.path.exists() else []
         kept = "".join(f"{line}\n" for line in lines if _logged_at(line) <= iteration)
         write_whole(self.path, lambda file: file.write(kept.encode()))
+
+    def _check(self) -> None:
+        if self.path.exists() and not self.path.is_file():
+            raise PoNAError(f"{self.path} is no file, and the log of the training would be written there: move it away")
 
 
 def _logged_at(line: str) -> float:
     """The iteration of a line; infinite for a broken one."""
     try:
-        return json.loads(line)["iteration"]
-    except (ValueError, KeyError, TypeError):
+        iteration = json.loads(line)["iteration"]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return math.inf
+    return iteration if type(iteration) is int and iteration >= 0 else math.inf

@@ -60,14 +60,14 @@ class PerceptualLoss(nn.Module):
         elif {"0.weight", "2.weight", "5.weight"} <= weights.keys():
             self.kind = "vgg19-normalised"
             self.layers = _convolutions("reflect")
-            names = {"1": "2", "3": "5"}
-            first = {"weight": weights["0.weight"], "bias": weights["0.bias"]}
+            names = {"0": "0", "1": "2", "3": "5"}
+            first = {}
         else:
             other = " but those of another VGG, or of a part of it" if "features.0.weight" in weights else ""
             raise PoNAError(
                 f"{path} holds no VGG-19 weights{other}: expected torchvision's names (features.0.weight to "
                 f"{LAST_OF_VGG19}) or those of vgg_normalised_conv2_1.pth (0.weight, 2.weight, 5.weight), "
-                f"got {', '.join(list(weights)[:3])} ..."
+                f"got {', '.join(str(name)[:50] for name in list(weights)[:3])} ..."
             )
         state = {f"0.{name}": value for name, value in first.items()}
         try:

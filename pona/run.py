@@ -65,12 +65,25 @@ class Run:
         self.processes.first(self.log.begin)
 
     def _resume(self) -> None:
-        state = read_torch(self.state_path)
-        self._check_same_run(state)
-        self.trainer.load_state_dict(state["state"])
-        self.last_validation, self.best = state["validation"], state["best"]
-        if "losses" in state:  # earlier versions have none
-            self._losses.load_state_dict(state["losses"], self.trainer.fabric.device)
+        remove = f"delete {self.state_path.name} to start again"
+        try:
+            state = read_torch(self.state_path)
+        except PoNAError as error:
+            raise PoNAError(f"{error}, or {remove}") from None
+        try:
+            self._check_same_run(state)
+            self.trainer.load_state_dict(state["state"])
+            self.last_validation, self.best = _figures(state["validation"]), _figures(state["best"])
+            if "losses" in state:  # earlier versions have none
+                self._losses.load_state_dict(state["losses"], self.trainer.fabric.device)
+            if self.best is not None and None in (self.best.get("iteration"), self.best.get("l1")):
+                raise ValueError("no best weights")
+        except PoNAError:
+            raise
+        except Exception as error:  # whatever the values of a damaged file lead to
+            if is_out_of_memory(error):
+                raise
+            raise PoNAError(f"{self.state_path} is damaged: {remove}") from None
 
     def loop(self, interrupted: threading.Event) -> None:
         """Steps until the schedule ends."""
@@ -228,6 +241,8 @@ class Run:
     def _check_same_run(self, state: Any) -> None:
         if not isinstance(state, dict) or state.get("format") != STATE_FORMAT:
             raise PoNAError(f"{self.state_path} is no training state: delete it to start again")
+        if type(state["config"]) is not dict or type(state["origin"]) is not dict:
+            raise TypeError("no settings")
         changed = differences(self.config, self.origin, self.trained_on.get("fingerprint"), state)
         if (devices := 1 + len(state["state"].get("others", []))) != self.processes.count:
             changed.append(f"devices {devices} -> {self.processes.count}")
@@ -268,6 +283,15 @@ class Run:
             },
             "config": asdict(self.config),
         }
+
+
+def _figures(recorded: Any) -> Any:
+    """What a state holds of a validation; raises ValueError for anything else."""
+    figures = {} if recorded is None else recorded
+    known = (value is None or (type(value) in (int, float) and math.isfinite(value)) for value in figures.values())
+    if not all(known) or not all(type(name) is str for name in figures):
+        raise ValueError("no figures")
+    return recorded
 
 
 def rate_factor(fraction: float, decay: float, steps: int | None = None) -> float:

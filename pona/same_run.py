@@ -11,6 +11,7 @@ from pona.train_config import TrainConfig
 
 # Fields that may differ: reports and validations do not change the weights, and VGG-19 weights are compared by digest.
 IGNORED = ("log_every", "validate_every", "perceptual")
+MOST_NAMED = 8  # settings in a message
 # What a message says of an input whose digest differs.
 INPUTS = {
     "initial": "another generator to start from",
@@ -34,7 +35,10 @@ def differences(
     """
     theirs, ours = recorded.get("config", {}), asdict(config)
     changed = [name for name in ours if name not in IGNORED and theirs.get(name) != ours[name]]
-    lines = [f"{name} {theirs.get(name)} -> {ours[name]}" for name in changed]
+    # Cut short, as a damaged file may hold anything.
+    lines = [f"{name} {' '.join(str(theirs.get(name)).split())[:50]} -> {ours[name]}" for name in changed[:MOST_NAMED]]
+    if more := len(changed) - len(lines):
+        lines.append(f"and {more} other settings")
     if recorded.get("fingerprint") != fingerprint:
         lines.append("other training images")
     inputs = recorded.get("origin", {})

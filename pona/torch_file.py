@@ -2,9 +2,7 @@
 
 import errno
 import os
-import re
 import secrets
-import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pona.errors import PoNAError
+from pona.torch_reader import UnreadableFile, load_tensors
 
 
 def write_torch(path: Path, content: Mapping[str, object]) -> None:
@@ -83,37 +82,13 @@ def read_torch(path: Path, what: str = "checkpoint that `train` wrote") -> Any:
         PoNAError: for anything else.
     """
     try:
-        with path.open("rb") as file:
-            head = file.read(512)
+        return load_tensors(Path(path))
     except FileNotFoundError:
         raise PoNAError(f"{path} does not exist: give a {what}") from None
     except OSError as error:
-        raise PoNAError(f"cannot read {path}: {error.strerror}") from None
-    try:
-        with warnings.catch_warnings():  # about pickle protocols of foreign files
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds here, with long messages
-        raise PoNAError(f"{path} {_what_is_wrong(head, str(error)) or f'is no {what}'}") from None
-
-
-def _what_is_wrong(head: bytes, message: str) -> str:
-    """What a file is that torch does not read; empty if nobody knows; `reid_baseline.weights` does the same."""
-    if not head:
-        return "is empty: get the file again"
-    if head.lstrip()[:1] == b"<":
-        return "is a web page: the download went wrong, get the file itself"
-    if head.startswith(b"version https://git-lfs"):
-        return "is a Git LFS pointer: run `git lfs pull`"
-    if "TorchScript" in message:
-        return "is a TorchScript archive, expected tensors and plain values"
-    culprit = re.search(r"GLOBAL ([\w.]+)|Unsupported (?:global|class) ([\w.]+)", message)
-    if culprit:
-        name = culprit[1] or culprit[2]
-        return f"is refused: it holds '{name}', expected only tensors and plain values"
-    if head.startswith(b"PK"):
-        return "is cut short or damaged: get the file again"
-    return ""
+        raise PoNAError(f"cannot read {path}: {error.strerror}; give a {what}") from None
+    except UnreadableFile as error:
+        raise PoNAError(f"{path} {error}" + ("" if ":" in str(error) else f": give a {what}")) from None
 
 
 def not_finite(state: Mapping[str, Tensor]) -> list[str]:

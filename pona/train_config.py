@@ -1,10 +1,14 @@
 """The configuration of a training run; presets stand with their generators."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from pona.errors import PoNAError
 from pona.precision import PRECISIONS
+
+MOST_ITERATIONS = 10**12  # more than any machine computes
+# The largest values of other fields: what they ask for is not merely long, it fits into no memory.
+MOST = {"width": 10_000, "discriminator_width": 10_000, "blocks": 100, "batch_size": 10**6, "seed": 2**62}
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,10 @@ class TrainConfig:
         for name in (*positive, *optional):
             if not getattr(self, name) > 0:
                 raise PoNAError(f"{name} is {getattr(self, name)}, expected more than 0")
+        for item in fields(self):
+            value, most = getattr(self, item.name), MOST.get(item.name, MOST_ITERATIONS)
+            if isinstance(value, int | float) and not -most <= value <= most:  # also for what is no number
+                raise PoNAError(f"{item.name} is {str(value)[:50]}, expected a finite number of at most {most:,}")
         if self.iterations is None and self.minutes is None:
             raise PoNAError("neither iterations nor minutes is given, expected at least one: what should end the run?")
         if self.batch_size < 2:

@@ -1,6 +1,7 @@
 """The networks, optimisers and random states of a training, and the state that a resumed run needs."""
 
 import copy
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -17,7 +18,8 @@ from pona.image_pool import ImagePool
 from pona.layers import HalfDropout, zero_biases
 from pona.losses import PerceptualLoss
 from pona.processes import Processes
-from pona.train_config import TrainConfig
+from pona.torch_reader import check_optimizer
+from pona.train_config import MOST_ITERATIONS, TrainConfig
 
 
 class Trainer:
@@ -237,9 +239,21 @@ class Trainer:
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores a state of the same configuration and number of processes."""
+        """Restores a state of the same configuration and number of processes.
+
+        Raises:
+            ValueError: for numbers that no training reaches; other kinds of errors for one that is broken otherwise.
+        """
         local = state if self.processes.is_first else state["others"][self.processes.rank - 1]
         self.iteration, self.seconds = state["iteration"], state["seconds"]
+        most = self.config.iterations or MOST_ITERATIONS
+        if type(self.iteration) is not int or not 0 <= self.iteration <= most:
+            raise ValueError("no iteration of this run")
+        if type(self.seconds) not in (int, float) or not 0 <= self.seconds < math.inf:
+            raise ValueError("no time")
+        check_optimizer(self.generator_optimizer, state["generator_optimizer"])
+        for name, optimizer in self.discriminator_optimizers.items():
+            check_optimizer(optimizer, state["discriminator_optimizers"][name])
         self.generator.load_state_dict(state["generator"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
@@ -248,6 +262,8 @@ class Trainer:
             self.discriminators[name].load_state_dict(state["discriminators"][name])
             self.discriminator_optimizers[name].load_state_dict(state["discriminator_optimizers"][name])
             self.pools[name].load_state_dict(local["pools"][name], self.fabric.device)
+        if self.not_finite():
+            raise ValueError("weights that are not finite")
         self.fabric.strategy.precision.load_state_dict(state["loss_scale"])
         self.random.set_state(state["pair_random"])
         torch.set_rng_state(local["torch_random"])

@@ -12,6 +12,7 @@ from reid_baseline.backbones import build_backbone, find_backbone
 from reid_baseline.errors import ReIDError
 from reid_baseline.recipe import Recipe
 from reid_baseline.resume import write_whole
+from reid_baseline.torch_reader import misfits
 from reid_baseline.weights import check_finite, load_weights, read_tensors
 
 FORMAT = "reid_baseline model 1"
@@ -146,7 +147,7 @@ def load_model(path: Path) -> tuple[BaselineNet, Recipe]:
         ReIDError: no such file, a file that `save_model` did not write, a network with an unknown arch, or one that is
             not finite.
     """
-    if not path.is_file():
+    if not path.exists():
         raise ReIDError(f"model {path} does not exist: train one first, and save it")
     content = read_tensors(path, "model")
     try:
@@ -154,12 +155,21 @@ def load_model(path: Path) -> tuple[BaselineNet, Recipe]:
             raise ValueError
         recorded = content["recipe"].items()
         values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in recorded}
-        recipe = Recipe(**values)
-        model = BaselineNet(content["arch"], len(content["pids"]), **recipe.network())
-        model.load_state_dict(content["state_dict"])
+        recipe, pids, state = Recipe(**values), content["pids"], content["state_dict"]
+        if not isinstance(pids, list) or not all(type(pid) is int for pid in pids):
+            raise ValueError
+        with torch.device("meta"):  # takes no memory, whatever the file claims
+            claimed = BaselineNet(content["arch"], len(pids), **recipe.network()).state_dict()
+        if wrong := misfits(claimed, state):
+            raise ReIDError(
+                f"{len(wrong)} of {len(claimed)} tensors do not fit its own settings (first: {wrong[0]}): get it again"
+            )
+        check_finite(state, f"model {path}")
+        model = BaselineNet(content["arch"], len(pids), **recipe.network())
+        model.load_state_dict(state)
     except ReIDError as error:
-        raise ReIDError(f"model {path} cannot be used: {error}") from error
+        told, reason = str(error).startswith(f"model {path}"), " ".join(str(error).split())
+        raise ReIDError(reason if told else f"model {path} cannot be used: {reason}") from None
     except Exception as error:  # whatever the values of a foreign file lead to
         raise ReIDError(f"model {path} is no trained baseline: give a file that was saved with one") from error
-    check_finite(model.state_dict(), f"model {path}")
     return model.eval(), recipe

@@ -8,6 +8,10 @@ from reid_baseline.errors import ReIDError
 
 MIXTURE_ERROR = 0.2  # allowed relative error of the share of real images, which comes in whole images
 
+MOST_PIXELS = 4096  # height or width of what a network sees
+MOST_NUMBER = 10**6  # any other number
+MOST = {"batch_size": 100_000, "embedding": 100_000, "padding": MOST_PIXELS}
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -44,6 +48,22 @@ class Recipe:
     real_per_synthetic: float = 0.0  # real images per generated one in a batch, or of a person; 0 = as they come
 
     def __post_init__(self) -> None:
+        sides = self.size if isinstance(self.size, tuple) else ()
+        if len(sides) != 2 or not all(type(side) is int and 0 < side <= MOST_PIXELS for side in sides):
+            raise ReIDError(f"size is {str(self.size)[:50]}: expected height and width, 1 to {MOST_PIXELS} pixels")
+        if type(self.name) is not str:
+            raise ReIDError("the name of a recipe is no text")
+        for item in fields(self)[1:]:
+            value, kind = getattr(self, item.name), type(item.default)
+            numbers = value if item.name == "decay_at" else (value,) if kind in (int, float) else ()
+            most = MOST.get(item.name, MOST_NUMBER)
+            if not all(isinstance(number, int | float) and -most <= number <= most for number in numbers):
+                raise ReIDError(f"{item.name} is {str(value)[:50]}: expected a finite number of at most {most:,}")
+            whole = {int: "a whole number", bool: "True or False"}
+            if kind in whole and type(value) is not kind:
+                raise ReIDError(f"{item.name} is {str(value)[:50]}: expected {whole[kind]}")
+            if isinstance(item.default, str) and type(value) is not str:
+                raise ReIDError(f"{item.name} is no text")
         if self.epochs < 1:
             raise ReIDError(f"recipe {self.name} has {self.epochs} epochs: expected at least 1")
         if self.batch_size < 2:

@@ -3,6 +3,7 @@
 import errno
 import functools
 import hashlib
+import math
 import os
 import secrets
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from torch import nn
 
 from reid_baseline.errors import ReIDError, StateError
 from reid_baseline.recipe import Recipe
+from reid_baseline.torch_reader import UnreadableFile, check_optimizer, load_tensors, misfits
 
 KIND = "reid_baseline training state"
 FORMAT = f"{KIND} 3"  # changes with the content of a state
@@ -113,11 +115,17 @@ def _open_half(folder: Path) -> tuple[Path, IO[bytes]]:
         file.close()
 
 
-def read_state(path: Path, identity: str, parts: Parts) -> tuple[int, float]:
+def read_state(path: Path, identity: str, parts: Parts, epochs: int) -> tuple[int, float]:
     """Loads the state into the parts given to `write_state`; returns the finished epochs and their seconds.
 
+    Args:
+        path: the file.
+        identity: of the training, by `fingerprint`.
+        parts: networks and optimizers by name; after an error they may hold anything.
+        epochs: of the whole training.
+
     Raises:
-        StateError: the file is unreadable, or of another training.
+        StateError: the file is unreadable, damaged, or of another training.
     """
     state = _load(path)
     if state["identity"] != identity:
@@ -125,9 +133,23 @@ def read_state(path: Path, identity: str, parts: Parts) -> tuple[int, float]:
             f"{path} is of a training with other images, settings or versions, or on another kind of device: remove it "
             "to start again"
         )
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
-    return int(state["epochs_done"]), float(state["seconds"])
+    try:
+        if not 0 <= state["epochs_done"] <= epochs:
+            raise ValueError(state["epochs_done"])
+        for name, part in parts.items():
+            _restore(part, state[name])
+    except Exception as error:  # whatever the values of a damaged file lead to
+        raise StateError(f"{path} is damaged: remove it to start again") from error
+    return state["epochs_done"], state["seconds"]
+
+
+def _restore(part: nn.Module | torch.optim.Optimizer, state: Any) -> None:
+    """Raises ValueError for numbers that are not finite, and other kinds for what is broken otherwise."""
+    if isinstance(part, torch.optim.Optimizer):
+        check_optimizer(part, state)
+    elif misfits(part.state_dict(), state) or not all(torch.isfinite(tensor).all() for tensor in state.values()):
+        raise ValueError("another network, or not finite")
+    part.load_state_dict(state)
 
 
 def training_seconds(path: Path) -> float:
@@ -136,16 +158,24 @@ def training_seconds(path: Path) -> float:
     Raises:
         StateError: the file is unreadable.
     """
-    return float(_load(path)["seconds"])
+    return _load(path)["seconds"]
 
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = load_tensors(path)
         if not state["format"].startswith(KIND):
             raise ValueError(state["format"])
-    except Exception as error:  # torch.load raises a dozen kinds for a broken, foreign or unsafe file
+    except MemoryError:
+        raise
+    except UnreadableFile as error:
+        wrong = str(error).partition(":")[0]
+        raise StateError(f"{path} {wrong}, no state of a baseline training: remove it to start again") from None
+    except Exception as error:  # also for one that is absent, or holds something else
         raise StateError(f"{path} is no state of a baseline training: remove it to start again") from error
     if state["format"] != FORMAT:
         raise StateError(f"{path} is the state of another version of this program: remove it to start again")
+    plain = type(state.get("epochs_done")) is int and type(state.get("seconds")) is float
+    if not plain or type(state.get("identity")) is not str or not 0 <= state["seconds"] < math.inf:
+        raise StateError(f"{path} is damaged: remove it to start again")
     return state

@@ -90,7 +90,7 @@ def train_baseline(
             arithmetic = f"{device.type} {precision}"
             identity = fingerprint(images, labels, synthetic, recipe, arch, weights, seed, arithmetic)
             if checkpoint.exists():
-                first_epoch, seconds = read_state(checkpoint, identity, parts)
+                first_epoch, seconds = read_state(checkpoint, identity, parts, recipe.epochs)
         data = (images, labels, synthetic)
         run = _Run(objective, optimizer, recipe, data, device, precision, seed, progress, first_epoch)
         saved = run.began

@@ -1,27 +1,19 @@
 """Trained weights for a backbone, from a file or of ImageNet; nothing in a file is run."""
 
 import hashlib
-import re
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import numpy as np
 import torch
 from torch import nn
 
 from reid_baseline.backbones import find_backbone
 from reid_baseline.errors import ReIDError
+from reid_baseline.torch_reader import UnreadableFile, check_regular, fits, load_tensors
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")  # keys under which re-ID code saves the tensors
-
-# What re-ID code saves beside the tensors, such as the best rank-1; numpy 2 has renamed its module.
-_NUMBERS: list[Any] = [
-    *((np.float32(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
-    *(np.dtype, *(type(np.dtype(name)) for name in ("float16", "float32", "float64", "int32", "int64", "bool"))),
-]
 
 
 def load_weights(network: nn.Module, arch: str, weights: str | Path) -> None:
@@ -40,7 +32,12 @@ def load_weights(network: nn.Module, arch: str, weights: str | Path) -> None:
         state, source = _imagenet_state(arch), f"the ImageNet weights of {arch}"
     else:
         state, source = _file_state(Path(weights)), f"weights {weights}"
-    _load(network, arch, find_backbone(arch).convert(_without_prefix(state, network), network), source)
+    backbone = find_backbone(arch)
+    try:
+        state = backbone.convert(_without_prefix(state, network), network)
+    except Exception:  # of timm, for tensors that its models do not have
+        raise ReIDError(f"{source} do not fit {arch}: give weights of this network") from None
+    _load(network, arch, state, source)
 
 
 def read_tensors(path: Path, what: str) -> Any:
@@ -54,31 +51,11 @@ def read_tensors(path: Path, what: str) -> Any:
         ReIDError: anything else; the message says what it is.
     """
     try:
-        # torch's warnings about unusual files are not for users.
-        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(_NUMBERS):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        return load_tensors(path)
     except OSError as error:
         raise ReIDError(f"{what} {path}: {error.strerror or error}; give a file that can be read") from None
-    except Exception as error:  # torch raises a dozen kinds for a broken, foreign or unsafe file
-        with path.open("rb") as file:
-            raise ReIDError(f"{what} {path}: {_what_it_is(file.read(512), str(error))}") from None
-
-
-def _what_it_is(head: bytes, message: str) -> str:
-    """What a file is that torch does not read, and what to do; `pona.torch_file` tells the same of its files."""
-    if not head:
-        return "the file is empty, get it again"
-    if head.lstrip()[:1] == b"<":
-        return "this is a web page, the download went wrong: get the file itself"
-    if head.startswith(b"version https://git-lfs"):
-        return "this is a Git LFS pointer: run `git lfs pull`"
-    if "TorchScript" in message:
-        return "this is a TorchScript archive: save the network's state_dict() instead"
-    if found := re.search(r"(?:GLOBAL|global|class) ([\w.]+\.[\w.]+)", message):
-        return f"it holds '{found[1]}', expected plain tensors: save the network's state_dict() instead"
-    if head.startswith(b"PK"):
-        return "the file is cut short or damaged, get it again"
-    return "no file of plain tensors, expected a PyTorch state dict"
+    except UnreadableFile as error:
+        raise ReIDError(f"{what} {path} {error}") from None
 
 
 def check_finite(state: Mapping[str, torch.Tensor], what: str) -> None:
@@ -131,10 +108,14 @@ def _file_state(path: Path) -> dict[str, torch.Tensor]:
             state = state[wrapper]
     if not isinstance(state, dict):
         raise ReIDError(f"weights {path} contain a {type(state).__name__}: expected a PyTorch state dict")
-    return {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
+    return {key: value for key, value in state.items() if isinstance(key, str) and isinstance(value, torch.Tensor)}
 
 
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        check_regular(path)
+    except UnreadableFile as error:
+        raise ReIDError(f"weights {path} {error}") from None
     try:
         from safetensors.torch import load_file
     except ImportError:
@@ -158,7 +139,7 @@ def _load(network: nn.Module, arch: str, state: dict[str, torch.Tensor], source:
     wrong = [
         key
         for key, value in expected.items()
-        if not key.endswith("num_batches_tracked") and (key not in loaded or loaded[key].shape != value.shape)
+        if not key.endswith("num_batches_tracked") and not fits(value, loaded.get(key))
     ]
     if wrong:
         raise ReIDError(f"{source} do not fit {arch}: {len(wrong)} of {len(expected)} tensors (first: {wrong[0]})")

@@ -67,6 +67,11 @@ def test_the_libraries_stand_alone(package: str) -> None:
         assert not calls_of(path) & {"print", "exit", "input"}, path
 
 
+def test_the_libraries_read_torch_files_alike() -> None:
+    files = [(ROOT / package / "torch_reader.py").read_text() for package in ("pona", "reid_baseline")]
+    assert files[0] == files[1]
+
+
 def test_every_folder_has_its_floor() -> None:
     assert {path.name for path in (ROOT / "reidaug").iterdir() if path.is_dir()} - {"__pycache__"} == set(FOLDERS)
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pona.errors import PoNAError
-from pona.generators.generator import Generator
+from pona.generators.generator import Generator, check_fields
 from pona.generators.parts import part_affines, part_masks
 from pona.keypoints import JOINTS, render_heatmaps
 from pona.layers import HalfDropout, ImageNorm, crop, glorot, pad, pad_keypoints
@@ -31,6 +31,7 @@ class DeformConfig:
     levels: int = 6  # 6 for Market-1501, 7 for DeepFashion; images are padded with white to multiples of 2^levels
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.width < 1 or not WARPED <= self.levels <= 8:
             raise PoNAError(f"width is {self.width} and levels {self.levels}, expected at least 1 and {WARPED} to 8")
 

@@ -2,10 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from torch import Tensor, nn
 
+from pona.errors import PoNAError
 from pona.objectives.objective import Objective
 from pona.train_config import TrainConfig
 
@@ -13,6 +15,38 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Config = TypeVar("Config", bound="DataclassInstance")
+
+
+MOST = {"blocks": 100, "levels": 10}  # of a configuration; every other number is at most
+LARGEST = 10_000
+
+
+def check_fields(config: "DataclassInstance") -> None:
+    """Refuses values of other types than the defaults have, and numbers far beyond any generator's.
+
+    A file may claim them, and so make a network of any size.
+
+    Raises:
+        PoNAError: for such a value.
+    """
+    for field in fields(config):
+        value, most = getattr(config, field.name), MOST.get(field.name, LARGEST)
+        kind = type(field.default)
+        if kind is bool:
+            fits, expected = type(value) is bool, "True or False"
+        elif kind is int:
+            fits, expected = type(value) is int and value <= most, f"a whole number of at most {most}"
+        elif kind is float:
+            fits = value is None or (type(value) in (int, float) and 0 < value <= most)
+            expected = f"a number above 0 and of at most {most}"
+        elif kind is tuple:
+            fits = type(value) in (tuple, list) and len(value) == 2
+            fits = fits and all(type(side) is int and 0 < side <= most for side in value)
+            expected = f"height and width of 1 to {most} pixels"
+        else:
+            fits, expected = type(value) is str or value is field.default, "a word"  # each configuration knows its own
+        if not fits:
+            raise PoNAError(f"{field.name} is {str(value)[:50]}, expected {expected}")
 
 
 class Generator(nn.Module, ABC, Generic[Config]):

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pona.errors import PoNAError
-from pona.generators.generator import Generator
+from pona.generators.generator import Generator, check_fields
 from pona.generators.parts import HEAD, LONGER, NOWHERE, limb_quads, part_affines, torso_length
 from pona.layers import crop, pad, pad_keypoints
 from pona.objectives.lwg2d import LWG2DObjective
@@ -36,6 +36,7 @@ class LWG2DConfig:
     blocks: int = 6  # residual blocks of each of the three networks
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.width < 1 or self.blocks < 1:
             raise PoNAError(f"width is {self.width} and blocks {self.blocks}, expected at least 1")
 

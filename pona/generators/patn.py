@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from pona.errors import PoNAError
 from pona.generators import pona
-from pona.generators.generator import Generator
+from pona.generators.generator import Generator, check_fields
 from pona.generators.pona import IMAGE_CHANNELS, POSE_CHANNELS, PoseInputs, decoder, encoder, pose_inputs
 from pona.layers import HalfDropout, initialise, norm_layer
 from pona.objectives.adversarial import AdversarialObjective
@@ -23,6 +23,7 @@ class PATNConfig:
     sigma: float | None = 6.0  # of the heatmaps, pixels; None = one-pixel impulses (the authors' DeepFashion heatmaps)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.norm not in ("batch", "instance"):
             raise PoNAError(f"norm is {self.norm!r}, expected 'batch' or 'instance'")
         if self.width < 1 or self.blocks < 1:

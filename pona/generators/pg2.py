@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pona.errors import PoNAError
-from pona.generators.generator import Generator
+from pona.generators.generator import Generator, check_fields
 from pona.keypoints import JOINTS
 from pona.layers import crop, pad, pad_keypoints
 from pona.objectives.pg2 import PG2Objective
@@ -28,6 +28,7 @@ class PG2Config:
     first_skip: bool = False  # of the second stage: at full size too (DeepFashion)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.width < 1 or self.levels < 3:
             raise PoNAError(f"width is {self.width} and levels {self.levels}, expected at least 1 and 3")
 

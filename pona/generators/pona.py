@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pona.attention import CrossAttention, SelfAttention
 from pona.errors import PoNAError
-from pona.generators.generator import Generator
+from pona.generators.generator import Generator, check_fields
 from pona.keypoints import render_heatmaps
 from pona.layers import HalfDropout, initialise, norm_layer
 from pona.objectives.adversarial import AdversarialObjective
@@ -34,6 +34,7 @@ class GeneratorConfig:
     sigma: float | None = 6.0  # of the heatmaps, pixels; None = one-pixel impulses (the authors' DeepFashion heatmaps)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _check_choice("norm", self.norm, ("batch", "instance"))
         _check_choice("block_norm", self.block_norm, ("batch", "instance", None))
         _check_choice("fusion", self.fusion, ("head", "middle", "tail", "none"))

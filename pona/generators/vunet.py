@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from pona.errors import PoNAError
 from pona.generators.figures import PARTS, crop_parts, render_stickman
-from pona.generators.generator import Generator
+from pona.generators.generator import Generator, check_fields
 from pona.layers import WeightNormConv, crop, pad, pad_keypoints
 from pona.objectives.vunet import VUnetObjective
 from pona.train_config import TrainConfig
@@ -34,6 +34,7 @@ class VUnetConfig:
     size: tuple[int, int] = (128, 64)  # height and width of the images in pixels
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.width < 1 or self.most < self.width:
             raise PoNAError(f"width is {self.width} and most {self.most}, expected at least 1, and at least as many")
         if self.side & (self.side - 1) or self.side < 16:

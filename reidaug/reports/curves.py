@@ -1,12 +1,12 @@
 """The charts of the report: mAP over the kept portion, and the course of a generator's training from its log."""
 
 import json
-import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from reidaug.core.errors import ReidAugError
+from reidaug.core.fingerprint import refuse_pipe
 from reidaug.evaluation.results import Result
 from reidaug.reports.chart import COLOURS, Chart, Point, Series, draw_chart, thin_out
 from reidaug.reports.grids import set_order
@@ -15,6 +15,7 @@ from reidaug.study.controls import is_control
 from reidaug.study.folder import PLAIN_SET
 from reidaug.study.training_sets import FULL_SET
 
+MOST = 1e15  # of an iteration or a loss; also false for what is no number
 UNSEEN = {"l1": "generated", "l1_copy": "condition image", "l1_mean": "mean image"}  # of a log's validation
 
 
@@ -88,6 +89,7 @@ def _smooth(series: Iterable[Series]) -> list[Series]:
 
 def _lines(log: Path) -> list[tuple[float, dict[str, object]]]:
     """The lines that are reports, with their iterations."""
+    refuse_pipe(log)
     lines = []
     for text in log.read_text(encoding="utf-8-sig", errors="replace").splitlines():
         try:
@@ -107,4 +109,4 @@ def _numbers(values: object) -> list[tuple[str, float]]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MOST

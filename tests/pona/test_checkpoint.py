@@ -175,8 +175,8 @@ def test_file_cut_short_is_refused(tmp_path: Path, share: float) -> None:
         (b"", "is empty"),
         (b"\n<!DOCTYPE html><html>404</html>", "web page"),
         (b"version https://git-lfs.github.com/spec/v1\n", "LFS"),
-        (b"a line of text", "no checkpoint"),
-        (b"\x89PNG\r\n\x1a\n0000", "no checkpoint"),
+        (b"a line of text", "no file of plain tensors"),
+        (b"\x89PNG\r\n\x1a\n0000", "no file of plain tensors"),
         (b"PK\x05\x06" + bytes(18), "cut short"),
     ],
 )
@@ -221,3 +221,73 @@ PLAUSIBLE = {"format": "pona-checkpoint", "version": 1, "architecture": "PoNAGen
 def test_foreign_contents_are_refused(tmp_path: Path, content: Any, message: str) -> None:
     torch.save(content, tmp_path / "g.pt")
     assert message in refused(tmp_path / "g.pt")
+
+
+def changed(path: Path, *keys: str, to: object) -> Path:
+    """A checkpoint with one value exchanged, and written as torch does."""
+    written(path)
+    content = torch.load(path, weights_only=True)
+    inner = content
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = to
+    torch.save(content, path)
+    return path
+
+
+@pytest.mark.parametrize("place", [0.2, 0.5, 0.8])
+def test_a_flipped_bit_of_the_weights_is_refused(tmp_path: Path, place: float) -> None:
+    written(tmp_path / "g.pt")
+    content = bytearray((tmp_path / "g.pt").read_bytes())
+    content[int(place * len(content))] ^= 1
+    (tmp_path / "g.pt").write_bytes(content)
+    assert "damaged, in its record" in refused(tmp_path / "g.pt")
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "message"),
+    [
+        (("config", "blocks"), 10**6, "blocks is 1000000, expected a whole number of at most 100"),
+        (("config", "blocks"), 3, "do not fit its own configuration"),
+        (("config", "width"), 10**9, "width is 1000000000"),
+        (("config", "width"), 10_000, "do not fit its own configuration"),
+        (("config", "width"), 4.0, "width is 4.0"),
+        (("config", "sigma"), float("nan"), "sigma is nan"),
+        (("config", "sigma"), "6", "sigma is 6"),
+        (("config", "self_attention"), torch.ones(2), "self_attention is"),
+        (("config", "norm"), torch.ones(2, 2), "norm is tensor"),
+        (("config",), [1], "configuration"),
+        (("version",), torch.ones(2), "names no version"),
+        (("architecture",), "Nonesuch" * 1000, "update it"),
+        (("state",), [torch.ones(1)], "do not fit"),
+        (("state", "decoder.0.weight"), torch.ones(3), "first: decoder.0.weight"),
+        (("state", "decoder.0.weight"), [1.0], "first: decoder.0.weight"),
+        (("state", "more"), torch.ones(3), "first: more"),
+        (("training",), None, "record of its training"),
+        (("training", "iteration"), "seven", "iteration is seven"),
+        (("training", "iteration"), -1, "iteration is -1"),
+        (("training", "iteration"), 10**200, "iteration is 1000"),
+        (("training", "seconds"), float("nan"), "seconds is nan"),
+        (("training", "trained_on"), "all", "trained_on is no dict"),
+        (("training", "trained_on"), {"names": 7}, "record of its training"),
+        (("training", "image_size"), [128, "64"], "image_size"),
+        (("training", "image_size"), [10**5, 64], "image_size"),
+        (("training", "note"), torch.ones(1), "plain values"),
+    ],
+)
+def test_values_that_no_checkpoint_has_are_refused(
+    tmp_path: Path, keys: tuple[str, ...], value: object, message: str
+) -> None:
+    assert message in refused(changed(tmp_path / "g.pt", *keys, to=value))
+
+
+def test_a_weight_of_another_kind_of_numbers_is_refused(tmp_path: Path) -> None:
+    generator = written(tmp_path / "g.pt")
+    for kind in (torch.int64, torch.bool):
+        weight = generator.state_dict()["decoder.0.weight"].to(kind)
+        assert "decoder.0.weight" in refused(changed(tmp_path / "g.pt", "state", "decoder.0.weight", to=weight))
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "g.pt")
+    assert "is a pipe" in refused(tmp_path / "g.pt")

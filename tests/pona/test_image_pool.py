@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from pona.errors import PoNAError
 from pona.image_pool import ImagePool
 
 
@@ -67,3 +68,17 @@ def test_pool_fills_first_and_then_answers_half_with_old_ones() -> None:
     fresh = (answer == torch.arange(50, 1050)).float().mean().item()
     assert fresh == pytest.approx(0.5, abs=0.06)
     assert len(set(answer.tolist())) == 1000  # an old one leaves the pool when it is given out
+
+
+def test_the_state_of_another_pool_is_refused() -> None:
+    pool = ImagePool(2)
+    pool.query(torch.zeros(2, 3, 4, 4))
+    state = pool.state_dict()
+    broken = torch.full((2, 3, 4, 4), torch.nan)
+    for kept in (torch.zeros(3, 3, 4, 4), torch.zeros(2, 3, 4), torch.zeros(0, 3, 4, 4), broken):
+        with pytest.raises(ValueError, match="of a pool of 2"):
+            pool.load_state_dict({**state, "kept": kept}, torch.device("cpu"))
+    for other in (torch.zeros(2, 5, 4, 4), torch.zeros(2, 3, 4, 4).double()):
+        pool.load_state_dict({**state, "kept": other}, torch.device("cpu"))
+        with pytest.raises(PoNAError, match=r"delete the state of this training \(\.last\)"):
+            pool.query(torch.zeros(2, 3, 4, 4))

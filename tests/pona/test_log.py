@@ -122,3 +122,25 @@ def test_the_log_of_a_run_that_was_stopped_is_that_of_one_never_stopped(
     assert reports[-1] == iteration
     train_tiny(out, EVERY, validation=data, data=data)
     assert logged(out) == undisturbed
+
+
+@pytest.mark.parametrize(
+    "rest", ["[" * 10**5, '{"iteration": "3"}', '{"iteration": 1' + "0" * 5000 + "}", '{"iteration": -1}', "[1]"]
+)
+def test_broken_lines_are_cut(tmp_path: Path, rest: str) -> None:
+    log = Log(tmp_path / "g.pt.jsonl")
+    log.path.write_text(f'{{"iteration": 1}}\n{rest}\n{{"iteration": 2}}\n{{"iteration": 3}}\n')
+    log.cut(2)
+    assert log.path.read_text() == '{"iteration": 1}\n{"iteration": 2}\n'
+
+
+def test_a_pipe_or_folder_in_its_place_is_refused(tmp_path: Path) -> None:
+    log = Log(tmp_path / "g.pt.jsonl")
+    os.mkfifo(log.path)
+    for work in (log.begin, lambda: log.cut(2)):
+        with pytest.raises(PoNAError, match=r"g\.pt\.jsonl is no file.*move it away"):
+            work()
+    log.path.unlink()
+    log.path.mkdir()
+    with pytest.raises(PoNAError, match=r"g\.pt\.jsonl is no file.*move it away"):
+        log.begin()

@@ -184,3 +184,67 @@ def test_learning_rate_stays_within_a_step_and_ends_at_zero(iterations: int) -> 
     assert rates == pytest.approx([1, 1, 1, 1, 2 / 3, 1 / 3, 0])
     ends = [rate_factor((i + 1) / steps - 1 / iterations, 3 / steps, steps) for i in range(steps)]
     assert ends == pytest.approx(rates)
+
+
+def broken(content: dict[str, Any], *keys: str, to: object) -> dict[str, Any]:
+    """The same with one value exchanged."""
+    return {**content, keys[0]: broken(content[keys[0]], *keys[1:], to=to) if keys[1:] else to}
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("state")
+    with pytest.raises(OSError, match="killed"):
+        train_tiny(folder / "g.pt", progress=kill_at(3))
+    return dict(read_torch(folder / "g.pt.last"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (("state",), {}),
+        (("state",), None),
+        (("config",), [1]),
+        (("origin",), None),
+        (("best",), {"iteration": 2, "l1": "0.3"}),
+        (("validation",), [torch.ones(2)]),
+        (("state", "iteration"), "2"),
+        (("state", "iteration"), -1),
+        (("state", "iteration"), 10**9),
+        (("state", "seconds"), float("nan")),
+        (("state", "pair_random"), torch.zeros(3, dtype=torch.uint8)),
+        (("state", "torch_random"), "random"),
+        (("state", "generator"), {}),
+        (("state", "generator", "decoder.0.weight"), torch.ones(3)),
+        (("state", "generator_optimizer", "state"), {0: {}}),
+        (("state", "generator_optimizer", "param_groups"), [{}]),
+        (("state", "discriminators"), {}),
+        (("state", "pools"), {"appearance": None}),
+    ],
+)
+def test_a_broken_state_is_refused_and_says_what_to_delete(
+    tmp_path: Path, state: dict[str, Any], keys: tuple[str, ...], value: object
+) -> None:
+    torch.save(broken(state, *keys, to=value), tmp_path / "g.pt.last")
+    (tmp_path / "g.pt").write_bytes(b"the generator so far")
+    with pytest.raises(PoNAError, match=r"g\.pt\.last.*delete.*to start again") as caught:
+        train_tiny(tmp_path / "g.pt")
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / "g.pt").read_bytes() == b"the generator so far"
+
+
+def test_a_state_with_weights_that_are_not_finite_is_refused(tmp_path: Path, state: dict[str, Any]) -> None:
+    weight = torch.full_like(state["state"]["generator"]["decoder.0.weight"], torch.nan)
+    content = broken(state, "state", "generator", "decoder.0.weight", to=weight)
+    torch.save(content, tmp_path / "g.pt.last")
+    with pytest.raises(PoNAError, match=r"damaged: delete g\.pt\.last to start again"):
+        train_tiny(tmp_path / "g.pt")
+
+
+def test_a_flipped_bit_of_the_state_is_refused(tmp_path: Path, state: dict[str, Any]) -> None:
+    torch.save(state, tmp_path / "g.pt.last")
+    content = bytearray((tmp_path / "g.pt.last").read_bytes())
+    content[len(content) // 2] ^= 4
+    (tmp_path / "g.pt.last").write_bytes(content)
+    with pytest.raises(PoNAError, match=r"damaged.*delete g\.pt\.last to start again"):
+        train_tiny(tmp_path / "g.pt")

@@ -48,7 +48,9 @@ def test_the_generators_configuration_is_that_of_the_run() -> None:
         {"iterations": 0}, {"iterations": None}, {"minutes": -1.0}, {"batch_size": 1}, {"precision": "fp8"},
         {"perceptual": "vgg"}, {"adversarial": "wgan"}, {"width": 5}, {"ema": 1.0}, {"decay": 2.0},
         {"discriminator_variant": "patch"}, {"color_jitter": 1.5}, {"architecture": "Nonesuch"}, {"rate_steps": 0},
-        {"initialisation": "zeros"},
+        {"initialisation": "zeros"}, {"iterations": 10**23}, {"batch_size": 10**9}, {"blocks": 10**6}, {"width": 10**9},
+        {"discriminator_width": 10**9}, {"minutes": float("inf")}, {"learning_rate": float("inf")}, {"seed": 10**30},
+        {"sigma": float("nan")}, {"l1_weight": float("nan")}, {"pool_size": 10**13}, {"validate_every": 10**23},
     ],
 )  # fmt: skip
 def test_wrong_configuration_is_refused(wrong: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """BaselineNet: size, first weights, dropout; saved and read again."""
 
+import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -72,3 +73,47 @@ def test_a_saved_network_whose_backbone_is_unknown_here_is_one_clear_line(tmp_pa
     with pytest.raises(ReIDError, match=r"m\.pt.*toy.*resnet50") as error:
         load_model(tmp_path / "m.pt")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "message"),
+    [
+        (("pids",), [7] * 10**5, r"2 of \d+ tensors do not fit its own settings \(first: classifier\.weight"),
+        (("pids",), "abc", "no trained baseline"),
+        (("pids",), ["a", "b", "c"], "no trained baseline"),
+        (("recipe", "size"), [10**5, 64], "size is .*4096 pixels"),
+        (("recipe", "size"), 7, "size is 7"),
+        (("recipe", "embedding"), 10**9, "embedding is 1000000000"),
+        (("recipe", "embedding"), 90_000, "do not fit its own settings"),
+        (("recipe", "neck"), torch.ones(2), "neck is no text"),
+        (("recipe", "flip_test"), 7, "flip_test is 7"),
+        (("recipe",), None, "no trained baseline"),
+        (("arch",), 7, "no trained baseline"),
+        (("state_dict",), {}, "do not fit its own settings"),
+        (("state_dict", "classifier.weight"), torch.ones(3, 512, dtype=torch.int64), "first: classifier.weight"),
+    ],
+)
+def test_a_saved_network_that_is_broken_is_one_clear_line(tmp_path, toy, keys, value, message):
+    save_model(tmp_path / "m.pt", BaselineNet(toy, 3), RECIPES["quick"], [7, 9, 12])
+    content = torch.load(tmp_path / "m.pt", weights_only=True)
+    inner = content
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
+    torch.save(content, tmp_path / "m.pt")
+    with pytest.raises(ReIDError, match=f"m.pt.*{message}") as error:
+        load_model(tmp_path / "m.pt")
+    assert "\n" not in str(error.value) and len(str(error.value)) < 400
+
+
+def test_a_flipped_bit_of_a_saved_network_and_a_pipe_are_refused(tmp_path, toy):
+    save_model(tmp_path / "m.pt", BaselineNet(toy, 3), RECIPES["quick"], [7, 9, 12])
+    content = bytearray((tmp_path / "m.pt").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "m.pt").write_bytes(content)
+    with pytest.raises(ReIDError, match=r"m\.pt is damaged, in its record"):
+        load_model(tmp_path / "m.pt")
+    (tmp_path / "m.pt").unlink()
+    os.mkfifo(tmp_path / "m.pt")
+    with pytest.raises(ReIDError, match=r"m\.pt is a pipe"):
+        load_model(tmp_path / "m.pt")

@@ -1,11 +1,12 @@
 """Interrupted trainings: resumed exactly, or refused."""
 
+import os
 from dataclasses import replace
 
 import pytest
 import torch
 
-from reid_baseline import ReIDError, training_seconds
+from reid_baseline import ReIDError, StateError, training_seconds
 from reid_baseline import train as train_module
 from reid_baseline.resume import write_whole
 from tests.reid_baseline.factories import STRONG_TINY, TINY, same_weights, train
@@ -72,3 +73,33 @@ def test_a_checkpoint_that_cannot_be_written_is_one_clear_line(tmp_path):
 def test_the_longest_name_can_be_written(tmp_path):
     write_whole(tmp_path / ("n" * 255), {"a": torch.zeros(1)})
     assert [path.name for path in tmp_path.iterdir()] == ["n" * 255]
+
+
+def test_a_state_that_is_broken_says_what_to_remove(tmp_path, toy):
+    recipe, path = replace(TINY, epochs=1), tmp_path / "training.pt"
+    options = {"recipe": recipe, "arch": toy, "checkpoint": path}
+    train(**options)
+    state, whole = torch.load(path, weights_only=True), bytearray(path.read_bytes())
+    first = next(iter(state["model"]))
+    changes = [
+        *({"epochs_done": value} for value in (-1, 2, 10**30, "1", None)),
+        *({"seconds": value} for value in (float("nan"), -1.0, "1")),
+        *({"identity": value} for value in (None, torch.ones(2))),
+        *({"model": value} for value in ({}, None, {**state["model"], first: torch.ones(1)})),
+        {"model": {**state["model"], first: torch.full_like(state["model"][first], torch.nan)}},
+        {"optimizer": {**state["optimizer"], "state": {0: {"momentum_buffer": torch.ones(1, 1)}}}},
+        *({"optimizer": value} for value in ({}, {**state["optimizer"], "param_groups": []})),
+    ]
+    for change in changes:
+        torch.save(state | change, path)
+        with pytest.raises(StateError, match=r"training\.pt.*remove it to start again") as error:
+            train(**options)
+        assert "\n" not in str(error.value), change
+    whole[len(whole) // 2] ^= 1
+    path.write_bytes(whole)
+    with pytest.raises(StateError, match=r"damaged.*remove it to start again"):
+        train(**options)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(StateError, match=r"is a pipe.*remove it to start again"):
+        training_seconds(path)

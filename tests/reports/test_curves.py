@@ -1,6 +1,7 @@
 """The charts of the report: which lines they have, from results and from the log of a training."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,31 @@ def test_what_is_no_log_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "log.jsonl").write_text(content)
     with pytest.raises(ReidAugError, match="is no log of a training"):
         training_charts(tmp_path / "log.jsonl")
+
+
+def test_broken_lines_of_a_log_are_passed_over(tmp_path: Path) -> None:
+    log = tmp_path / "pona.pt.jsonl"
+    good = b'{"iteration": 1, "losses": {"l1": 0.5}}\n{"iteration": 2, "losses": {"l1": 0.4}}\n'
+    bad = [
+        b"\x00\xff\xfe" * 50,
+        b"[" * 100_000,
+        b'{"iteration": 1' + b"0" * 400 + b', "losses": {"l1": 1}}',  # no float holds it
+        b'{"iteration": 1' + b"0" * 5000 + b', "losses": {"l1": 1}}',  # Python reads no such number
+        b'{"iteration": 3, "losses": {"l1": 1' + b"0" * 400 + b"}}",
+        b'{"iteration": NaN, "losses": {"l1": 1}}',
+        b'{"iteration": 3, "losses": {"l1": Infinity}}',
+        b'{"iteration": 3, "losses": [1], "validation": 7}',
+        b'{"iteration": true, "losses": {"l1": 1}}',
+    ]
+    log.write_bytes(good + b"\n".join(bad))
+    (chart,) = training_charts(log)
+    assert "l1 0.400" in chart.label and [line.name for line in chart.lines] == ["l1"]
+    log.write_bytes(b"\n".join(bad))
+    with pytest.raises(ReidAugError, match=r"pona\.pt\.jsonl is no log"):
+        training_charts(log)
+
+
+def test_a_pipe_is_no_log(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pona.pt.jsonl")
+    with pytest.raises(ReidAugError, match="is a pipe"):
+        training_charts(tmp_path / "pona.pt.jsonl")
