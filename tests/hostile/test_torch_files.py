@@ -170,7 +170,7 @@ def mutated(content: Any, draw: st.DataObject) -> Any:
                 case 2 if isinstance(holder[key], Tensor) and holder[key].numel():
                     change = draw.draw(st.sampled_from([torch.nan, torch.inf, -1e30, 0.0]))
                     if holder[key].is_floating_point():
-                        holder[key].view(-1)[0] = change
+                        holder[key][(0,) * holder[key].ndim] = change
                 case _:
                     holder[key] = draw.draw(VALUES)
             break
