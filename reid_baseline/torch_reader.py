@@ -170,7 +170,9 @@ def _check_zip(file: IO[bytes], size: int) -> None:
             if record.flag_bits & 1 or record.compress_type != zipfile.ZIP_STORED:
                 kind = "encrypted" if record.flag_bits & 1 else "compressed"
                 raise UnreadableFile(f"holds {kind} records, and torch.save writes none: get the file again")
-            if record.file_size != record.compress_size:
+            # torch takes a record that is marked as a folder, by one bit, for read, with whatever is in the memory.
+            folder = record.is_dir() or record.external_attr & 0x10
+            if record.file_size != record.compress_size or folder:
                 raise UnreadableFile(_DAMAGED)
         if len({name.lower() for name in sizes}) < len(records) or sum(sizes.values()) > size:
             raise UnreadableFile(_DAMAGED)

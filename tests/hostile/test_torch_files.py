@@ -32,7 +32,7 @@ from reid_baseline.weights import read_tensors
 from tests.factories import kill_at, train_tiny, write_checkpoint
 from tests.reid_baseline.factories import TINY, Toy, coloured_people
 
-FLIPS = 1000
+FLIPS = 400
 HOSTILE = settings.get_profile("hostile")
 
 
@@ -170,7 +170,7 @@ def mutated(content: Any, draw: st.DataObject) -> Any:
                 case 2 if isinstance(holder[key], Tensor) and holder[key].numel():
                     change = draw.draw(st.sampled_from([torch.nan, torch.inf, -1e30, 0.0]))
                     if holder[key].is_floating_point():
-                        holder[key].view(-1)[0] = change
+                        holder[key][(0,) * holder[key].ndim] = change
                 case _:
                     holder[key] = draw.draw(VALUES)
             break
@@ -186,7 +186,7 @@ def test_only_the_documented_errors_escape_from_any_content(
     target = tmp_path_factory.mktemp("mutated") / "t.pt.last"
     seen = {"read": 0, "refused": 0}
 
-    @settings(HOSTILE, max_examples=150 if kind == "state" else 300, phases=[Phase.generate])
+    @settings(HOSTILE, max_examples=40 if kind == "state" else 200, phases=[Phase.generate])
     @given(st.data())
     def read(draw: st.DataObject) -> None:
         changed = mutated(content, draw)
@@ -202,4 +202,4 @@ def test_only_the_documented_errors_escape_from_any_content(
 
     read()
     print(kind, seen)
-    assert seen["refused"] > 50, seen
+    assert seen["refused"] > 20, seen

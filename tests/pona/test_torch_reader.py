@@ -93,6 +93,16 @@ def test_encrypted_records_are_refused(tmp_path: Path) -> None:
     assert "encrypted" in refused(path)
 
 
+def test_a_record_that_a_flipped_bit_marks_as_a_folder_is_refused(tmp_path: Path) -> None:
+    """torch takes it for read, and returns what happens to be in the memory."""
+    path = saved(tmp_path / "a.pt")
+    content = bytearray(path.read_bytes())
+    place = content.index(b"a/data/0", content.index(b"PK\x01\x02"))
+    content[place - 8] ^= 0x10  # the directory's attributes of the file, 8 bytes before its name
+    path.write_bytes(content)
+    assert "damaged" in refused(path)
+
+
 def test_records_on_top_of_each_other_are_refused(tmp_path: Path) -> None:
     """The directory names the same bytes a thousand times."""
     path = saved(tmp_path / "a.pt", {"a": torch.zeros(1000)})
