@@ -118,7 +118,11 @@ def result_of(values: object, where: str) -> Result:
     advice = "remove the line, or name another --study"
     result = record_of(Result, values, where, advice)
     if isinstance(values, dict) and "missing" in values:
-        result = replace(result, provenance=record_of(Provenance, values, where, advice))
+        origin = record_of(Provenance, values, where, advice)
+        result = replace(result, provenance=origin)
+        for name, count in (("copied", origin.copied), ("seen_missing", origin.seen_missing or 0)):
+            if count > origin.missing:
+                raise ReidAugError(f"{where}: {name} is {count}, expected at most missing, {origin.missing}: {advice}")
     if result.portion != round(result.portion, 2):
         raise ReidAugError(f"{where}: portion is {result.portion}, expected at most two decimals: {advice}")
     scores = (result.rerank_mean_ap, result.rerank_mean_ap_trapezoid, result.rerank_rank1)

@@ -267,7 +267,7 @@ def shrink_summary(report: ShrinkReport) -> str:
             f"{100 * report.same_camera:.0f} % from the same camera"
         )
     if not report.generate + report.copy:
-        lines.append("nothing to generate: no image is missing of the people who have one (--keep per-identity)")
+        lines.append("nothing to generate: of the people who have an image left, none is missing")
     elif not report.generate:
         lines.append("nothing to generate: no missing image shows both shoulders and both hips in the keypoint file")
     if report.unannotated:

@@ -55,8 +55,8 @@ class SynthesisReport:
         )
         if not self.generated + self.copied:
             text = (
-                f"{start} nothing was generated, because no image is missing of the people who have one: the set "
-                f"is the {self.kept:,} kept images"
+                f"{start} nothing was generated: of the people who have an image left, none is missing; the set is the "
+                f"{self.kept:,} kept images"
             )
         elif not self.generated:
             text = (

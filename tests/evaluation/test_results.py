@@ -86,6 +86,7 @@ def test_a_foreign_line_is_named(tmp_path: Path) -> None:
         *[("images", -1), ("synthetic", -1), ("queries", 10**30), ("threads", 10**40), ("epochs", 0), ("seed", -1)],
         *[("seconds", -1.0), ("seconds", 1e300), ("portion", 0), ("portion", 7), ("portion", float("nan"))],
         *[("portion", 0.4321), ("key", "../../x"), ("set", "../x"), ("set", ""), ("missing", -1), ("copied", 2.5)],
+        *[("copied", 4), ("seen_missing", 4)],
         *[("rerank_mean_ap", 1.5), ("rerank_rank1", float("inf")), ("arch", "\ud800"), ("configuration", {"a": 1e999})],
         *[("generator", {"iteration": []}), ("generator", {"method": {}}), ("generator", {"seconds": float("nan")})],
     ],

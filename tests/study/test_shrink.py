@@ -14,16 +14,16 @@ from PIL import Image
 from reidaug.cli.app import app
 from reidaug.core.errors import ReidAugError
 from reidaug.core.locks import locked
-from reidaug.datasets.keypoints import find_annotations, read_annotations, write_annotations
+from reidaug.datasets.keypoints import FILES, find_annotations, read_annotations, write_annotations
 from reidaug.datasets.layouts import open_dataset
 from reidaug.datasets.market1501 import split_folder
 from reidaug.datasets.pairs import usable
 from reidaug.study.folder import Study
 from reidaug.study.plan import PlanRow, read_manifest, read_plan
 from reidaug.study.request import ShrinkConfig
-from reidaug.study.shrink import shrink
+from reidaug.study.shrink import shrink, shrink_summary
 from tests.cli.commands import runner
-from tests.factories import SPOIL, write_picture
+from tests.factories import SPOIL, STANDING, write_picture
 
 
 def test_reduced_set_is_a_whole_root(tiny_root: Path, tmp_path: Path) -> None:
@@ -85,6 +85,22 @@ def test_uniform_says_how_many_vanish(tiny_root: Path, tmp_path: Path) -> None:
     report = shrink(open_dataset(tiny_root), study, ShrinkConfig(0.06, keep="uniform"))
     assert report.kept == 2 and report.vanished in (4, 5) and report.drop == 6 * report.vanished
     assert report.drop == sum(row.action == "drop" for row in read_plan(report.plan))
+
+
+def test_where_nothing_is_missing_of_those_who_are_kept_it_is_said(tmp_path: Path) -> None:
+    """Two people with an image each: one is kept, the other one is gone."""
+    data = tmp_path / "data"
+    for folder, pids in (("bounding_box_train", (1, 2)), ("query", (3,)), ("bounding_box_test", (3,))):
+        (data / folder).mkdir(parents=True)
+        for pid in pids:
+            write_picture(data / folder / f"{pid:04d}_c1s1_000001_00.jpg", np.random.RandomState(pid))
+    write_annotations(
+        data / FILES["train"], [f"000{pid}_c1s1_000001_00.jpg" for pid in (1, 2)], np.stack([STANDING] * 2)
+    )
+    report = shrink(open_dataset(data), Study(tmp_path / "study"), ShrinkConfig(0.5, keep="uniform"))
+    assert (report.kept, report.drop, report.generate, report.copy) == (1, 1, 0, 0)
+    said = shrink_summary(report)
+    assert "nothing to generate: of the people who have an image left, none is missing" in said and "hips" not in said
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:

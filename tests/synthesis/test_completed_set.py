@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,15 @@ def begun(study: Study) -> CompletedSet:
     completed = CompletedSet(root, root.parent, data, plan, annotations, SynthesisOptions(batch_size=4))
     completed.folder.mkdir(parents=True)
     return completed
+
+
+@pytest.mark.parametrize("field", ["name", "condition", "pose"])
+def test_a_plan_of_other_images_is_refused(begun: CompletedSet, field: str) -> None:
+    """That of `augment` has no fingerprint."""
+    row = next(row for row in begun.plan if row.kept == (field == "name"))
+    other = replace(row, **{field: "0001_c1s1_999999_00.jpg"})  # type: ignore[arg-type]
+    with pytest.raises(ReidAugError, match=r"the plan of .*mine.* names 0001_c1s1_999999_00.jpg, which is no"):
+        replace(begun, plan=[other, *begun.plan])
 
 
 def test_each_missing_image_is_generated_from_its_own_condition_image(begun: CompletedSet) -> None:

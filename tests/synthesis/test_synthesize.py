@@ -57,7 +57,10 @@ def test_a_set_without_a_generated_image_is_called_so(tiny_root: Path, own_folde
     write_annotations(path, annotations.names, annotations.keypoints * np.nan)
     summary = shrink_summary(shrink(open_dataset(tiny_root), Study(own_folder / "study"), ShrinkConfig(PORTION)))
     assert "nothing to generate: no missing image shows both shoulders and both hips" in summary
-    sentence = complete(Study(own_folder / "study"), checkpoint).sentence()
+    report = complete(Study(own_folder / "study"), checkpoint)
+    nothing = replace(report, generated=0, copied=0).sentence()
+    assert "of the people who have an image left, none is missing; the set is the " in nothing and "hips" not in nothing
+    sentence = report.sentence()
     assert "pona: nothing was generated, because no missing image shows both shoulders and both hips" in sentence
     assert "the set is 14 kept images and 22 copies of them" in sentence
 
