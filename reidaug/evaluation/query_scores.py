@@ -15,7 +15,7 @@ from reidaug.datasets.dataset import Image
 
 HEADER = ["name", "pid", "camid", "ap", "ap_trapezoid"]
 _NUMBER, _AP = r"-1|\d{1,18}", r"(0(\.\d+)?|1(\.0+)?)?"
-_FORMS = dict(zip(HEADER, (r"[^/\\\x00-\x1f]+", _NUMBER, _NUMBER, _AP, _AP), strict=True))
+_FORMS = dict(zip(HEADER, (r"[^/\\\x00-\x1f]{1,255}", _NUMBER, _NUMBER, _AP, _AP), strict=True))
 _WORDS = dict(zip(HEADER, ("an image name", *["a whole number"] * 2, *["0 to 1, or nothing"] * 2), strict=True))
 
 

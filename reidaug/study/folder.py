@@ -161,7 +161,8 @@ class Study:
         record = read_shrink_record(path := self.shrink_path(portion))
         if record.portion != portion:
             raise ReidAugError(
-                f"{path} is of p = {record.portion:.2f}: give the folder the name {portion_name(record.portion)} again"
+                f"{path}: portion is {record.portion}, expected {portion}: give the folder its name again, or run "
+                "`reidaug shrink --force`"
             )
         return record
 

@@ -35,12 +35,13 @@ def test_what_is_written_is_read_again_without_the_queries_that_do_not_count(tmp
         (f"{HEADER}a.jpg,1,{'9' * 5000},0.5,0.5\n", "2: camid is '9999"),
         (f"{HEADER}../a.jpg,1,1,0.5,0.5\n", "2: name is '../a.jpg', expected an image name"),
         (f"{HEADER}a\0.jpg,1,1,0.5,0.5\n", "2: name is"),
+        (f"{HEADER}{'x' * 999},1,1,0.5,0.5\n", "2: name is"),
         (f"{HEADER}a.jpg,1,1,0.5,\n", "2: a.jpg has one AP, expected both or none"),
         (f"{HEADER}a.jpg,1,1,,\na.jpg,1,1,0.5,0.5\n", "3: a.jpg is there twice"),
         (f"{HEADER}a.jpg,1,1,0.5,0.5\n{'x' * 140_000},1,1,0.5,0.5\n", "3: not a CSV"),
         ("\udcff", "1: not a CSV in UTF-8"),
     ],
-    ids=[*range(15)],
+    ids=[*range(16)],
 )
 def test_a_broken_file_is_named_with_line_and_column(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "0.csv"

@@ -163,7 +163,9 @@ def test_a_study_of_an_earlier_version_has_no_fingerprint_of_its_plan(study: Stu
 
 def test_the_record_of_another_portion_is_refused(study: Study) -> None:
     study.portion_dir(0.4).rename(study.portion_dir(0.6))
-    with pytest.raises(ReidAugError, match=r"p0.60/shrink.json is of p = 0.40: give the folder the name p0.40 again"):
+    with pytest.raises(
+        ReidAugError, match=r"p0.60/shrink.json: portion is 0.4, expected 0.6: give the folder its name again"
+    ):
         study.data_of(0.6)
 
 
