@@ -7,12 +7,14 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 import pona.run
 from pona import PoNAError
 from pona.log import Log
+from pona.progress import TrainProgress
 from pona.run import Run
 from pona.trainer import Trainer
 from tests.factories import TINY, interrupted, small_data, train_tiny
@@ -122,3 +124,11 @@ def test_the_log_of_a_run_that_was_stopped_is_that_of_one_never_stopped(
     assert reports[-1] == iteration
     train_tiny(out, EVERY, validation=data, data=data)
     assert logged(out) == undisturbed
+
+
+def test_a_line_for_which_there_is_no_space_is_an_error_that_names_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "open", Mock(side_effect=OSError(28, "No space left on device")))
+    with pytest.raises(PoNAError, match=r"cannot write .*a\.jsonl: No space left on device; free some space"):
+        Log(tmp_path / "a.jsonl").add(TrainProgress(1, 2, {}, 1.0, 1.0, None), 1.0)

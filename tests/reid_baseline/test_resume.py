@@ -72,3 +72,17 @@ def test_a_checkpoint_that_cannot_be_written_is_one_clear_line(tmp_path):
 def test_the_longest_name_can_be_written(tmp_path):
     write_whole(tmp_path / ("n" * 255), {"a": torch.zeros(1)})
     assert [path.name for path in tmp_path.iterdir()] == ["n" * 255]
+
+
+def test_a_full_disk_below_torchs_words_is_called_so(tmp_path, monkeypatch):
+    def save(content, file):
+        try:
+            raise OSError(28, "No space left on device")
+        finally:
+            raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0")
+
+    monkeypatch.setattr(torch, "save", save)
+    with pytest.raises(ReIDError) as caught:
+        write_whole(tmp_path / "a.pt", {})
+    expected = "No space left on device; free some space and run again: it goes on where it stopped"
+    assert str(caught.value) == f"cannot write {tmp_path}/a.pt: {expected}" and not list(tmp_path.iterdir())
