@@ -39,8 +39,8 @@ def fill(disk: Path, free: int) -> Path:
     return stuff
 
 
-@pytest.mark.parametrize("free", [0, 20_000, 100_000])
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "sweep"])
+@pytest.mark.parametrize("free", [0, 20_000])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("evaluate", "sweep")])
 def test_a_full_disk_is_one_line_and_the_command_goes_on_when_there_is_space(
     name: str, free: int, workplace: Path, small_disk: Path, tmp_path: Path
 ) -> None:

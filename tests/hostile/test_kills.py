@@ -36,7 +36,7 @@ def kill_and_run_again(name: str, workplace: Path, tmp_path: Path, count: int) -
     expected, before = snapshot(whole), snapshot(workplace)
     assert not hidden(whole)
     draw, problems = random.Random(name), []
-    moments = [undisturbed.changes, *draw.sample(range(2, undisturbed.changes), count - 1)]
+    moments = [undisturbed.changes, *draw.sample(range(1, undisturbed.changes), min(count, undisturbed.changes) - 1)]
     begun = time.monotonic()
     for moment in moments:
         place = Path(shutil.copytree(workplace, tmp_path / f"{moment}", symlinks=True))
