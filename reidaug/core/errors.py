@@ -41,7 +41,7 @@ def one_line(error: Exception) -> str:
         path = error.filename2 or error.filename  # the first is the target of a renaming
         where = f"{path}: " if path else ""
         if error.errno in FULL:
-            return f"cannot write {where}{error.strerror}; {FREE_SPACE}"
+            return f"cannot write {path or 'what is printed'}: {error.strerror}; {FREE_SPACE}"
         return f"{where}{error.strerror}: check the path and its permissions"
     if _is_out_of_memory(error):
         return "out of memory: give a smaller --batch-size, evaluate --arch resnet18, or use a machine with more memory"

@@ -44,8 +44,12 @@ def locked(path: Path, what: str, wait: bool = False, shared: bool = False) -> I
     handle = _open_locked(path, what, wait, shared)
     try:
         if not shared:
-            os.ftruncate(handle, 0)
-            os.write(handle, f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%F %T')}".encode())
+            holder = f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%F %T')}"
+            try:
+                os.ftruncate(handle, 0)
+                os.write(handle, holder.encode())
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(path)) from None
         yield
     finally:
         with suppress(OSError):  # another holder of a shared lock, or Windows, where an open file cannot be removed

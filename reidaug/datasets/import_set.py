@@ -187,14 +187,13 @@ def _size(sizes: set[tuple[int, int]]) -> tuple[int, int]:
 
 def _write(image: Image, target: Path, picture: Picture, size: tuple[int, int]) -> None:
     with opened(image.path) as file:
-        if picture.plain and picture.size == size:
-            file.load()  # what is cut off is no image
-            copy_file(image.path, target)
-            return
         turn = turn_of(file)
-        pixels = to_rgb(file)
+        pixels = to_rgb(file)  # also of one to copy: what is cut off is no image
         if turn is not None:
             pixels = pixels.transpose(turn)
+    if picture.plain and picture.size == size:
+        copy_file(image.path, target)
+        return
     if image.box is not None:
         left, top, width, height = image.box
         corners = (max(left, 0), max(top, 0), min(left + width, pixels.width), min(top + height, pixels.height))

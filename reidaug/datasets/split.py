@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
-from reidaug.core.files import check_out, whole_folder
+from reidaug.core.files import check_out, lock_of, whole_folder
+from reidaug.core.left_overs import LeftOver, remove_left_overs
 from reidaug.core.links import link_or_copy_file
 from reidaug.core.options import SameCamera
 from reidaug.core.progress import Advance
@@ -62,6 +63,7 @@ def check_new_root(out: Path) -> None:
     check_output_path(out)
     check_out(out, folder=True)
     if out.exists() and any(out.iterdir()):
+        remove_left_overs([LeftOver(lock_of(out), lock_of(out))])  # of a run that was killed when all was done
         raise ReidAugError(f"{out} is there already: give another folder, or remove it")
 
 

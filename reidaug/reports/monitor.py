@@ -1,5 +1,6 @@
 """What a training shows: progress, validation figures, pictures, and optionally TensorBoard."""
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from reidaug.core.errors import ReidAugError
+from reidaug.core.files import writing
 from reidaug.core.progress import Advance, Say, duration
 from reidaug.reports.tiles import pose_image, save_comparison
 
@@ -55,16 +57,20 @@ class Monitor:
             self.pictures.mkdir(exist_ok=True)
             save_comparison(self.pictures / f"{now.iteration:07d}.png", sample_rows(now.samples))
         if self._writer is not None:
-            # TensorBoard hides what a run that was killed wrote after the state from which this one goes on.
-            self._board = self._board or self._writer(str(self._board_folder), purge_step=now.iteration)
-            values: dict[str, float | None] = {f"loss/{name}": value for name, value in now.losses.items()}
-            values |= {f"validation/{name}": value for name, value in (now.validation or {}).items()}
-            for name, value in values.items():
-                if value is not None:
-                    self._board.add_scalar(name, value, now.iteration)
-            if now.samples is not None:
-                self._board.add_images("generated", now.samples.generated_images, now.iteration)
-            self._board.flush()
+            with writing(self._board_folder):
+                self._write_board(self._writer, now)
+
+    def _write_board(self, writer: "type[SummaryWriter]", now: "TrainProgress") -> None:
+        # TensorBoard hides what a run that was killed wrote after the state from which this one goes on.
+        self._board = self._board or writer(str(self._board_folder), purge_step=now.iteration)
+        values: dict[str, float | None] = {f"loss/{name}": value for name, value in now.losses.items()}
+        values |= {f"validation/{name}": value for name, value in (now.validation or {}).items()}
+        for name, value in values.items():
+            if value is not None:
+                self._board.add_scalar(name, value, now.iteration)
+        if now.samples is not None:
+            self._board.add_images("generated", now.samples.generated_images, now.iteration)
+        self._board.flush()
 
 
 def sample_rows(samples: "Samples") -> list[list[np.ndarray]]:
@@ -125,4 +131,11 @@ def _summary_writer() -> "type[SummaryWriter]":
             "--tensorboard: TensorBoard is not installed; pip install tensorboard, or leave the option out "
             "(the log beside the checkpoint holds the same figures)"
         ) from None
+    threading.excepthook = _leave_to_caller
     return SummaryWriter
+
+
+def _leave_to_caller(failed: threading.ExceptHookArgs) -> None:
+    """Shows no trace of TensorBoard's thread, such as of a full disk: the next call raises the error."""
+    if type(failed.thread).__name__ != "_AsyncWriterThread":
+        threading.__excepthook__(failed)

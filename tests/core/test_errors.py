@@ -31,6 +31,11 @@ def test_an_error_of_the_system_names_the_file_and_what_to_do(number: int, advic
     assert re.match(r"(cannot write )?a/file: why[:;] ", line) and advice in line
 
 
+def test_a_full_disk_that_names_no_file_is_that_of_what_is_printed() -> None:
+    line = one_line(OSError(errno.ENOSPC, "No space left on device"))
+    assert line.startswith("cannot write what is printed: No space left on device; free some space and run again")
+
+
 def test_a_renaming_that_fails_names_its_target(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     with pytest.raises(OSError, match="too long") as caught:

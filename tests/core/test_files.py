@@ -1,5 +1,6 @@
 """Files and folders that appear whole or not at all."""
 
+import errno
 import os
 from pathlib import Path
 from unittest.mock import Mock
@@ -7,8 +8,8 @@ from unittest.mock import Mock
 import pytest
 
 from reidaug.core import files
-from reidaug.core.errors import ReidAugError
-from reidaug.core.files import atomic_write, check_out, whole_folder
+from reidaug.core.errors import ReidAugError, one_line
+from reidaug.core.files import atomic_write, check_out, copy_file, whole_folder
 
 
 @pytest.mark.parametrize("data", ["ü\n", b"\x00\xff"])
@@ -82,3 +83,16 @@ def test_a_folder_is_filled_where_a_link_leads_and_a_link_to_nothing_is_refused(
     for name in ("nowhere", "loop"):
         with pytest.raises(ReidAugError, match=f"to-{name} is a link to .*, which is not there"):
             check_out(tmp_path / f"to-{name}", folder=True)
+
+
+def test_a_copy_that_fails_names_the_file_that_it_is_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(OSError, match=f"No such file.*{tmp_path}/source'"):
+        copy_file(tmp_path / "source", tmp_path / "target")
+    full = OSError(errno.ENOSPC, "No space left on device", "the source")
+    monkeypatch.setattr(files.shutil, "copyfile", Mock(side_effect=full))
+    with pytest.raises(OSError) as caught:
+        copy_file(tmp_path / "source", tmp_path / "target")
+    assert one_line(caught.value) == (
+        f"cannot write {tmp_path}/target: No space left on device; free some space and run again: it goes on where it "
+        "stopped"
+    )

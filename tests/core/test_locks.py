@@ -115,3 +115,10 @@ def test_one_who_has_waited_holds_the_lock_that_others_see(tmp_path: Path) -> No
         thread.join()
     assert len(order) == 8 and all(a[0] == b[0] for a, b in zip(order[::2], order[1::2], strict=True))
     assert not path.exists()
+
+
+def test_a_lock_file_for_which_there_is_no_space_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "write", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+    with pytest.raises(OSError, match=f"No space.*{tmp_path}/.lock'"), locked(tmp_path / ".lock", "it"):
+        pytest.fail("not written")
+    assert not list(tmp_path.iterdir())

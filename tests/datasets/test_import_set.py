@@ -3,6 +3,7 @@
 import csv
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import PIL.Image
@@ -234,3 +235,12 @@ def test_the_new_root_lies_outside_of_the_data_set(tmp_path: Path) -> None:
         line = error_of("import", str(tmp_path / "photos"), str(tmp_path / out))
         assert f"{out} lies in the data set" in line
     assert open_dataset(tmp_path / "photos").layout.name == "people in folders"
+
+
+def test_a_full_disk_is_not_called_an_image_that_cannot_be_read(
+    tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = OSError(28, "No space left on device")
+    monkeypatch.setattr(shutil, "copyfile", Mock(side_effect=full))
+    message = error_of("import", str(tiny_root), str(tmp_path / "out"))
+    assert message.startswith(f"error: cannot write {tmp_path}/.out.partial/") and "No space left" in message

@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -211,3 +212,13 @@ def test_a_pipe_holds_no_results(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "results.jsonl")
     with pytest.raises(ReidAugError, match="is a pipe"):
         read_results(tmp_path / "results.jsonl")
+
+
+def test_a_full_disk_names_the_results_and_leaves_them_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "results.jsonl"
+    append_result(path, make_result())
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "fsync", Mock(side_effect=OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match=r"No space.*results\.jsonl"):
+        append_result(path, make_result(seed=1))
+    assert path.read_bytes() == before

@@ -7,12 +7,14 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 import pona.run
 from pona import PoNAError
 from pona.log import Log
+from pona.progress import TrainProgress
 from pona.run import Run
 from pona.trainer import Trainer
 from tests.factories import TINY, interrupted, small_data, train_tiny
@@ -144,3 +146,11 @@ def test_a_pipe_or_folder_in_its_place_is_refused(tmp_path: Path) -> None:
     log.path.mkdir()
     with pytest.raises(PoNAError, match=r"g\.pt\.jsonl is no file.*move it away"):
         log.begin()
+
+
+def test_a_line_for_which_there_is_no_space_is_an_error_that_names_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "open", Mock(side_effect=OSError(28, "No space left on device")))
+    with pytest.raises(PoNAError, match=r"cannot write .*a\.jsonl: No space left on device; free some space"):
+        Log(tmp_path / "a.jsonl").add(TrainProgress(1, 2, {}, 1.0, 1.0, None), 1.0)

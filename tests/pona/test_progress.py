@@ -8,7 +8,7 @@ from pona.progress import Losses
 from tests.factories import TINY
 
 
-def test_means_are_those_since_the_last_call() -> None:
+def test_means_are_those_since_the_last_begin_and_go_into_a_state() -> None:
     processes, losses = launch(TINY, "cpu"), Losses()
     for l1, gan in ((1.0, 4.0), (2.0, 6.0), (6.0, 2.0)):
         losses.add({"l1": torch.tensor(l1), "gan": torch.tensor(gan)})
@@ -19,6 +19,7 @@ def test_means_are_those_since_the_last_call() -> None:
     losses.begin()
     losses.add({"l1": torch.tensor(5.0)})
     assert losses.means(processes) == {"l1": 5.0}
+    losses.begin()
     assert losses.means(processes) == {}
 
 

@@ -103,3 +103,17 @@ def test_a_state_that_is_broken_says_what_to_remove(tmp_path, toy):
     os.mkfifo(path)
     with pytest.raises(StateError, match=r"is a pipe.*remove it to start again"):
         training_seconds(path)
+
+
+def test_a_full_disk_below_torchs_words_is_called_so(tmp_path, monkeypatch):
+    def save(content, file):
+        try:
+            raise OSError(28, "No space left on device")
+        finally:
+            raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0")
+
+    monkeypatch.setattr(torch, "save", save)
+    with pytest.raises(ReIDError) as caught:
+        write_whole(tmp_path / "a.pt", {})
+    expected = "No space left on device; free some space and run again: it goes on where it stopped"
+    assert str(caught.value) == f"cannot write {tmp_path}/a.pt: {expected}" and not list(tmp_path.iterdir())

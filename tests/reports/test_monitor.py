@@ -1,9 +1,11 @@
 """What a training shows: progress, figures on unseen people, pictures."""
 
+import errno
 import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -83,6 +85,19 @@ def test_tensorboard_shows_each_iteration_once_when_a_killed_run_goes_on(tmp_pat
     shown = accumulator.EventAccumulator(str(tmp_path / "pona.pt.tensorboard"))
     shown.Reload()
     assert [(one.step, one.value) for one in shown.Scalars("loss/l1")] == [(1, 4), (2, 4), (3, 3), (4, 3), (5, 3)]
+
+
+def test_a_full_disk_names_the_folder_of_tensorboard_and_shows_no_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    gfile = pytest.importorskip("tensorboard.compat.tensorflow_stub.io.gfile")
+    monitor = Monitor(tmp_path / "pona.pt", lambda line: None, lambda *report: None, tensorboard=True)
+    monitor(TrainProgress(1, 90, {"l1": 0.5}, 1.0, 1.0, None))
+    monkeypatch.setattr(gfile.LocalFileSystem, "append", Mock(side_effect=OSError(errno.ENOSPC, "No space left")))
+    with pytest.raises(OSError, match=r"No space left: .*pona\.pt\.tensorboard"):
+        for iteration in range(2, 9):
+            monitor(TrainProgress(iteration, 90, {"l1": 0.5}, 1.0, 1.0, None))
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_validation_says_where_there_is_no_figure() -> None:
