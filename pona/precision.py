@@ -24,4 +24,6 @@ def prefers_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # not in every version of torch
-    return device.type == "cpu" and any(getattr(torch.cpu, name, lambda: False)() for name in checks)
+    has = device.type == "cpu" and any(getattr(torch.cpu, name, lambda: False)() for name in checks)
+    # oneDNN takes less than the processor has if ONEDNN_MAX_CPU_ISA says so: without it, bfloat16 is emulated.
+    return has and getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)()

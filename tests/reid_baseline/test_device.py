@@ -1,5 +1,9 @@
 """The device and the precision of a network."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -43,3 +47,19 @@ def test_precision_is_what_is_asked_for():
 def test_autocast_sets_the_type_of_products(precision, dtype):
     with autocast(torch.device("cpu"), precision):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_bfloat16_is_chosen_where_the_processor_has_it_and_onednn_takes_it(monkeypatch, taken):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: taken)
+    assert choose_precision(torch.device("cpu")) == ("bf16" if taken else "fp32")
+
+
+def test_a_limit_on_the_instructions_of_onednn_holds_for_the_precision():
+    code = (
+        "import torch; from reid_baseline.device import choose_precision; print(choose_precision(torch.device('cpu')))"
+    )
+    limited = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"}
+    chosen = subprocess.run([sys.executable, "-c", code], env=limited, capture_output=True, text=True, check=True)
+    assert chosen.stdout == "fp32\n"
