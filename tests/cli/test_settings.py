@@ -73,13 +73,13 @@ def test_a_bad_value_names_study_toml(text: str, value: str) -> None:
 REFUSED = {  # options that are for the command line alone
     **{"out": "elsewhere", "save-images": "elsewhere", "force": True},  # where to write, and over what
     **{"device": "cuda:7", "devices": 64, "model": "somebody/network"},  # of the machine, and from the network
-    **{"json": True, "debug": True},
+    **{"json": True, "debug": True, "clean": True},
 }
 
 
 @pytest.mark.parametrize("key", REFUSED)
 def test_a_study_does_not_say_where_to_write_what_to_replace_and_on_which_device(tiny_root: Path, key: str) -> None:
-    command = {"save-images": "score", "devices": "train", "model": "score"}.get(key, "augment")
+    command = {"save-images": "score", "devices": "train", "model": "score", "clean": "doctor"}.get(key, "augment")
     value = json.dumps(REFUSED[key])
     for text, shown in ((f"{key} = {value}", key), (f"[{command}]\n{key} = {value}", f"{command}.{key}")):
         write_settings(text)

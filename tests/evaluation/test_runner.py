@@ -93,7 +93,7 @@ def test_the_state_of_another_kind_of_device_is_left_aside(study: Study) -> None
     rows = rows_of(evaluate())
     study.results_path.unlink()
     state = study.path / ".work" / f"{rows[0]['key']}.pt"
-    torch.save({"format": FORMAT, "identity": "of another precision"}, state)
+    torch.save({"format": FORMAT, "identity": "of another precision", "epochs_done": 1, "seconds": 1.0}, state)
     result = evaluate()
     assert f"{state.name} is of a training with other" in result.stderr
     assert "none, p = 0.40, seed 0 starts again:" in result.stderr

@@ -107,7 +107,7 @@ def test_what_cannot_be_drawn_is_one_clear_line(source: PosedImages) -> None:
         assert f"--point {text!r}: expected whole pixels X,Y" in error_of("--ckpt", "pona.pt", f"--point={text}")
     assert "pona.pt is a file" in error_of("--ckpt", "pona.pt", "--out", "pona.pt/attention.png")
     Path("text.pt").write_text("no checkpoint")
-    assert "text.pt is no checkpoint" in error_of("--ckpt", "text.pt")
+    assert "text.pt is no file of plain tensors" in error_of("--ckpt", "text.pt")
     assert not Path("attention.png").exists()
 
 

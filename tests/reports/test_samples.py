@@ -159,7 +159,7 @@ def test_what_cannot_be_drawn_is_one_clear_line(source: PosedImages) -> None:
     assert "a.pt is a file, expected a folder" in error_of("--ckpt", "a.pt", "--out", "a.pt/grid.png")
     assert "none.pt does not exist" in error_of("--ckpt", "none.pt")
     Path("text.pt").write_text("no checkpoint")
-    assert "text.pt is no checkpoint" in error_of("--ckpt", "a.pt", "--ckpt", "text.pt")
+    assert "text.pt is no file of plain tensors" in error_of("--ckpt", "a.pt", "--ckpt", "text.pt")
     assert "device 'abc' cannot be used" in error_of("--ckpt", "a.pt", "--device", "abc")
     assert not Path("grid.png").exists()
     assert runner.invoke(app, ["grid", "--ckpt", "a.pt", "--count", "0"]).exit_code == 2

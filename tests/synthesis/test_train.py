@@ -162,7 +162,7 @@ def test_vgg_weights_are_looked_at_before_the_images(tiny_root: Path) -> None:
     Path("vgg.pth").write_bytes(b"not a torch file")
     for path in split_folder(tiny_root, "train").iterdir():
         path.write_bytes(b"not a JPEG")
-    for name, message in (("vgg.pth", "is no file of VGG-19 weights"), ("none.pth", "does not exist")):
+    for name, message in (("vgg.pth", "is no file of plain tensors"), ("none.pth", "does not exist")):
         result = train("--data", str(tiny_root), "--vgg-weights", name)
         assert result.exit_code == 1 and f"{name} {message}" in " ".join(result.stderr.split())
 
