@@ -13,7 +13,7 @@ from reidaug.cli.report import report
 from reidaug.cli.results import plot, ranks, table
 from reidaug.cli.start import demo, doctor, fetch
 from reidaug.cli.study import adapt, adopt, augment, evaluate, pretrain, shrink, sweep, synthesize
-from reidaug.core.machine import keep_freed_memory
+from reidaug.core.machine import keep_freed_memory, spin_less_beside_other_work
 
 PANELS = {
     "Start": (demo, doctor, fetch),
@@ -60,6 +60,7 @@ def root(
     ] = False,
 ) -> None:
     keep_freed_memory()
+    spin_less_beside_other_work()
 
 
 for panel, commands in PANELS.items():

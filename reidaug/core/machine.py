@@ -1,4 +1,4 @@
-"""What a result was computed with: device, processor, versions. And how a process keeps its memory."""
+"""What a result was computed with: device, processor, versions. And how a process keeps its memory, and waits."""
 
 import ctypes
 import os
@@ -15,6 +15,8 @@ from reidaug import __version__
 if TYPE_CHECKING:
     import torch
 
+SHORT_SPIN = "30000"  # rounds; libgomp's own are 300,000
+LOOKS = 3  # at the load, 5 ms apart
 TIME = "%Y-%m-%dT%H:%M:%S%z"  # of a result
 
 
@@ -76,3 +78,28 @@ def keep_freed_memory() -> None:
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
         mallopt(-3, 2**25)  # M_MMAP_THRESHOLD: larger blocks get their own mapping; this is the largest value allowed
         mallopt(-1, 2**30)  # M_TRIM_THRESHOLD: more free memory than this is returned to the system
+
+
+def spin_less_beside_other_work() -> None:
+    """Lets the threads of a step free their cores sooner while they wait for one another, where others need the cores.
+
+    Torch's OpenMP (libgomp) spins up to a few milliseconds at each of the many waits of a step; where at least as many
+    processes run as there are cores, a step can take four times as long, or twenty. A tenth of the spin costs nothing
+    on idle cores, but much beside a single busy process (`benchmarks/loaded.py`), so it is set by the load, which is
+    looked at once. It changes no result. If the user has set `OMP_...` or `GOMP_...` variables, nothing changes. To be
+    called before torch is loaded.
+    """
+    if sys.platform != "linux" or any(name.startswith(("OMP_", "GOMP_")) for name in os.environ):
+        return
+    try:
+        others = min(_running() for _ in range(LOOKS)) - 1
+    except (OSError, ValueError, IndexError):  # no /proc, or another one
+        return
+    if others >= len(os.sched_getaffinity(0)):
+        os.environ["GOMP_SPINCOUNT"] = SHORT_SPIN
+
+
+def _running() -> int:
+    """The number of threads on this machine that run or could run, this one among them."""
+    time.sleep(0.005)
+    return int(Path("/proc/loadavg").read_text(encoding="ascii").split()[3].split("/")[0])
