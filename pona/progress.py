@@ -52,5 +52,8 @@ class Losses:
         return {"sums": self._sums, "counted": self.counted}
 
     def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Raises ValueError for what `state_dict` does not return."""
+        if type(state["counted"]) is not int or any(total.shape for total in state["sums"].values()):
+            raise ValueError("no sums of losses")
         self._sums = {name: total.to(device) for name, total in state["sums"].items()}
         self.counted = state["counted"]

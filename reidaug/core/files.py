@@ -175,6 +175,8 @@ def filled(out: Path, replace: bool = False) -> Iterator[Path]:
     partial, stale = beside(out, "partial"), beside(out, "stale")
     for left in (partial, stale):  # by a killed run
         remove(left)
+    if not replace and out.is_dir() and any(out.iterdir()):  # by a process that was faster
+        raise ReidAugError(f"{out} is there already: give another folder, or remove it")
     partial.mkdir(parents=True)
     try:
         yield partial

@@ -10,7 +10,8 @@ from reidaug.core.errors import ReidAugError
 from reidaug.core.files import whole_folder
 from reidaug.datasets.dataset import DISTRACTOR_PID, JUNK_PID
 from reidaug.datasets.keypoints import FILES, write_annotations
-from reidaug.datasets.market1501 import SPLIT_FOLDERS, check_output_path
+from reidaug.datasets.market1501 import SPLIT_FOLDERS
+from reidaug.datasets.split import check_new_root
 from reidaug.demo.mannequins.shots import IDENTITY, STRANGER, Shot, Studio, take_shot
 from reidaug.demo.request import MannequinConfig
 
@@ -129,9 +130,7 @@ def write_mannequins(out: Path, config: MannequinConfig, progress: Callable[[int
     """
     _check(config)
     out = Path(out)
-    check_output_path(out)
-    if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
-        raise ReidAugError(f"{out} exists and is not an empty folder; give a new path or remove it")
+    check_new_root(out)
     try:
         with whole_folder(out) as folder:
             _fill(folder, config, progress)

@@ -128,10 +128,10 @@ def test_visits_are_prefixes_and_give_every_identity_a_query(seed: int, pid: int
 def test_a_folder_in_use_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "of_bone").mkdir()
     (tmp_path / "of_bone" / "thesis.txt").write_text("text")
-    with pytest.raises(ReidAugError, match="not an empty folder"):
+    with pytest.raises(ReidAugError, match="is there already"):
         write_mannequins(tmp_path / "of_bone", CONFIG)
     (tmp_path / "file").write_text("text")
-    with pytest.raises(ReidAugError, match="not an empty folder"):
+    with pytest.raises(ReidAugError, match="is there already"):
         write_mannequins(tmp_path / "file", CONFIG)
     assert bytes_of(tmp_path) == {"of_bone/thesis.txt": b"text", "file": b"text"}
 
