@@ -22,7 +22,7 @@ def demo(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Run the whole job on rendered people with the shipped generator: no downloads, 4 to 12 minutes on 2 cores.
+    """Run the whole job on rendered people with the shipped generator: no downloads, 3 to 7 minutes on 2 cores.
 
     Renders a data set, keeps 40 % of it, generates the missing images, trains and scores a re-ID network on the kept,
     the completed and the full set, prints the table, and writes demo.png: condition, target pose, generated and real

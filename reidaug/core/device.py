@@ -27,3 +27,15 @@ def pick_device(name: "str | torch.device" = "auto") -> "torch.device":
         rank = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0"
         return torch.device("cuda", int(rank) % torch.cuda.device_count())
     return device
+
+
+def is_slow(name: str) -> bool:
+    """Whether a device is a CPU without bfloat16 instructions, on which a baseline trains several times slower.
+
+    Args:
+        name: as in `pick_device`.
+    """
+    from reid_baseline import device as library
+
+    device = pick_device(name)
+    return device.type == "cpu" and library.choose_precision(device, "auto") == "fp32"

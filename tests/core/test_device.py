@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from reid_baseline import ReIDError
-from reidaug.core.device import pick_device
+from reidaug.core.device import is_slow, pick_device
 
 
 def have_gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
@@ -43,3 +43,11 @@ def test_each_process_has_its_gpu(monkeypatch: pytest.MonkeyPatch, environment: 
 def test_a_device_that_cannot_be_used_is_refused(name: str) -> None:
     with pytest.raises(ReIDError, match=f"device '{name}' cannot be used"):
         pick_device(name)
+
+
+@pytest.mark.parametrize("has_bfloat16", [True, False])
+def test_a_cpu_without_bfloat16_is_slow_and_a_gpu_never(monkeypatch: pytest.MonkeyPatch, has_bfloat16: bool) -> None:
+    have_gpus(monkeypatch, 1)
+    monkeypatch.setattr("reid_baseline.device.choose_precision", lambda *_: "bf16" if has_bfloat16 else "fp32")
+    assert is_slow("cpu") is not has_bfloat16
+    assert not is_slow("cuda")

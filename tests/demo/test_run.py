@@ -70,14 +70,19 @@ def test_demo_counts_the_people_that_are_there(
 
 
 def test_demo_ends_in_a_table_and_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
     def evaluate_shortly(study: Study, request: EvaluationRequest, **told: Any) -> list[Result]:
+        asked.append(request.epochs)
         return evaluate_study(study, replace(request, epochs=2), **told)
 
     monkeypatch.setattr(demo, "PEOPLE", FEW)
     monkeypatch.setattr(demo, "evaluate_study", evaluate_shortly)
+    slow = [True, False]
+    monkeypatch.setattr(demo, "is_slow", lambda device: slow.pop(0))
     monkeypatch.setenv("WORLD_SIZE", "4")  # left over: the demo shares nothing
     result = runner.invoke(app, ["demo", "--out", str(tmp_path / "demo"), "--device", "cpu", "--json"])
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 0 and "10 epochs, half of" in result.stderr, result.output
     rows = json.loads(result.stdout)["rows"]
     assert [(row["set"], row["portion"]) for row in rows] == [("none", 0.4), ("pona", 0.4), ("full", 1.0)]
     assert next(row for row in rows if row["set"] == "pona")["seen_missing"] == 0
@@ -85,3 +90,4 @@ def test_demo_ends_in_a_table_and_a_picture(tmp_path: Path, monkeypatch: pytest.
         assert picture.width > 4 * 64 and picture.height > 128
     again = runner.invoke(app, ["demo", "--out", str(tmp_path / "demo"), "--device", "cpu", "--json"])
     assert json.loads(again.stdout)["rows"] == rows and "nothing to train" in again.stderr
+    assert asked == [10, None] and "10 epochs" not in again.stderr

@@ -131,7 +131,7 @@ def test_a_folder_in_use_is_refused_and_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ReidAugError, match="is there already"):
         write_mannequins(tmp_path / "of_bone", CONFIG)
     (tmp_path / "file").write_text("text")
-    with pytest.raises(ReidAugError, match="is there already"):
+    with pytest.raises(ReidAugError, match="is a file, expected a folder"):
         write_mannequins(tmp_path / "file", CONFIG)
     assert bytes_of(tmp_path) == {"of_bone/thesis.txt": b"text", "file": b"text"}
 
