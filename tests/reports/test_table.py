@@ -69,7 +69,7 @@ def test_results_that_are_kept_print_what_the_page_quotes() -> None:
     (kept,) = docs.glob("results-*")
     assert f"table --study docs/{kept.name}`" in page
     values = values_of("table", "--study", str(kept))
-    assert len(values["rows"]) == 72 and values["comparisons"]
+    assert len(values["rows"]) == 94 and values["comparisons"]
     for row in values["summary"]:
         assert f"| {row['mean']:.1f} ± {row['deviation']:.1f} |" in page
     for row in values["comparisons"]:
