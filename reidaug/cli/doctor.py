@@ -55,9 +55,8 @@ def look_at_left_overs(study: Path, clean: bool) -> list[Found]:
     found = left_overs_of(Study(study), lock_files=True)
     if clean and found:
         check_locks(study)
-    sizes, held = [left.size() for left in found], [left.is_held() for left in found]
-    removed = [clean and left.remove() for left in found]
-    return [Found(left.path, *state) for left, state in zip(found, zip(sizes, held, removed, strict=True), strict=True)]
+    states = [(left, left.size(), left.is_held()) for left in found]  # before any is removed
+    return [Found(left.path, size, held, clean and left.remove()) for left, size, held in states]
 
 
 def examine(folder: Path = Path()) -> list[Check]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from reidaug.core.errors import HeldError, ReidAugError
+from reidaug.core.errors import ReidAugError
 from reidaug.core.locks import check_locks, is_held, locked
 
 HALF_FILE = re.compile(r"\.[0-9a-f]{16}\.partial")  # the two libraries call theirs so too
@@ -54,7 +54,7 @@ class LeftOver:
             with locked(self.lock, str(self.path)):  # which removes the lock file
                 if self.path != self.lock:
                     remove(self.path)
-        except (HeldError, ReidAugError):
+        except ReidAugError:
             return False
         return True
 

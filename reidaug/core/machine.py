@@ -91,15 +91,17 @@ def spin_less_beside_other_work() -> None:
     """
     if sys.platform != "linux" or any(name.startswith(("OMP_", "GOMP_")) for name in os.environ):
         return
+    cores = len(os.sched_getaffinity(0))
     try:
-        others = min(_running() for _ in range(LOOKS)) - 1
+        for look in range(LOOKS):
+            time.sleep(0.005 if look else 0)
+            if _running() <= cores:
+                return
     except (OSError, ValueError, IndexError):  # no /proc, or another one
         return
-    if others >= len(os.sched_getaffinity(0)):
-        os.environ["GOMP_SPINCOUNT"] = SHORT_SPIN
+    os.environ["GOMP_SPINCOUNT"] = SHORT_SPIN
 
 
 def _running() -> int:
     """The number of threads on this machine that run or could run, this one among them."""
-    time.sleep(0.005)
     return int(Path("/proc/loadavg").read_text(encoding="ascii").split()[3].split("/")[0])
