@@ -13,9 +13,8 @@ import numpy as np
 
 from reidaug.core.errors import ReidAugError
 from reidaug.core.files import list_files
-from reidaug.core.threads import in_threads
 from reidaug.datasets.dataset import Dataset, Image, Layout, Problem, is_image_file, jpg_name
-from reidaug.datasets.images import read_image
+from reidaug.datasets.images import read_each
 from reidaug.datasets.keypoints import Annotations, count_outside, read_annotations
 from reidaug.datasets.pairs import read_pairs
 from reidaug.datasets.posed_images import PosedImages, join_annotations
@@ -51,13 +50,12 @@ def read_fashion_images(paths: Sequence[Path]) -> np.ndarray:
         (N, 256, 176, 3) uint8 RGB: 135 kB an image.
 
     Raises:
-        ReidAugError: an image that cannot be read, or one of another size; the message names the file.
+        ReidAugError: images that cannot be read, or one of another size; the message names the files.
     """
     height, width = IMAGE_SIZE
     images = np.empty((len(paths), height, width, 3), dtype=np.uint8)
 
-    def read(row: int) -> None:
-        pixels = read_image(paths[row])
+    def put(row: int, pixels: np.ndarray) -> None:
         size = pixels.shape[:2]
         if size == (height, FULL_WIDTH):
             pixels = pixels[:, BORDER:-BORDER]
@@ -68,7 +66,7 @@ def read_fashion_images(paths: Sequence[Path]) -> np.ndarray:
             )
         images[row] = pixels
 
-    in_threads(read, range(len(paths)))
+    read_each(paths, put)
     return images
 
 

@@ -1,7 +1,7 @@
 """Decode image files, one by one or in threads."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from reidaug.core.errors import ReidAugError
 from reidaug.core.fingerprint import refuse_pipe
 from reidaug.core.threads import in_threads
 
+SHOWN = 3  # faulty images in a message
 FORMATS, MAX_PIXELS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM"), 2**26  # as `reid_baseline.modes`
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # such images are refused, in one line
 _ORIENTATION = 274  # the tag of EXIF
@@ -32,7 +33,7 @@ class FaultyImageError(ReidAugError):
 
     def __init__(self, path: Path, fault: str) -> None:
         super().__init__(f"cannot read the image {path}: {fault}; replace or remove it")
-        self.fault = fault  # without the file
+        self.named = f"{path} ({fault})"
 
 
 def turn_of(image: Image.Image) -> Image.Transpose | None:
@@ -98,20 +99,51 @@ def read_images(paths: Sequence[Path], size: tuple[int, int] | None = None) -> n
         (N, H, W, 3) uint8 RGB.
 
     Raises:
-        ReidAugError: no path, an image that cannot be read, or one of another size; the message names the file.
+        ReidAugError: no path, images that cannot be read, or one of another size; the message names the files.
     """
     if not paths:
         raise ReidAugError("no images to read")
-    height, width = size or read_image(paths[0]).shape[:2]
+    height, width = size or image_size(paths[0])
     images = np.empty((len(paths), height, width, 3), dtype=np.uint8)
 
-    def read(row: int) -> None:
-        pixels = read_image(paths[row])
+    def put(row: int, pixels: np.ndarray) -> None:
         if pixels.shape[:2] != (height, width):
             actual = f"{paths[row]} is {pixels.shape[0]} x {pixels.shape[1]} pixels (height x width)"
             other = f", expected {height} x {width}" if size else f" but {paths[0]} is {height} x {width}"
             raise ReidAugError(f"{actual}{other}; images must be of one size")
         images[row] = pixels
 
-    in_threads(read, range(len(paths)))
+    read_each(paths, put)
     return images
+
+
+def read_each(paths: Sequence[Path], put: Callable[[int, np.ndarray], None]) -> None:
+    """Decode images in threads.
+
+    Args:
+        put: called with the place of an image in `paths` and its pixels, (H, W, 3) uint8 RGB.
+
+    Raises:
+        ReidAugError: images that cannot be read: how many, and the first of them with their faults.
+    """
+
+    def read(row: int) -> FaultyImageError | None:
+        try:
+            pixels = read_image(paths[row])
+        except FaultyImageError as error:
+            return error
+        put(row, pixels)
+        return None
+
+    faults = [fault for fault in in_threads(read, range(len(paths))) if fault]
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        named = first_of([fault.named for fault in faults])
+        raise ReidAugError(f"cannot read {len(faults):,} images: {named}; replace or remove them")
+
+
+def first_of(faults: Sequence[str]) -> str:
+    """The first faulty images, and how many more there are."""
+    more = f" and {len(faults) - SHOWN:,} more" if len(faults) > SHOWN else ""
+    return "; ".join(faults[:SHOWN]) + more

@@ -18,9 +18,8 @@ from reidaug.core.fingerprint import fingerprint
 from reidaug.core.progress import Advance
 from reidaug.core.threads import in_threads
 from reidaug.datasets.dataset import SPLITS, Dataset
-from reidaug.datasets.images import FORMATS, MAX_PIXELS, FaultyImageError, read_image
+from reidaug.datasets.images import FORMATS, MAX_PIXELS, FaultyImageError, first_of, read_image
 
-SHOWN = 3  # faulty images in the message
 LOOKING = "looking at every image, which is done once"
 
 
@@ -50,9 +49,7 @@ def refuse_faulty(paths: Sequence[Path], where: Path, advance: Advance | None = 
     outcomes = in_threads(_fault, paths, advance and (lambda done, total: advance(done, total, LOOKING)))
     if faults := [fault for fault in outcomes if fault]:
         count, them = ("an image", "it") if len(faults) == 1 else (f"{len(faults):,} images", "them")
-        more = f" and {len(faults) - SHOWN:,} more" if len(faults) > SHOWN else ""
-        named = "; ".join(faults[:SHOWN])
-        raise ReidAugError(f"{count} of {where} cannot be read: {named}{more}: replace or remove {them}")
+        raise ReidAugError(f"{count} of {where} cannot be read: {first_of(faults)}: replace or remove {them}")
 
 
 def _mark(data: Dataset, split: str) -> Path | None:
@@ -68,7 +65,7 @@ def _fault(path: Path) -> str | None:
     try:
         read_image(path)
     except FaultyImageError as error:
-        return f"{path} ({error.fault})"
+        return error.named
     except ReidAugError as error:  # it is gone, or a pipe
         return str(error)
     return None

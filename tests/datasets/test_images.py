@@ -81,6 +81,15 @@ def test_unreadable_image_is_named(tiny_root: Path, content: bytes | None) -> No
         read_images([])
 
 
+def test_all_unreadable_images_are_counted_and_the_first_named(tiny_root: Path) -> None:
+    paths = sorted(split_folder(tiny_root, "query").iterdir())
+    for path in paths[2:7]:
+        path.write_bytes(path.read_bytes()[:600])
+    with pytest.raises(ReidAugError, match=r"cannot read 5 images: .*and 2 more; replace or remove them") as caught:
+        read_images(paths)
+    assert [path.name in str(caught.value) for path in paths[:8]] == [False] * 2 + [True] * 3 + [False] * 3
+
+
 POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 128\n%%EndComments\nshowpage\n"
 
 
