@@ -22,22 +22,8 @@ from tests.hostile.test_study_files import edits
 SIZES = {"a.jpg": (128, 64)}
 NUMBER = re.compile(rb"-?\d+(?:\.\d+)?")
 TOKENS = [
-    *(
-        b"1e999",
-        b"-1",
-        b"NaN",
-        b"null",
-        b"true",
-        b'"x"',
-        b'""',
-        b"[]",
-        b"[[1]]",
-        b"{}",
-        b"9" * 400,
-        b"9" * 5000,
-        b"1e308",
-    ),
-    *(b"1e308", b"../../x", b"a\0b", b"\xff", b"x" * 140_000, b"[" * 3000),
+    *(b"1e999", b"1e308", b"-1", b"NaN", b"null", b"true", b"9" * 400, b"9" * 5000),
+    *(b'"x"', b'""', b"[]", b"[[1]]", b"{}", b"../../x", b"a\0b", b"\xff", b"x" * 140_000, b"[" * 3000),
 ]
 
 
